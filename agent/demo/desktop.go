@@ -28,7 +28,7 @@ type desktop struct {
 
 // programs are what is on the screen, with where each stands. Geometry is the program's own option where it has one.
 var programs = [][]string{
-	{"xterm", "-geometry", "100x30+60+60", "-fa", "DejaVu Sans Mono", "-fs", "11", "-title", "Terminal"},
+	{"xterm", "-geometry", "100x26+60+60", "-fa", "DejaVu Sans Mono", "-fs", "11", "-title", "Terminal"},
 	{"mousepad", "welcome.txt"},
 	{"pcmanfm", "--no-desktop", "."},
 	{"galculator"},
@@ -50,7 +50,8 @@ func (d *desktop) open(ctx context.Context) error {
 	d.display = ":" + number
 	d.run.env = append(d.run.env, "DISPLAY="+d.display, "XAUTHORITY="+d.auth, "HOME="+d.home,
 		"XDG_CONFIG_HOME="+filepath.Join(d.home, ".config"), "XDG_CACHE_HOME="+filepath.Join(d.home, ".cache"),
-		"XDG_DATA_HOME="+filepath.Join(d.home, ".local/share"), "XDG_SESSION_TYPE=x11", "NO_AT_BRIDGE=1", "PS1=demo:\\w$ ")
+		"XDG_DATA_HOME="+filepath.Join(d.home, ".local/share"), "XDG_SESSION_TYPE=x11", "NO_AT_BRIDGE=1")
+	d.run.dir = d.home
 	return d.startBus(ctx)
 }
 
@@ -149,7 +150,8 @@ func (d *desktop) prepareHome() error {
 		"Documents/shopping.txt": "tea\nbread\na longer network cable\n",
 		"Documents/notes.txt":    "The printer on the second floor is called Gutenberg.\n",
 		// Place the windows so that none hides another at 1920x1080.
-		".config/openbox/rc.xml": openboxSettings,
+		".config/openbox/rc.xml":   openboxSettings,
+		".bashrc":                  "PS1='demo:\\w\\$ '\n",
 		".config/libfm/libfm.conf": "[config]\nsingle_click=0\n",
 	}
 	for name, text := range files {
@@ -207,7 +209,7 @@ const openboxSettings = `<?xml version="1.0" encoding="UTF-8"?>
   <applications>
     <application class="XTerm"><position force="yes"><x>60</x><y>60</y></position></application>
     <application class="Mousepad"><position force="yes"><x>1040</x><y>60</y></position><size><width>800</width><height>460</height></size></application>
-    <application class="Pcmanfm"><position force="yes"><x>60</x><y>620</y></position><size><width>900</width><height>400</height></size></application>
+    <application class="Pcmanfm"><position force="yes"><x>60</x><y>600</y></position><size><width>902</width><height>400</height></size></application>
     <application class="Galculator"><position force="yes"><x>1040</x><y>600</y></position></application>
   </applications>
 </openbox_config>

@@ -18,6 +18,7 @@ const stopGrace = 8 * time.Second
 type runner struct {
 	logs string // directory; each process writes <name>.log
 	env  []string
+	dir  string // working directory; "" is ours
 }
 
 // process is a started program.
@@ -37,7 +38,7 @@ func (r *runner) start(name string, argv []string, prepare func(*exec.Cmd)) (*pr
 	defer log.Close()
 	// The context is not the program's life: stop decides the order in which things end.
 	cmd := exec.CommandContext(context.Background(), argv[0], argv[1:]...)
-	cmd.Env = append(os.Environ(), r.env...)
+	cmd.Env, cmd.Dir = append(os.Environ(), r.env...), r.dir
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if prepare != nil {
