@@ -63,8 +63,10 @@ func (d *desktop) startX(ctx context.Context) (string, error) {
 		return "", err
 	}
 	defer r.Close()
-	d.x, err = d.run.start("xvfb", []string{"Xvfb", "-displayfd", "3", "-screen", "0", "1920x1080x24", "-nolisten", "tcp",
-		"-auth", d.auth, "-noreset"}, func(c *exec.Cmd) { c.ExtraFiles = []*os.File{w} })
+	d.x, err = d.run.start("xvfb", []string{
+		"Xvfb", "-displayfd", "3", "-screen", "0", "1920x1080x24", "-nolisten", "tcp",
+		"-auth", d.auth, "-noreset",
+	}, func(c *exec.Cmd) { c.ExtraFiles = []*os.File{w} })
 	w.Close()
 	if err != nil {
 		return "", err

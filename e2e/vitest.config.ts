@@ -1,0 +1,13 @@
+import { defineConfig } from "vitest/config";
+
+// Browser tests drive real programs and share two cores: one file at a time.
+export default defineConfig({
+  test: {
+    dir: import.meta.dirname,
+    include: ["*.test.ts"],
+    fileParallelism: false,
+    testTimeout: 90_000,
+    hookTimeout: 90_000,
+    reporters: ["verbose"],
+  },
+});
