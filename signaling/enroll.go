@@ -25,8 +25,9 @@ type EnrollRequest struct {
 	PublicKey    Key       `json:"public_key"`
 	Fingerprint  string    `json:"fingerprint"` // hash over the hardware; finds the same device again
 	Hostname     string    `json:"hostname"`
-	OS           string    `json:"os"`   // GOOS
-	Arch         string    `json:"arch"` // GOARCH
+	DeviceName   string    `json:"device_name,omitempty"` // wanted; "" means the hostname
+	OS           string    `json:"os"`                    // GOOS
+	Arch         string    `json:"arch"`                  // GOARCH
 	AgentVersion string    `json:"agent_version"`
 	Nonce        Nonce     `json:"nonce"`
 	Signature    Signature `json:"signature"`
@@ -38,7 +39,7 @@ func (r EnrollRequest) Validate() error {
 		return errors.New("hostname and fingerprint must be given")
 	}
 	return firstError(checkText("token", r.Token, 256), checkLen("public_key", r.PublicKey, ed25519.PublicKeySize),
-		checkText("fingerprint", r.Fingerprint, 128), checkText("hostname", r.Hostname, 255), checkText("os", r.OS, 32),
+		checkText("fingerprint", r.Fingerprint, 128), checkText("hostname", r.Hostname, 255), checkText("device_name", r.DeviceName, 255), checkText("os", r.OS, 32),
 		checkText("arch", r.Arch, 32), checkText("agent_version", r.AgentVersion, 64),
 		checkLen("nonce", r.Nonce, NonceSize), checkLen("signature", r.Signature, ed25519.SignatureSize))
 }
@@ -46,7 +47,7 @@ func (r EnrollRequest) Validate() error {
 // EnrollTranscript is what an enrolling device signs: everything in its request.
 func EnrollTranscript(r EnrollRequest) []byte {
 	return transcript("handrail enroll v1", []byte(r.Token), r.PublicKey, []byte(r.Fingerprint), []byte(r.Hostname),
-		[]byte(r.OS), []byte(r.Arch), []byte(r.AgentVersion), r.Nonce)
+		[]byte(r.DeviceName), []byte(r.OS), []byte(r.Arch), []byte(r.AgentVersion), r.Nonce)
 }
 
 // EnrollAnswer is what an enrolled device keeps. GatewayKey and NextKey are the pins.
