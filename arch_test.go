@@ -48,10 +48,10 @@ var foreign = map[string][]string{
 	"github.com/pion/webrtc":           {"agent/internal/session"},
 	"github.com/pion/interceptor":      {"agent/internal/session"},
 	"github.com/gorilla/websocket":     {"signaling/client", "signaling/hub"},
-	"github.com/jezek/xgb":             {"agent/internal/screen", "agent/internal/inject", "agent/internal/desktop", "agent/companion"},
+	"github.com/jezek/xgb":             {"agent/internal/screen", "agent/internal/inject", "agent/internal/desktop", "agent/companion", "e2e"},
 	"github.com/kbinani/screenshot":    {"agent/internal/screen"},
 	"github.com/go-vgo/robotgo":        {"agent/internal/inject"},
-	"fyne.io/fyne":                     {"agent/companion"},
+	"fyne.io/fyne":                     {"agent/companion", "e2e"},
 	"C":                                {"agent/internal/codec", "agent/internal/pixel"},
 }
 
