@@ -76,7 +76,8 @@ type InventoryUpload struct {
 
 // InventoryAnswer names what the gateway now holds, so that the agent resends what is missing.
 type InventoryAnswer struct {
-	Have map[string]string `json:"have"` // section name to hash
+	Have    map[string]string `json:"have"`              // section name to hash
+	Refused map[string]string `json:"refused,omitempty"` // section name to why it was not taken; sending it again unchanged is of no use
 }
 
 // Validate refuses section names and sizes out of range; what is inside is the inventory's to check.
