@@ -116,7 +116,7 @@ fuzz: ## each fuzz target for FUZZTIME (30s)
 .PHONY: bench
 bench: setup-test node_modules/.installed ## the figures users feel, one JSON line each (NAME=x: only that one)
 	@$(MAKE) build-gateway build-agent build-demo >&2
-	@go run ./e2e/bench $(if $(NAME),--name $(NAME))
+	@node e2e/bench/run.mjs $(if $(NAME),--name $(NAME)) || true
 
 .PHONY: clean
 clean: ## remove what was built; ./data stays

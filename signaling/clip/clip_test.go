@@ -5,14 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"handrail/signaling/clip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
-	"handrail/signaling/clip"
 )
 
 var update = flag.Bool("update", false, "write the golden frames anew")

@@ -6,13 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"handrail/signaling/input"
 	"os"
 	"strconv"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
-	"handrail/signaling/input"
 )
 
 var update = flag.Bool("update", false, "write testdata/golden.json anew from the vectors' fields")
