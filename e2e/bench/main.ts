@@ -1,10 +1,11 @@
 /** Runs benchmarks and prints one JSON line a figure; --name NAME prints only that one. */
-import { type Benchmark, line } from "./figure.ts";
+
 import { codec } from "./codec.ts";
+import { connect } from "./connect.ts";
+import { type Benchmark, line } from "./figure.ts";
 import { fleet } from "./fleet.ts";
 import { gateway } from "./gateway.ts";
 import { keyToPixel } from "./keys.ts";
-import { connect } from "./connect.ts";
 import { page } from "./page.ts";
 import { scroll } from "./scroll.ts";
 import { still } from "./still.ts";

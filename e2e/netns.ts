@@ -1,0 +1,55 @@
+/** A second host on this machine: a network namespace joined to ours by a veth pair. */
+import { run } from "./program.ts";
+
+const asRoot: readonly string[] = process.getuid?.() === 0 ? [] : ["sudo", "-n"];
+
+const ip = (...args: string[]): Promise<string> => run([...asRoot, "ip", ...args]);
+
+/** Our address and the other host's, on a private wire that exists only here. */
+export class OtherHost {
+  readonly here: string;
+  readonly there: string;
+  readonly name: string;
+  private readonly wire: string;
+
+  private constructor(index: number) {
+    this.name = `handrail-e2e-${process.pid}-${index}`;
+    this.wire = `hr${process.pid % 10000}x${index}`;
+    this.here = `10.77.${index}.1`;
+    this.there = `10.77.${index}.2`;
+  }
+
+  static async open(index = 1): Promise<OtherHost> {
+    const h = new OtherHost(index);
+    const inside = ["netns", "exec", h.name, "ip"];
+    await ip("netns", "add", h.name);
+    await ip("link", "add", `${h.wire}a`, "type", "veth", "peer", "name", `${h.wire}b`, "netns", h.name);
+    await ip("addr", "add", `${h.here}/24`, "dev", `${h.wire}a`);
+    await ip("link", "set", `${h.wire}a`, "up");
+    await ip(...inside, "addr", "add", `${h.there}/24`, "dev", `${h.wire}b`);
+    await ip(...inside, "link", "set", `${h.wire}b`, "up");
+    await ip(...inside, "link", "set", "lo", "up");
+    await ip(...inside, "route", "add", "default", "via", h.here);
+    return h;
+  }
+
+  /** The command that runs argv on the other host. */
+  on(argv: readonly string[]): string[] {
+    return [...asRoot, "ip", "netns", "exec", this.name, ...argv];
+  }
+
+  /** Pulls the other host's cable: its interface goes down, as when a laptop leaves the network. */
+  async unplug(): Promise<void> {
+    await ip("netns", "exec", this.name, "ip", "link", "set", `${this.wire}b`, "down");
+  }
+
+  /** Plugs it in again; the kernel has dropped the default route meanwhile. */
+  async plug(): Promise<void> {
+    await ip("netns", "exec", this.name, "ip", "link", "set", `${this.wire}b`, "up");
+    await ip("netns", "exec", this.name, "ip", "route", "replace", "default", "via", this.here);
+  }
+
+  async close(): Promise<void> {
+    await ip("netns", "delete", this.name).catch(() => undefined);
+  }
+}
