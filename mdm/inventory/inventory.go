@@ -1,0 +1,237 @@
+// Package inventory keeps what devices report about themselves, in sections that are sent
+// when they change. Everything in a report is hostile until it has been decoded into the
+// types here, cut to their limits and cleaned; only the result is kept.
+package inventory
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"handrail/mdm"
+)
+
+// MaxSections is how many sections a device may have, known to this version or not.
+const MaxSections = 64
+
+// Section is one section as a device sends it. Hash is the lower-case hex SHA-256 of Data.
+type Section struct {
+	Hash string
+	Data []byte // JSON
+}
+
+// Row is one section as it is kept: Hash is the sender's, Data the cleaned JSON.
+type Row struct {
+	Section   string
+	Hash      string
+	Data      []byte
+	ChangedAt time.Time
+}
+
+// Store keeps sections.
+type Store interface {
+	// SaveSections replaces the given sections of a device. With full set, every section not
+	// among rows or keep is removed. mdm.ErrNotFound when there is no such device.
+	SaveSections(ctx context.Context, device mdm.DeviceID, rows []Row, full bool, keep []string) error
+	// Sections returns what is kept of a device, by name; empty for none or no such device.
+	Sections(ctx context.Context, device mdm.DeviceID) ([]Row, error)
+	// SectionHashes is Sections without the data: section name to hash.
+	SectionHashes(ctx context.Context, device mdm.DeviceID) (map[string]string, error)
+}
+
+// Registry applies the rules of inventory over a Store. It is safe for concurrent use.
+type Registry struct{ store Store }
+
+// New returns a registry over store.
+func New(store Store) *Registry { return &Registry{store: store} }
+
+// Outcome is what an upload came to.
+type Outcome struct {
+	Have    map[string]string // what the gateway holds now: section to hash
+	Refused map[string]string // section to why it was not taken
+	Changed []string          // sections that differ from before, sorted
+	Facts   Facts             // of the sections in this upload; see Learned
+	Learned bool              // Facts holds something
+}
+
+// Apply takes an upload: the sections that changed or, with full set, all there are. Sections
+// that do not decode are refused one by one, the others kept; sections this version does
+// not know are remembered by hash only, so that the device does not send them for ever.
+func (r *Registry) Apply(ctx context.Context, device mdm.DeviceID, full bool, sections map[string]Section, now time.Time) (Outcome, error) {
+	out := Outcome{Refused: map[string]string{}}
+	if len(sections) > MaxSections {
+		return out, fmt.Errorf("%d sections, at most %d: %w", len(sections), MaxSections, mdm.ErrInvalid)
+	}
+	have, err := r.store.SectionHashes(ctx, device)
+	if err != nil {
+		return out, fmt.Errorf("inventory of %s: %w", device, err)
+	}
+	var rows []Row
+	var keep []string
+	for _, name := range slices.Sorted(maps.Keys(sections)) {
+		if !isName(name) {
+			out.Refused[mdm.Clean(name, 64)] = "not a section name"
+			continue
+		}
+		if have[name] == sections[name].Hash && have[name] != "" {
+			keep = append(keep, name)
+			continue
+		}
+		row, err := accept(name, sections[name], now)
+		if err != nil {
+			out.Refused[name] = err.Error()
+			keep = append(keep, name) // what was known before is better than nothing
+			continue
+		}
+		rows = append(rows, row)
+		out.Changed = append(out.Changed, name)
+		out.Learned = out.Facts.take(row) || out.Learned
+	}
+	if !full && len(have)+len(rows) > MaxSections {
+		return out, fmt.Errorf("more than %d sections: %w", MaxSections, mdm.ErrInvalid)
+	}
+	if full {
+		for name := range have {
+			if _, sent := sections[name]; !sent {
+				delete(have, name)
+				out.Changed = append(out.Changed, name)
+			}
+		}
+		slices.Sort(out.Changed)
+	}
+	if len(out.Changed) > 0 {
+		if err := r.store.SaveSections(ctx, device, rows, full, keep); err != nil {
+			return out, fmt.Errorf("inventory of %s: %w", device, err)
+		}
+	}
+	for _, row := range rows {
+		have[row.Section] = row.Hash
+	}
+	out.Have = have
+	return out, nil
+}
+
+// accept checks the hash and decodes.
+func accept(name string, s Section, now time.Time) (Row, error) {
+	sum := sha256.Sum256(s.Data)
+	if hex.EncodeToString(sum[:]) != s.Hash {
+		return Row{}, fmt.Errorf("hash does not match the data: %w", mdm.ErrInvalid)
+	}
+	data, err := Decode(name, s.Data)
+	if err != nil {
+		return Row{}, err
+	}
+	return Row{Section: name, Hash: s.Hash, Data: data, ChangedAt: now}, nil
+}
+
+// Report is everything known of one device. A nil section was never reported.
+type Report struct {
+	Host        *Host
+	Hardware    *Hardware
+	Disks       []Disk
+	Filesystems []Filesystem
+	Network     []Interface
+	Monitors    []Monitor
+	Users       []User
+	Agent       *Agent
+	ChangedAt   map[string]time.Time // section name to when it last changed, by the gateway's clock
+}
+
+// Report returns what is known of a device; all empty for a device that never reported.
+func (r *Registry) Report(ctx context.Context, device mdm.DeviceID) (Report, error) {
+	rows, err := r.store.Sections(ctx, device)
+	if err != nil {
+		return Report{}, fmt.Errorf("inventory of %s: %w", device, err)
+	}
+	rep := Report{ChangedAt: map[string]time.Time{}}
+	for _, row := range rows {
+		if err := rep.take(row); err != nil {
+			return Report{}, fmt.Errorf("inventory of %s: section %s: %w", device, row.Section, err)
+		}
+		rep.ChangedAt[row.Section] = row.ChangedAt
+	}
+	return rep, nil
+}
+
+func (rep *Report) take(row Row) error {
+	var into any
+	switch row.Section {
+	case SectionHost:
+		into = &rep.Host
+	case SectionHardware:
+		into = &rep.Hardware
+	case SectionDisks:
+		into = &rep.Disks
+	case SectionFilesystems:
+		into = &rep.Filesystems
+	case SectionNetwork:
+		into = &rep.Network
+	case SectionMonitors:
+		into = &rep.Monitors
+	case SectionUsers:
+		into = &rep.Users
+	case SectionAgent:
+		into = &rep.Agent
+	default:
+		return nil
+	}
+	return json.Unmarshal(row.Data, into)
+}
+
+// Facts are what a device list shows of an inventory.
+type Facts struct {
+	Hostname     string
+	OSVersion    string
+	Model        string
+	Serial       string
+	AgentVersion string
+	SignedIn     []string // account names
+	HasUsers     bool     // SignedIn was part of it
+}
+
+// take reads the facts out of an accepted row; false when it has none.
+func (f *Facts) take(row Row) bool {
+	var rep Report
+	if err := rep.take(row); err != nil { // accepted rows decode; Decode made them
+		return false
+	}
+	switch row.Section {
+	case SectionHost:
+		f.Hostname = rep.Host.Hostname
+		f.OSVersion = rep.Host.OSVersion
+	case SectionHardware:
+		f.Model = mdm.Clean(rep.Hardware.Vendor+" "+rep.Hardware.Model, 255)
+		f.Serial = rep.Hardware.Serial
+	case SectionAgent:
+		f.AgentVersion = rep.Agent.Version
+	case SectionUsers:
+		f.HasUsers = true
+		for _, u := range rep.Users {
+			if !slices.Contains(f.SignedIn, u.Name) {
+				f.SignedIn = append(f.SignedIn, u.Name)
+			}
+		}
+	default:
+		return false
+	}
+	return true
+}
+
+// isName: 1 to 32 of a-z, 0-9 and underscore.
+func isName(s string) bool {
+	if s == "" || len(s) > 32 {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		if (c < '0' || c > '9') && (c < 'a' || c > 'z') && c != '_' {
+			return false
+		}
+	}
+	return true
+}
