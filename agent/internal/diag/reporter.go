@@ -1,0 +1,171 @@
+package diag
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"handrail/signaling"
+)
+
+// Defaults of ReporterConfig.
+const (
+	DefaultInterval = time.Minute
+	settle          = 300 * time.Millisecond // events come in bunches
+	firstRetry      = 2 * time.Second
+	lastRetry       = 5 * time.Minute
+)
+
+// ErrNotNow is wrapped by an Upload that cannot work at present but is not refused: it is
+// tried again when Nudge is called.
+var ErrNotNow = errors.New("no link to upload over")
+
+// ReporterConfig says what is reported where. Collect and Upload are needed.
+type ReporterConfig struct {
+	Collect  func(context.Context) map[string]signaling.Section
+	Upload   func(context.Context, signaling.InventoryUpload) (signaling.InventoryAnswer, error)
+	Interval time.Duration // between looks; 0 means DefaultInterval
+	// Watch calls changed when something may have changed, until ctx ends; nil means
+	// WatchSystem.
+	Watch func(ctx context.Context, changed func()) error
+}
+
+// Reporter keeps the gateway's copy of the inventory the same as the device. What the
+// gateway holds it learns from the gateway, by an empty upload after the start, so that a
+// restarted agent sends nothing twice.
+type Reporter struct {
+	cfg   ReporterConfig
+	log   *slog.Logger
+	wake  chan struct{}
+	stale atomic.Bool // what the gateway holds must be learnt anew
+
+	have    map[string]string // section to hash, as the gateway said; nil: unknown
+	refused map[string]string // section to the hash that was refused
+}
+
+// NewReporter checks the configuration; it reads and sends nothing.
+func NewReporter(cfg ReporterConfig, log *slog.Logger) (*Reporter, error) {
+	if cfg.Collect == nil || cfg.Upload == nil {
+		return nil, errors.New("reporter needs Collect and Upload")
+	}
+	if cfg.Interval <= 0 {
+		cfg.Interval = DefaultInterval
+	}
+	if cfg.Watch == nil {
+		cfg.Watch = WatchSystem
+	}
+	return &Reporter{cfg: cfg, log: log, wake: make(chan struct{}, 1), refused: map[string]string{}}, nil
+}
+
+// Nudge looks now: the link came up, or something changed.
+func (r *Reporter) Nudge() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Resync looks now and asks the gateway what it holds: it said that it wants to know.
+func (r *Reporter) Resync() {
+	r.stale.Store(true)
+	r.Nudge()
+}
+
+// Run reports until ctx ends.
+func (r *Reporter) Run(ctx context.Context) error {
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		if err := r.cfg.Watch(ctx, r.Nudge); err != nil && ctx.Err() == nil {
+			r.log.Info("changes are looked for by the clock only", "err", err, "interval", r.cfg.Interval)
+		}
+	}()
+	defer func() { <-watched }()
+	failures := 0
+	for {
+		pause := r.cfg.Interval
+		if err := r.report(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, ErrNotNow) {
+			pause = min(firstRetry<<min(failures, 16), lastRetry)
+			pause = pause/2 + rand.N(pause)
+			failures++
+			r.log.Warn("inventory was not taken", "err", err, "retry_in", pause.Round(time.Second))
+		} else {
+			failures = 0
+		}
+		if !r.pause(ctx, pause) {
+			return nil
+		}
+	}
+}
+
+// pause waits for the next look; after a nudge a moment longer, for what comes with it.
+func (r *Reporter) pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	case <-r.wake:
+	}
+	t.Reset(settle)
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}
+
+// report sends what differs from what the gateway holds; nothing where nothing does.
+func (r *Reporter) report(ctx context.Context) error {
+	if r.stale.Swap(false) {
+		r.have = nil
+		clear(r.refused)
+	}
+	if r.have == nil {
+		if err := r.upload(ctx, signaling.InventoryUpload{Sections: map[string]signaling.Section{}}); err != nil {
+			return err
+		}
+	}
+	all := r.cfg.Collect(ctx)
+	if ctx.Err() != nil {
+		return ctx.Err() // a broken-off look is not an inventory
+	}
+	u := signaling.InventoryUpload{Sections: map[string]signaling.Section{}}
+	for name, s := range all {
+		if r.have[name] != s.Hash && r.refused[name] != s.Hash {
+			u.Sections[name] = s
+		}
+	}
+	for name := range r.have {
+		if _, ok := all[name]; !ok {
+			u.Full, u.Sections = true, all
+		}
+	}
+	if len(u.Sections) == 0 {
+		return nil
+	}
+	return r.upload(ctx, u)
+}
+
+func (r *Reporter) upload(ctx context.Context, u signaling.InventoryUpload) error {
+	answer, err := r.cfg.Upload(ctx, u)
+	if err != nil {
+		return err
+	}
+	r.have = maps.Clone(answer.Have)
+	if r.have == nil {
+		r.have = map[string]string{}
+	}
+	for name, why := range answer.Refused {
+		r.refused[name] = u.Sections[name].Hash
+		r.log.Warn("inventory section was refused", "section", name, "reason", why)
+	}
+	return nil
+}
