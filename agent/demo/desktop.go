@@ -48,6 +48,10 @@ func (d *desktop) open(ctx context.Context) error {
 		return err
 	}
 	d.display = ":" + number
+	// For whoever wants to put another program on the demo's screen.
+	if err := os.WriteFile(filepath.Join(filepath.Dir(d.home), "display"), []byte(d.display+"\n"), 0o600); err != nil {
+		return err
+	}
 	d.run.env = append(d.run.env, "DISPLAY="+d.display, "XAUTHORITY="+d.auth, "HOME="+d.home,
 		"XDG_CONFIG_HOME="+filepath.Join(d.home, ".config"), "XDG_CACHE_HOME="+filepath.Join(d.home, ".cache"),
 		"XDG_DATA_HOME="+filepath.Join(d.home, ".local/share"), "XDG_SESSION_TYPE=x11", "NO_AT_BRIDGE=1")
