@@ -57,7 +57,7 @@ export async function openDevicePage(): Promise<Live> {
   const page = await context.newPage();
   await signIn(page, demo.url, cookie);
   await page.goto(`${demo.url}/devices/${device}`);
-  await page.getByRole("button", { name: /^connect/i }).waitFor();
+  await page.getByRole("button", { name: "Connect", exact: true }).waitFor();
   return {
     demo,
     cookie,
@@ -74,7 +74,7 @@ export async function openDevicePage(): Promise<Live> {
 
 /** Clicks Connect and waits for the first picture; returns the milliseconds between the two. */
 export async function connect(page: Page): Promise<number> {
-  const button = page.getByRole("button", { name: /^connect/i });
+  const button = page.getByRole("button", { name: "Connect", exact: true });
   await button.waitFor();
   return button.evaluate(
     (element) =>
