@@ -20,6 +20,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await app?.stop();
+  live?.demo.program.child.kill("SIGCONT");
   await replacement?.stop();
   await live?.close();
 });

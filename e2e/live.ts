@@ -23,7 +23,7 @@ declare global {
 }
 
 /** Keeps every RTCPeerConnection a page makes, so that tests can read its statistics. */
-async function keepPeers(context: BrowserContext): Promise<void> {
+export async function keepPeers(context: BrowserContext): Promise<void> {
   await context.addInitScript(() => {
     window.handrailPeers = [];
     const Native = window.RTCPeerConnection;

@@ -57,8 +57,8 @@ test("the demo device is online and has told about itself", async () => {
   await page.getByRole("button", { name: "Connect", exact: true }).waitFor();
   const release = await readFile("/etc/os-release", "utf8");
   const os = /^NAME="?([^"\n]+)/m.exec(release)?.[1]?.split(" ")[0] ?? "";
-  await expect.poll(async () => await page.locator("main").innerText()).toContain(os);
-  await expect.poll(async () => await page.locator("main").innerText()).toMatch(/1920\s*[x×]\s*1080/);
+  await expect.poll(async () => await page.locator("main").textContent()).toContain(os);
+  await expect.poll(async () => await page.locator("main").textContent()).toMatch(/1920\s*[x×]\s*1080/);
   await expectAccessible(page, "device");
 });
 
@@ -89,8 +89,8 @@ test("ending the session leaves a record", async () => {
   const sure = page.getByRole("dialog").getByRole("button", { name: /end/i });
   if (await sure.isVisible().catch(() => false)) await sure.click();
   await page.goto(`${demo.url}/sessions/${id}`);
-  await expect.poll(async () => await page.locator("main").innerText()).toContain(admin.name);
-  await expect.poll(async () => await page.locator("main").innerText()).toMatch(/ended/i);
+  await expect.poll(async () => await page.locator("main").textContent()).toContain(admin.name);
+  await expect.poll(async () => await page.locator("main").textContent()).toMatch(/ended/i);
   await expectAccessible(page, "session record");
 });
 
