@@ -57,7 +57,7 @@ test("a gateway killed in the middle leaves the picture alone, and finds the ses
   expect(await framesNow()).toBeGreaterThan(5);
   replacement = new Program([join(bin, "handrail-gateway"), "run", "--data", live.demo.data], {
     HANDRAIL_LISTEN: new URL(live.demo.url).host,
-    HANDRAIL_TURN_PORT: "0",
+    HANDRAIL_TURN_LISTEN: "127.0.0.1:0",
   });
   await replacement.says(/https?:\/\//);
   await eventually("session live", async () => (await state()) === "live");

@@ -32,7 +32,8 @@ beforeAll(async () => {
   host = await OtherHost.open();
   const gateway = start([join(bin, "handrail-gateway"), "run", "--data", dir], {
     HANDRAIL_LISTEN: `${host.here}:0`,
-    HANDRAIL_TURN_PORT: "0",
+    HANDRAIL_TURN_LISTEN: `${host.here}:0`,
+    HANDRAIL_TURN_TLS_LISTEN: "off",
   });
   const [line] = await gateway.says(/^Handrail .*https:\/\/.*$/m);
   const setup = line.split(/\s+/).find((w) => w.includes("/setup"));

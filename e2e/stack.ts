@@ -4,7 +4,7 @@ import type { Page } from "playwright-core";
 import { bin, Program, run, scratch } from "./program.ts";
 
 /** Settings that keep tests off fixed ports. */
-const quiet = { HANDRAIL_LISTEN: "127.0.0.1:0", HANDRAIL_TURN_PORT: "0" };
+const quiet = { HANDRAIL_LISTEN: "127.0.0.1:0", HANDRAIL_TURN_LISTEN: "127.0.0.1:0" };
 
 /** The admin every test signs in as. */
 export const admin = {

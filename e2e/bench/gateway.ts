@@ -14,7 +14,7 @@ async function warmStarts(): Promise<Result> {
     const start = performance.now();
     const p = new Program([join(bin, "handrail-gateway"), "run", "--data", dir], {
       HANDRAIL_LISTEN: "127.0.0.1:0",
-      HANDRAIL_TURN_PORT: "0",
+      HANDRAIL_TURN_LISTEN: "127.0.0.1:0",
     });
     await p.says(/https?:\/\//);
     if (i > 0) samples.push(performance.now() - start); // the first one makes the database
