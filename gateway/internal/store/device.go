@@ -1,0 +1,255 @@
+package store
+
+import (
+	"context"
+	"crypto/ed25519"
+	"database/sql"
+	"encoding/base64"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"handrail/mdm"
+	"handrail/mdm/device"
+)
+
+const deviceColumns = `id, group_id, token_id, fingerprint, public_key, name, hostname, os, os_version, arch, agent_version,
+	model, serial, signed_in, enrolled_us, last_seen_us, revoked_us, copied_us`
+
+func scanDevice(row rowScanner) (device.Device, error) {
+	var d device.Device
+	var key, users string
+	var enrolled, seen, revoked, copied int64
+	err := row.Scan(&d.ID, &d.Group, &d.TokenID, &d.Fingerprint, &key, &d.Name, &d.Hostname, &d.OS, &d.OSVersion, &d.Arch,
+		&d.AgentVersion, &d.Model, &d.Serial, &users, &enrolled, &seen, &revoked, &copied)
+	if err != nil {
+		return d, err
+	}
+	if d.PublicKey, err = decodeKey(key); err != nil {
+		return d, fmt.Errorf("device %s: %w", d.ID, err)
+	}
+	if users != "" {
+		d.SignedIn = strings.Split(users, ",")
+	}
+	d.EnrolledAt, d.LastSeenAt = fromMicros(enrolled), fromMicros(seen)
+	d.RevokedAt, d.CopiedAt = fromMicros(revoked), fromMicros(copied)
+	return d, nil
+}
+
+func decodeKey(s string) (ed25519.PublicKey, error) {
+	b, err := base64.StdEncoding.DecodeString(s)
+	if err != nil || len(b) != ed25519.PublicKeySize {
+		return nil, fmt.Errorf("public key %q is damaged", s)
+	}
+	return b, nil
+}
+
+// Device returns one device; see device.Reader.
+func (s *Store) Device(ctx context.Context, id mdm.DeviceID) (device.Device, error) {
+	d, err := scanDevice(s.reader.QueryRowContext(ctx, "SELECT "+deviceColumns+" FROM devices WHERE id = $1", id))
+	return d, classify(err)
+}
+
+// conditions collects the parts of a WHERE clause and their arguments.
+type conditions struct {
+	parts []string
+	args  []any
+}
+
+// add appends a condition; each ? in it stands for the next argument.
+func (c *conditions) add(part string, args ...any) {
+	var b strings.Builder
+	n := 0
+	for _, r := range part {
+		if r == '?' {
+			c.args = append(c.args, args[n])
+			n++
+			b.WriteString("$" + strconv.Itoa(len(c.args)))
+			continue
+		}
+		b.WriteRune(r)
+	}
+	c.parts = append(c.parts, b.String())
+}
+
+// in appends "column IN (…)".
+func in[T ~string](c *conditions, column string, values []T) {
+	args := make([]any, len(values))
+	for i, v := range values {
+		args[i] = string(v)
+	}
+	c.add(column+" IN ("+strings.TrimSuffix(strings.Repeat("?, ", len(values)), ", ")+")", args...)
+}
+
+// last names the argument appended last.
+func (c *conditions) last() string { return "$" + strconv.Itoa(len(c.args)) }
+
+func (c *conditions) where() string {
+	if len(c.parts) == 0 {
+		return ""
+	}
+	return " WHERE " + strings.Join(c.parts, " AND ")
+}
+
+var likeEscaper = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
+
+// contains matches a column of lower-case text that holds the word.
+func (c *conditions) contains(column, word string) {
+	c.add(column+` LIKE ? ESCAPE '\'`, "%"+likeEscaper.Replace(word)+"%")
+}
+
+// Devices returns a page of devices; see device.Reader.
+func (s *Store) Devices(ctx context.Context, f device.Filter) (device.Page, error) {
+	var c conditions
+	if !f.AllGroups {
+		in(&c, "group_id", f.Groups)
+	}
+	if f.IDs != nil {
+		in(&c, "id", f.IDs)
+	}
+	switch f.Standing {
+	case device.Welcome:
+		c.add("revoked_us = 0")
+	case device.Revoked:
+		c.add("revoked_us > 0")
+	case device.Any:
+	}
+	if f.OS != "" {
+		c.add("os = ?", f.OS)
+	}
+	for _, w := range f.Words() {
+		c.contains("search", w)
+	}
+	order := "name_key, id"
+	if f.Order == device.ByLastSeen {
+		order = "last_seen_us DESC, id DESC"
+	}
+	if f.After != "" {
+		keys, err := mdm.DecodeCursor(f.After, 2)
+		if err != nil {
+			return device.Page{}, err
+		}
+		if f.Order == device.ByLastSeen {
+			us, err := strconv.ParseInt(keys[0], 10, 64)
+			if err != nil {
+				return device.Page{}, fmt.Errorf("cursor: %w", mdm.ErrInvalid)
+			}
+			c.add("(last_seen_us, id) < (?, ?)", us, keys[1])
+		} else {
+			c.add("(name_key, id) > (?, ?)", keys[0], keys[1])
+		}
+	}
+	// One more than asked for tells whether there is a next page.
+	query := "SELECT " + deviceColumns + " FROM devices" + c.where() + " ORDER BY " + order + " LIMIT " + strconv.Itoa(f.Limit+1)
+	rows, err := s.reader.QueryContext(ctx, query, c.args...)
+	list, err := collect(rows, err, scanDevice)
+	if err != nil || len(list) <= f.Limit {
+		return device.Page{Devices: list}, err
+	}
+	last := list[f.Limit-1]
+	next := mdm.EncodeCursor(strings.ToLower(last.Name), string(last.ID))
+	if f.Order == device.ByLastSeen {
+		next = mdm.EncodeCursor(strconv.FormatInt(micros(last.LastSeenAt), 10), string(last.ID))
+	}
+	return device.Page{Devices: list[:f.Limit], Next: next}, nil
+}
+
+// CountDevices counts welcome devices; see device.Reader.
+func (s *Store) CountDevices(ctx context.Context, groups []mdm.GroupID, all bool) (int64, error) {
+	var c conditions
+	c.add("revoked_us = 0")
+	if !all {
+		in(&c, "group_id", groups)
+	}
+	var n int64
+	err := s.reader.QueryRowContext(ctx, "SELECT count(*) FROM devices"+c.where(), c.args...).Scan(&n)
+	return n, classify(err)
+}
+
+// ChangeDevice changes one device in a transaction; see device.Writer.
+func (s *Store) ChangeDevice(ctx context.Context, id mdm.DeviceID, change func(*device.Device) error) (device.Device, error) {
+	var d device.Device
+	err := s.write(ctx, func(tx *sql.Tx) error {
+		var err error
+		// The update that changes nothing locks the row, on both databases alike.
+		d, err = scanDevice(tx.QueryRowContext(ctx, "UPDATE devices SET id = id WHERE id = $1 RETURNING "+deviceColumns, id))
+		if err != nil {
+			return err
+		}
+		group := d.Group
+		if err := change(&d); err != nil {
+			return err
+		}
+		if d.Group != group {
+			if err := groupExists(ctx, tx, d.Group); err != nil {
+				return err
+			}
+		}
+		return putDevice(ctx, tx, d)
+	})
+	return d, err
+}
+
+func groupExists(ctx context.Context, tx *sql.Tx, id mdm.GroupID) error {
+	var n int
+	if err := tx.QueryRowContext(ctx, "SELECT count(*) FROM groups WHERE id = $1", id).Scan(&n); err != nil {
+		return err
+	}
+	if n == 0 {
+		return fmt.Errorf("no group %q: %w", mdm.Clean(string(id), 64), mdm.ErrInvalid)
+	}
+	return nil
+}
+
+// putDevice inserts or replaces one device.
+func putDevice(ctx context.Context, tx *sql.Tx, d device.Device) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO devices (id, group_id, token_id, fingerprint, public_key, name, name_key, hostname, os, os_version,
+			arch, agent_version, model, serial, signed_in, search, enrolled_us, last_seen_us, revoked_us, copied_us)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+		ON CONFLICT (id) DO UPDATE SET group_id = excluded.group_id, token_id = excluded.token_id, fingerprint = excluded.fingerprint,
+			public_key = excluded.public_key, name = excluded.name, name_key = excluded.name_key, hostname = excluded.hostname, os = excluded.os,
+			os_version = excluded.os_version, arch = excluded.arch, agent_version = excluded.agent_version, model = excluded.model,
+			serial = excluded.serial, signed_in = excluded.signed_in, search = excluded.search, enrolled_us = excluded.enrolled_us,
+			last_seen_us = excluded.last_seen_us, revoked_us = excluded.revoked_us, copied_us = excluded.copied_us`,
+		d.ID, d.Group, d.TokenID, d.Fingerprint, base64.StdEncoding.EncodeToString(d.PublicKey), d.Name, strings.ToLower(d.Name), d.Hostname,
+		d.OS, d.OSVersion, d.Arch, d.AgentVersion, d.Model, d.Serial, strings.Join(d.SignedIn, ","), d.SearchText(),
+		micros(d.EnrolledAt), micros(d.LastSeenAt), micros(d.RevokedAt), micros(d.CopiedAt))
+	return err
+}
+
+// DeleteDevice forgets a device; see device.Writer.
+func (s *Store) DeleteDevice(ctx context.Context, id mdm.DeviceID) error {
+	return s.execOne(ctx, "DELETE FROM devices WHERE id = $1", id)
+}
+
+// seenBatch is how many devices one statement dates: two parameters each, well under the
+// limits of both databases.
+const seenBatch = 500
+
+// SeenDevices dates many devices; see device.Writer.
+func (s *Store) SeenDevices(ctx context.Context, seen map[mdm.DeviceID]time.Time) error {
+	ids := sortedKeys(seen) // every writer locks rows in the same order: no deadlocks
+	return s.write(ctx, func(tx *sql.Tx) error {
+		for len(ids) > 0 {
+			batch := ids[:min(len(ids), seenBatch)]
+			ids = ids[len(batch):]
+			var values strings.Builder
+			args := make([]any, 0, 2*len(batch))
+			for i, id := range batch {
+				if i > 0 {
+					values.WriteString(", ")
+				}
+				fmt.Fprintf(&values, "(CAST($%d AS TEXT), CAST($%d AS BIGINT))", len(args)+1, len(args)+2)
+				args = append(args, string(id), micros(seen[id]))
+			}
+			_, err := tx.ExecContext(ctx, `WITH seen (id, us) AS (VALUES `+values.String()+`)
+				UPDATE devices SET last_seen_us = (SELECT us FROM seen WHERE seen.id = devices.id)
+				WHERE id IN (SELECT id FROM seen WHERE us > devices.last_seen_us)`, args...)
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
