@@ -24,7 +24,7 @@ func NewI420(width, height int) *I420 {
 	buf := make([]byte, sy*height+2*suv*ch)
 	p := &I420{
 		Width: width, Height: height, StrideY: sy, StrideUV: suv,
-		Y: buf[:sy*height:sy*height], U: buf[sy*height : sy*height+suv*ch : sy*height+suv*ch], V: buf[sy*height+suv*ch:],
+		Y: buf[: sy*height : sy*height], U: buf[sy*height : sy*height+suv*ch : sy*height+suv*ch], V: buf[sy*height+suv*ch:],
 	}
 	for i := range p.Y {
 		p.Y[i] = 16
