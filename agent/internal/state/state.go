@@ -24,6 +24,7 @@ const (
 	EnrollmentFile = "enrollment.json"
 	StatusFile     = "status.json"
 	SessionsFile   = "sessions.json"
+	nextIdentity   = "identity.next.key"
 	lockFile       = "lock"
 )
 
@@ -111,30 +112,39 @@ func (d *Dir) Enrollment() (Enrollment, error) {
 func (d *Dir) SaveEnrollment(e Enrollment) error { return d.WriteJSON(EnrollmentFile, e) }
 
 // Identity returns the device's key, made on first use. It never leaves the directory.
-func (d *Dir) Identity() (ed25519.PrivateKey, error) {
-	b, err := d.read(IdentityFile)
+func (d *Dir) Identity() (ed25519.PrivateKey, error) { return d.identity(IdentityFile) }
+
+// NextIdentity returns another key, made on first use, for an enrollment that is to replace
+// the present one. It counts once AdoptNextIdentity is called.
+func (d *Dir) NextIdentity() (ed25519.PrivateKey, error) { return d.identity(nextIdentity) }
+
+// AdoptNextIdentity puts the key of NextIdentity in the place of Identity's.
+func (d *Dir) AdoptNextIdentity() error { return os.Rename(d.Path(nextIdentity), d.Path(IdentityFile)) }
+
+func (d *Dir) identity(name string) (ed25519.PrivateKey, error) {
+	b, err := d.read(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return d.newIdentity()
+		return d.newIdentity(name)
 	}
 	if err != nil {
 		return nil, err
 	}
 	block, _ := pem.Decode(b)
 	if block == nil {
-		return nil, fmt.Errorf("%s is not a PEM key; remove it and enroll again with --force", d.Path(IdentityFile))
+		return nil, fmt.Errorf("%s is not a PEM key; remove it and enroll again with --force", d.Path(name))
 	}
 	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", d.Path(IdentityFile), err)
+		return nil, fmt.Errorf("%s: %w", d.Path(name), err)
 	}
 	ed, ok := key.(ed25519.PrivateKey)
 	if !ok {
-		return nil, fmt.Errorf("%s holds a %T, want an Ed25519 key", d.Path(IdentityFile), key)
+		return nil, fmt.Errorf("%s holds a %T, want an Ed25519 key", d.Path(name), key)
 	}
 	return ed, nil
 }
 
-func (d *Dir) newIdentity() (ed25519.PrivateKey, error) {
+func (d *Dir) newIdentity(name string) (ed25519.PrivateKey, error) {
 	_, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		return nil, err
@@ -143,7 +153,7 @@ func (d *Dir) newIdentity() (ed25519.PrivateKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	return key, d.write(IdentityFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+	return key, d.write(name, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
 }
 
 // Status is the last known state of the link, for a look while no agent runs.

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+
+	"handrail/agent/internal/daemon"
+	"handrail/agent/internal/state"
+)
+
+type runCmd struct {
+	State       string `help:"State directory." default:"${state}" env:"HANDRAIL_STATE"`
+	Socket      string `help:"Local socket for the companion and for status; in the state directory by default." env:"HANDRAIL_SOCKET"`
+	Display     string `help:"X display to show; $$DISPLAY by default."`
+	Xauthority  string `help:"Xauthority file of the display; $$XAUTHORITY by default." type:"existingfile"`
+	Companion   string `help:"Companion program to keep running: auto (handrail-companion beside this program), off, or a path." default:"auto" env:"HANDRAIL_COMPANION"`
+	DesktopUser string `help:"Account besides root whose companion may speak for the person at the device." env:"HANDRAIL_DESKTOP_USER"`
+	Fingerprint string `hidden:"" help:"As given to enroll."`
+
+	logFlags `embed:""`
+}
+
+// Run runs the agent until the process is told to stop.
+func (c *runCmd) Run(t *terminal) error {
+	dir, err := state.Open(c.State)
+	if err != nil {
+		return err
+	}
+	if c.Xauthority != "" {
+		if err := os.Setenv("XAUTHORITY", c.Xauthority); err != nil {
+			return err
+		}
+	}
+	cfg := daemon.Config{
+		State: dir, Version: versionText(), Socket: c.Socket, Display: c.Display, DesktopUID: -1, Fingerprint: c.Fingerprint,
+	}
+	if cfg.Companion, err = c.companion(); err != nil {
+		return err
+	}
+	if c.DesktopUser != "" {
+		if cfg.DesktopUID, err = uidOf(c.DesktopUser); err != nil {
+			return err
+		}
+	}
+	d, err := daemon.New(cfg, c.logger(t.stderr))
+	if errors.Is(err, state.ErrNotEnrolled) {
+		return fmt.Errorf("%w; enroll it first: handrail-agent enroll --gateway https://… --token … --state %s", err, dir.Path())
+	}
+	if err != nil {
+		return err
+	}
+	return d.Run(t.ctx)
+}
+
+// companion returns the path of the companion program; "" starts none.
+func (c *runCmd) companion() (string, error) {
+	switch c.Companion {
+	case "off", "":
+		return "", nil
+	case "auto":
+		self, err := os.Executable()
+		if err != nil {
+			return "", err
+		}
+		return filepath.Join(filepath.Dir(self), "handrail-companion"), nil
+	}
+	if _, err := os.Stat(c.Companion); err != nil {
+		return "", fmt.Errorf("companion program: %w", err)
+	}
+	return filepath.Abs(c.Companion)
+}
+
+func uidOf(name string) (int, error) {
+	u, err := user.Lookup(name)
+	if err != nil {
+		return 0, fmt.Errorf("desktop user: %w", err)
+	}
+	return strconv.Atoi(u.Uid)
+}
