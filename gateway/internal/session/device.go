@@ -12,6 +12,9 @@ import (
 // errStray says that a message is about a session that is not this device's, or is over.
 var errStray = errors.New("not an open session of this device")
 
+// errOver says that a session ended, or should have, while its device was away.
+var errOver = errors.New("over meanwhile")
+
 // FromDevice takes a session.* message of an agent. A message about a session that is not
 // the device's, or is over, is answered by ending it there.
 func (s *Sessions) FromDevice(ctx context.Context, d mdm.DeviceID, e signaling.Envelope) {
@@ -74,28 +77,7 @@ func (s *Sessions) DeviceBack(ctx context.Context, d mdm.DeviceID, briefs []sign
 	for _, one := range open {
 		brief, alive := held[one.ID]
 		delete(held, one.ID)
-		one, err := s.change(ctx, one.ID, func(one *Session) ([]Entry, error) {
-			if !one.IsOpen() {
-				return nil, nil
-			}
-			now := time.Now()
-			if e := one.overdue(now, s.cfg.Grace); e != nil {
-				return e, nil
-			}
-			one.LostAt = time.Time{}
-			if alive && brief.Live {
-				one.live(now)
-			}
-			return []Entry{{At: now, Kind: KindDeviceBack}}, nil
-		})
-		if err != nil {
-			return err
-		}
-		if !one.IsOpen() {
-			s.endOnDevice(ctx, d, one.ID, one.Message, "gateway")
-			continue
-		}
-		if err := s.deliver(ctx, one, s.requestOf(ctx, one)); err != nil {
+		if err := s.reattach(ctx, one.ID, alive && brief.Live); err != nil {
 			return err
 		}
 	}
@@ -104,6 +86,41 @@ func (s *Sessions) DeviceBack(ctx context.Context, d mdm.DeviceID, briefs []sign
 		s.endOnDevice(ctx, d, id, "the gateway does not know this session as open", "gateway")
 	}
 	return nil
+}
+
+// reattach sends an open session to the agent that came back, and then tells the browsers,
+// whose viewers the agent may have to be told of after it knows the session.
+func (s *Sessions) reattach(ctx context.Context, id signaling.SessionID, live bool) error {
+	one, err := s.cfg.Store.ChangeSession(ctx, id, func(one *Session) ([]Entry, error) {
+		now := time.Now()
+		if !one.IsOpen() || one.overdue(now, s.cfg.Grace) != nil {
+			return nil, errOver
+		}
+		one.LostAt = time.Time{}
+		if live {
+			one.live(now)
+		}
+		return []Entry{{At: now, Kind: KindDeviceBack}}, nil
+	})
+	if errors.Is(err, errOver) {
+		s.endOnDevice(ctx, one.Device, id, orElse(one.Message, "the session is over"), "gateway")
+		return s.expire(ctx, id)
+	}
+	if err != nil {
+		return err
+	}
+	if err := s.deliver(ctx, one, s.requestOf(ctx, one)); err != nil {
+		return err
+	}
+	s.tell(one, true)
+	return nil
+}
+
+// tell announces a session as it is stored now.
+func (s *Sessions) tell(one Session, reattached bool) {
+	s.poke()
+	s.cfg.Announce(News{State: one.news(), Reattached: reattached})
+	s.cfg.Changed(signaling.TopicSessions, string(one.ID))
 }
 
 // DeviceLost notes that no node holds the device's link any more.

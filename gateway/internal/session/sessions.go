@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"time"
 
 	"handrail/gateway/internal/auth"
@@ -227,9 +226,7 @@ func (s *Sessions) change(ctx context.Context, id signaling.SessionID, fn func(*
 	if err != nil || len(entries) == 0 {
 		return one, err
 	}
-	s.poke()
-	s.cfg.Announce(News{State: one.news(), Reattached: slices.ContainsFunc(entries, func(e Entry) bool { return e.Kind == KindDeviceBack })})
-	s.cfg.Changed(signaling.TopicSessions, string(one.ID))
+	s.tell(one, false)
 	return one, nil
 }
 

@@ -79,3 +79,8 @@ func (s *Sessions) News(ctx context.Context, id signaling.SessionID) (signaling.
 	one, err := s.Session(ctx, id)
 	return one.news(), err
 }
+
+// ICEServers makes fresh credentials for a viewer.
+func (s *Sessions) ICEServers(id signaling.SessionID, p signaling.PeerID) []signaling.ICEServer {
+	return s.cfg.ICEServers(id, p)
+}
