@@ -22,7 +22,7 @@ export type InputFrame =
   | { readonly type: "key_up"; readonly code: number; readonly mods: number }
   | ({
       readonly type: "button";
-      /** As in MouseEvent.button: 0 left, 1 middle, 2 right. */
+      /** The number of its bit in the mask: 0 left, 1 right, 2 middle, 3 back, 4 forward. */
       readonly button: number;
       readonly down: boolean;
       /** What is held after it, as in MouseEvent.buttons. */
@@ -121,9 +121,6 @@ export function typable(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not be typed
   return text.replace(/\r\n?/g, "\n").replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, "");
 }
-
-/** The button number of each bit of MouseEvent.buttons, lowest bit first. */
-export const buttonOfBit: readonly number[] = [0, 2, 1, 3, 4];
 
 /** Every bit of MouseEvent.buttons that the wire knows. */
 export const allButtons = 2 ** buttonCount - 1;
