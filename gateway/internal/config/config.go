@@ -70,6 +70,8 @@ type Gateway struct {
 	ConsentWindow time.Duration `help:"How long consent outlives the last connection." default:"15m"`
 	DrainTime     time.Duration `help:"For requests under way to finish when the gateway is stopped." default:"10s"`
 
+	MetricsToken string `help:"Bearer token that opens /metrics to other machines; without it only this machine may read it." placeholder:"TOKEN"`
+
 	LogLevel  string `help:"debug, info, warn or error." default:"info" enum:"debug,info,warn,error"`
 	LogFormat string `help:"text or json." default:"text" enum:"text,json"`
 }
