@@ -42,7 +42,7 @@ export class Cursors {
   }
 
   /** Takes which shape is in use, or that none is. */
-  use(hash: bigint, visible: boolean): void {
+  select(hash: bigint, visible: boolean): void {
     this.#used = hash;
     this.#visible = visible;
   }

@@ -134,8 +134,8 @@ export class Screen {
   }
 
   /** Takes which shape is in use. */
-  useCursor(hash: bigint, visible: boolean): void {
-    this.#cursors.use(hash, visible);
+  selectCursor(hash: bigint, visible: boolean): void {
+    this.#cursors.select(hash, visible);
     this.#dress();
   }
 

@@ -1,0 +1,265 @@
+/** The commands over the picture. */
+import { type ReactNode, type Ref, useState } from "react";
+import type { Session } from "../browser/session.ts";
+import type { Desk } from "../desk/desk.ts";
+import type { Framing } from "../screen/geometry.ts";
+import { isInControl, mayClipboard, phaseOf, type SessionView } from "../session/state.ts";
+import type { Capability } from "../session/wire.gen.ts";
+import { Icon, type IconName } from "./icons.tsx";
+import { Menu, type MenuItem } from "./Menu.tsx";
+import { Meter } from "./Meter.tsx";
+
+/** What the toolbar does beyond what session and desk do themselves. */
+export interface ToolbarActions {
+  readonly fullscreen: () => void;
+  readonly screenshot: () => void;
+  readonly help: () => void;
+  readonly paste: () => void;
+  readonly leave: () => void;
+  readonly end: () => void;
+  readonly ask?: ((wanted: readonly Capability[]) => void) | undefined;
+}
+
+interface ToolbarProps {
+  readonly ref?: Ref<HTMLDivElement>;
+  readonly session: Session;
+  readonly desk: Desk | null;
+  readonly view: SessionView;
+  readonly framing: Framing;
+  readonly viewOnly: boolean;
+  readonly setViewOnly: (on: boolean) => void;
+  readonly full: boolean;
+  readonly actions: ToolbarActions;
+}
+
+/** Keys a browser keeps to itself, by what is written on them. */
+const specialKeys: readonly (readonly [label: string, codes: readonly string[]])[] = [
+  ["Ctrl+Alt+Del", ["ControlLeft", "AltLeft", "Delete"]],
+  ["Super (Windows key)", ["MetaLeft"]],
+  ["Alt+Tab", ["AltLeft", "Tab"]],
+  ["Alt+F4", ["AltLeft", "F4"]],
+  ["Print Screen", ["PrintScreen"]],
+  ["Ctrl+W", ["ControlLeft", "KeyW"]],
+  ["Ctrl+T", ["ControlLeft", "KeyT"]],
+  ["Escape", ["Escape"]],
+  ["F11", ["F11"]],
+  ["Ctrl+Alt+T", ["ControlLeft", "AltLeft", "KeyT"]],
+];
+
+/** See the file's comment. */
+export function Toolbar(props: ToolbarProps): ReactNode {
+  const { session, desk, view, actions } = props;
+  const live = phaseOf(view) === "live";
+  const active = isInControl(view) && !props.viewOnly;
+  const then = (run: () => void) => () => {
+    run();
+    desk?.focus();
+  };
+  return (
+    <div ref={props.ref} className="hv-toolbar" role="toolbar" aria-label="Remote screen">
+      <span className="hv-device" title={view.deviceName}>
+        {view.deviceName}
+      </span>
+      <ControlButton {...props} />
+      {view.monitors.length > 1 && (
+        <Menu label="Monitor" icon="monitor" disabled={!live} items={monitorItems(session, view, then)} />
+      )}
+      <Menu label="Size of the picture" icon="fit" items={sizeItems(desk, props.framing, then)} />
+      <Menu label="Send keys" icon="keys" disabled={!active} items={keyItems(desk, actions, then)} />
+      <Menu
+        label="Clipboard"
+        icon="clipboard"
+        disabled={!live}
+        items={clipboardItems(session, desk, view, active, actions, then)}
+      />
+      <Tool label="Save a screenshot" icon="camera" disabled={!view.hasPicture} run={actions.screenshot} />
+      <Tool
+        label="View only"
+        icon="eye"
+        pressed={props.viewOnly}
+        disabled={!live}
+        run={() => props.setViewOnly(!props.viewOnly)}
+      />
+      <Meter session={session} />
+      <Tool
+        label={props.full ? "Leave full screen" : "Full screen"}
+        icon="full"
+        pressed={props.full}
+        run={actions.fullscreen}
+      />
+      <Tool label="Keyboard help" icon="help" run={actions.help} />
+      <EndButton actions={actions} />
+    </div>
+  );
+}
+
+function Tool(props: {
+  readonly label: string;
+  readonly icon: IconName;
+  readonly run: () => void;
+  readonly pressed?: boolean;
+  readonly disabled?: boolean;
+}): ReactNode {
+  return (
+    <button
+      type="button"
+      className="hv-button"
+      aria-label={props.label}
+      title={props.label}
+      aria-pressed={props.pressed}
+      disabled={props.disabled}
+      onClick={props.run}
+    >
+      <Icon name={props.icon} />
+    </button>
+  );
+}
+
+/** Says who holds control, and does the next thing about it. */
+function ControlButton({ session, desk, view, viewOnly, actions }: ToolbarProps): ReactNode {
+  const may = view.may.includes("control");
+  const mine = isInControl(view);
+  const connected = view.transport === "connected";
+  const askable =
+    !view.granted.includes("control") && view.capabilities.includes("control") && actions.ask !== undefined;
+  let text = "View only";
+  let label = "Control is not granted";
+  let run: (() => void) | null = null;
+  if (mine) {
+    text = viewOnly ? "Control (resting)" : "In control";
+    label = "You are in control: give control up";
+    run = () => session.dropControl();
+  } else if (may && view.asking) {
+    text = "Asked";
+    label = "You asked for control: withdraw";
+    run = () => session.dropControl();
+  } else if (may) {
+    text = view.control === "" ? "Take control" : "Ask for control";
+    label = view.control === "" ? "Take control" : `Ask ${nameOf(view, view.control)} for control`;
+    run = () => {
+      session.askControl();
+      desk?.focus();
+    };
+  } else if (askable) {
+    text = "Ask for control";
+    label = "Ask the person at the device for control";
+    run = () => actions.ask?.([...view.granted, "control"]);
+  }
+  return (
+    <button
+      type="button"
+      className={mine ? "hv-button hv-strong" : "hv-button"}
+      aria-label={label}
+      title={label}
+      disabled={!connected || run === null}
+      onClick={() => run?.()}
+    >
+      <Icon name={mine ? "hand" : view.viewers.length > 1 ? "people" : "hand"} />
+      <span className="hv-text">{text}</span>
+    </button>
+  );
+}
+
+function EndButton({ actions }: { readonly actions: ToolbarActions }): ReactNode {
+  const [sure, setSure] = useState(false);
+  if (!sure) {
+    return (
+      <div className="hv-ends">
+        <button
+          type="button"
+          className="hv-button"
+          onClick={actions.leave}
+          title="Leave; the session goes on"
+        >
+          <span>Leave</span>
+        </button>
+        <button type="button" className="hv-button hv-danger" onClick={() => setSure(true)}>
+          <span>End session</span>
+        </button>
+      </div>
+    );
+  }
+  return (
+    <div className="hv-ends">
+      <button
+        type="button"
+        className="hv-button hv-danger"
+        // biome-ignore lint/a11y/noAutofocus: it takes the place of the button that was pressed
+        autoFocus
+        onClick={actions.end}
+        onBlur={() => setSure(false)}
+        onKeyDown={(e) => {
+          if (e.key === "Escape") setSure(false);
+        }}
+      >
+        <span>End for everybody?</span>
+      </button>
+    </div>
+  );
+}
+
+type Then = (run: () => void) => () => void;
+
+function monitorItems(session: Session, view: SessionView, then: Then): readonly MenuItem[] {
+  const one = view.monitors.map((m) => ({
+    label: m.primary ? `${m.name || `Monitor ${m.id}`} (main)` : m.name || `Monitor ${m.id}`,
+    hint: `${m.width} × ${m.height}`,
+    checked: view.selected === m.id,
+    run: then(() => session.selectMonitor(m.id)),
+  }));
+  return [
+    ...one,
+    { label: "All monitors", checked: view.selected === 0, run: then(() => session.selectMonitor(0)) },
+  ];
+}
+
+function sizeItems(desk: Desk | null, framing: Framing, then: Then): readonly MenuItem[] {
+  const scale = (s: "fit" | "actual") =>
+    then(() => {
+      if (desk !== null) desk.scaling = s;
+    });
+  return [
+    { label: "Fit to the window", checked: framing.scaling === "fit", run: scale("fit") },
+    { label: "Pixel for pixel (1:1)", checked: framing.scaling === "actual", run: scale("actual") },
+    { label: "Zoom in", run: then(() => desk?.zoomBy(1.25)) },
+    { label: "Zoom out", run: then(() => desk?.zoomBy(0.8)) },
+  ];
+}
+
+function keyItems(desk: Desk | null, actions: ToolbarActions, then: Then): readonly MenuItem[] {
+  return [
+    ...specialKeys.map(([label, codes]) => ({ label, run: then(() => desk?.pressKeys(codes)) })),
+    { label: "Paste as keystrokes…", run: actions.paste },
+  ];
+}
+
+function clipboardItems(
+  session: Session,
+  desk: Desk | null,
+  view: SessionView,
+  active: boolean,
+  actions: ToolbarActions,
+  then: Then,
+): readonly MenuItem[] {
+  const allowed = mayClipboard(view);
+  const send = async () => {
+    const wrong = await desk?.clipboard.sendNow();
+    session.notice("", wrong || "Your clipboard is now on the device.");
+  };
+  const asks =
+    !view.granted.includes("clipboard") &&
+    view.capabilities.includes("clipboard") &&
+    actions.ask !== undefined;
+  return [
+    { label: "Send my clipboard to the device", disabled: !allowed, run: then(() => void send()) },
+    { label: "Paste as keystrokes…", disabled: !active, run: actions.paste },
+    ...(asks
+      ? [{ label: "Ask for the clipboard", run: () => actions.ask?.([...view.granted, "clipboard"]) }]
+      : []),
+  ];
+}
+
+/** Returns how a viewer is called. */
+export function nameOf(view: SessionView, peer: string): string {
+  return view.viewers.find((v) => v.peer === peer)?.name || "another operator";
+}
