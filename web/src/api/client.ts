@@ -1,0 +1,143 @@
+/** One field of a request that the gateway refused, with its words. */
+export interface FieldProblem {
+  /** Where: "name", "unattended.capabilities"; without the leading "body.". */
+  field: string;
+  message: string;
+}
+
+/**
+ * A request that did not succeed, in words fit for a person. `status` is 0 when the
+ * gateway could not be reached at all.
+ */
+export class ApiError extends Error {
+  override readonly name = "ApiError";
+  readonly status: number;
+  /** Machine-readable reason, as in signaling/code.go; "" where the gateway gave none. */
+  readonly code: string;
+  /** What to quote to whoever reads the gateway's log; "" where unknown. */
+  readonly requestId: string;
+  readonly fields: readonly FieldProblem[];
+  /** How long to wait before the next try; 0 where the gateway did not say. */
+  readonly retryAfterMs: number;
+
+  constructor(about: {
+    status: number;
+    message: string;
+    code?: string;
+    requestId?: string;
+    fields?: FieldProblem[];
+    retryAfterMs?: number;
+  }) {
+    super(about.message);
+    this.status = about.status;
+    this.code = about.code ?? "";
+    this.requestId = about.requestId ?? "";
+    this.fields = about.fields ?? [];
+    this.retryAfterMs = about.retryAfterMs ?? 0;
+  }
+}
+
+type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
+
+interface CallOptions {
+  query?: Record<string, string | number | boolean | undefined>;
+  body?: unknown;
+  signal?: AbortSignal;
+}
+
+const unreachable = "The gateway cannot be reached. Check your network; this page keeps trying.";
+
+/**
+ * Calls the REST API and returns the decoded body (undefined for an empty one). Throws
+ * ApiError for everything but success and an abort. Only the files of this folder call it.
+ */
+export async function call<T>(method: Method, path: string, options: CallOptions = {}): Promise<T> {
+  const init: RequestInit = { method, headers: { Accept: "application/json" }, credentials: "same-origin" };
+  if (options.signal) init.signal = options.signal;
+  if (options.body !== undefined) {
+    init.body = JSON.stringify(options.body);
+    init.headers = { Accept: "application/json", "Content-Type": "application/json" };
+  }
+  let response: Response;
+  try {
+    response = await fetch(withQuery(path, options.query), init);
+  } catch (error) {
+    if (options.signal?.aborted) throw error;
+    throw new ApiError({ status: 0, message: unreachable, code: "unreachable" });
+  }
+  const text = await response.text().catch(() => "");
+  if (!response.ok) throw problemOf(response, text);
+  return (text === "" ? undefined : JSON.parse(text)) as T;
+}
+
+function withQuery(path: string, query: CallOptions["query"]): string {
+  if (!query) return path;
+  const params = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) {
+    if (value !== undefined && value !== "") params.set(name, String(value));
+  }
+  const text = params.toString();
+  return text === "" ? path : `${path}?${text}`;
+}
+
+/** The parts of an RFC 9457 problem document that the console reads. */
+interface Problem {
+  title?: string;
+  detail?: string;
+  code?: string;
+  request_id?: string;
+  retry_after_ms?: number;
+  errors?: { message?: string; location?: string }[] | null;
+}
+
+function problemOf(response: Response, text: string): ApiError {
+  let problem: Problem = {};
+  try {
+    problem = (JSON.parse(text) as Problem | null) ?? {};
+  } catch {
+    // a proxy in between answered with a page of its own
+  }
+  const fields = (problem.errors ?? []).map((e) => ({
+    field: (e.location ?? "").replace(/^(body|query|path)\.?/, ""),
+    message: e.message ?? "",
+  }));
+  const seconds = Number(response.headers.get("Retry-After"));
+  return new ApiError({
+    status: response.status,
+    message: problem.detail || problem.title || wordsFor(response.status),
+    code: problem.code ?? "",
+    requestId: problem.request_id ?? response.headers.get("X-Request-Id") ?? "",
+    fields,
+    retryAfterMs: problem.retry_after_ms ?? (Number.isFinite(seconds) ? seconds * 1000 : 0),
+  });
+}
+
+function wordsFor(status: number): string {
+  switch (status) {
+    case 401:
+      return "You are not signed in any more.";
+    case 403:
+      return "Your role does not allow this.";
+    case 404:
+      return "This does not exist, or not any more.";
+    case 429:
+      return "Too many attempts. Wait a moment, then try again.";
+    case 502:
+    case 503:
+    case 504:
+      return "The gateway is not ready. It may be starting; this page keeps trying.";
+    default:
+      return `The gateway answered with an error (${status}).`;
+  }
+}
+
+/** The words to show for anything thrown. */
+export function wordsOf(error: unknown): string {
+  if (error instanceof Error && error.message !== "") return error.message;
+  return "Something went wrong.";
+}
+
+/** Whether the answer means that the thing asked for does not exist. */
+export function isNotFound(error: unknown): boolean {
+  return error instanceof ApiError && error.status === 404;
+}

@@ -1,0 +1,63 @@
+import { queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
+import { call } from "./client.ts";
+import type { Grant, Operator, Page, Role } from "./types.ts";
+
+export const operatorsQuery = queryOptions({
+  queryKey: ["operators", "list"],
+  queryFn: async ({ signal }) => (await call<Page<Operator>>("GET", "/api/operators", { signal })).items,
+});
+
+export const operatorQuery = (id: string) =>
+  queryOptions({
+    queryKey: ["operators", "one", id],
+    queryFn: ({ signal }) => call<Operator>("GET", `/api/operators/${id}`, { signal }),
+  });
+
+/** The roles there are; they change only with the gateway's version. */
+export const rolesQuery = queryOptions({
+  queryKey: ["roles"],
+  queryFn: async ({ signal }) => (await call<Page<Role>>("GET", "/api/roles", { signal })).items,
+  staleTime: Number.POSITIVE_INFINITY,
+});
+
+export interface OperatorWish {
+  name: string;
+  email: string;
+  password: string;
+  grants: Grant[];
+}
+
+export function useCreateOperator() {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (body: OperatorWish) => call<Operator>("POST", "/api/operators", { body }),
+    onSuccess: () => client.invalidateQueries({ queryKey: ["operators"] }),
+  });
+}
+
+export function useUpdateOperator(id: string) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (body: { name?: string; disabled?: boolean; grants?: Grant[] }) =>
+      call<Operator>("PATCH", `/api/operators/${id}`, { body }),
+    onSuccess: () => client.invalidateQueries({ queryKey: ["operators"] }),
+  });
+}
+
+export function useDeleteOperator(id: string) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: () => call<void>("DELETE", `/api/operators/${id}`),
+    onSuccess: () => {
+      client.removeQueries({ queryKey: ["operators", "one", id] });
+      return client.invalidateQueries({ queryKey: ["operators", "list"] });
+    },
+  });
+}
+
+export function useResetPassword(id: string) {
+  return useMutation({
+    mutationFn: (password: string) =>
+      call<void>("POST", `/api/operators/${id}/password`, { body: { password } }),
+  });
+}

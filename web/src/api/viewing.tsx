@@ -1,0 +1,72 @@
+import type { Session } from "@handrail/viewer/browser/session";
+import { useQueryClient } from "@tanstack/react-query";
+import { createContext, type ReactNode, use, useMemo, useRef } from "react";
+import { ApiError } from "./client.ts";
+import { useLive } from "./live.tsx";
+import { requestSession, type SessionWish } from "./sessions.ts";
+
+/** A session begun at a click, on its way to the page that shows it. */
+export interface Begun {
+  session: Session;
+  deviceName: string;
+}
+
+interface Viewing {
+  /** Fetches the code that a session needs, so that it is here before the click. */
+  prepare: () => void;
+  /**
+   * Asks for a session and, at the same time, makes the viewer's offer. Resolves with the
+   * session's id; the page that shows it takes the rest with `take`.
+   */
+  start: (wish: SessionWish, deviceName: string) => Promise<string>;
+  /** What `start` began for this id, if it was this page that began it. */
+  take: (sessionId: string) => Begun | undefined;
+}
+
+const ViewingContext = createContext<Viewing | null>(null);
+
+/** How to begin a session and how to find it again. */
+export function useViewing(): Viewing {
+  const viewing = use(ViewingContext);
+  if (!viewing) throw new Error("no <ViewingProvider> above");
+  return viewing;
+}
+
+const loadStart = () => import("@handrail/viewer/browser/start");
+
+/** Carries a session from the button that begins it to the page that shows it. */
+export function ViewingProvider({ children }: { children: ReactNode }) {
+  const { socket } = useLive();
+  const client = useQueryClient();
+  const begun = useRef(new Map<string, Begun>());
+  const viewing = useMemo<Viewing>(
+    () => ({
+      prepare: () => void loadStart().catch(() => undefined), // the click tries again
+      start: async (wish, deviceName) => {
+        if (!socket)
+          throw new ApiError({
+            status: 0,
+            message: "Not connected to the gateway yet. Try again in a moment.",
+          });
+        const { startSession } = await loadStart();
+        const { session, id } = startSession({
+          socket,
+          deviceName,
+          create: async () => (await requestSession(wish)).id,
+        });
+        try {
+          const sessionId = await id;
+          begun.current.set(sessionId, { session, deviceName });
+          void client.invalidateQueries({ queryKey: ["sessions", "list"] });
+          return sessionId;
+        } catch (error) {
+          session.leave();
+          throw error;
+        }
+      },
+      take: (sessionId) => begun.current.get(sessionId),
+    }),
+    [socket, client],
+  );
+  return <ViewingContext value={viewing}>{children}</ViewingContext>;
+}

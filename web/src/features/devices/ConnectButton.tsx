@@ -1,0 +1,183 @@
+import { ActionIcon, Button, Checkbox, Group, Popover, Stack, Text, TextInput } from "@mantine/core";
+import { useDisclosure } from "@mantine/hooks";
+import { useRouter } from "@tanstack/react-router";
+import { useCallback, useEffect, useState } from "react";
+import { useMe } from "../../api/me.ts";
+import type { Capability, Device } from "../../api/types.ts";
+import { useViewing } from "../../api/viewing.tsx";
+import { capabilityWords } from "../../ui/capabilities.ts";
+import { DownIcon } from "../../ui/icons.tsx";
+import { notifyFailed } from "../../ui/notify.ts";
+import { may } from "../../ui/permissions.ts";
+
+type Target = Pick<Device, "id" | "name" | "state">;
+
+/** What a plain click asks for: enough to help, nothing that needs a second thought. */
+function usualCapabilities(mayControl: boolean): Capability[] {
+  return mayControl ? ["view", "control", "clipboard"] : ["view"];
+}
+
+/**
+ * Connects to a device's screen. One click is enough; reason and capabilities are a
+ * second, smaller button away.
+ */
+export function ConnectButton({ device, compact }: { device: Target; compact?: boolean }) {
+  const me = useMe();
+  const mayControl = may(me, "session.control");
+  const { connect, connecting, prepare } = useConnect(device);
+  // On a device's own page the code is fetched at once; in a list, when the pointer comes near.
+  useEffect(() => {
+    if (!compact) prepare();
+  }, [compact, prepare]);
+  const verb = mayControl ? "Connect" : "View";
+  const disabled = device.state !== "online";
+  if (compact) {
+    return (
+      <Button
+        size="compact-sm"
+        variant="light"
+        loading={connecting}
+        onPointerEnter={prepare}
+        onFocus={prepare}
+        onClick={() => connect("", usualCapabilities(mayControl))}
+        aria-label={`${verb}: ${device.name}`}
+      >
+        {verb}
+      </Button>
+    );
+  }
+  return (
+    <Button.Group>
+      <Button
+        loading={connecting}
+        disabled={disabled}
+        onPointerEnter={prepare}
+        onFocus={prepare}
+        onClick={() => connect("", usualCapabilities(mayControl))}
+        style={{ minWidth: "7.5rem" }}
+      >
+        {verb}
+      </Button>
+      <ConnectOptions
+        disabled={disabled}
+        mayControl={mayControl}
+        verb={verb}
+        connecting={connecting}
+        connect={connect}
+      />
+    </Button.Group>
+  );
+}
+
+interface OptionsProps {
+  disabled: boolean;
+  mayControl: boolean;
+  verb: string;
+  connecting: boolean;
+  connect: (reason: string, capabilities: Capability[]) => void;
+}
+
+const choices: Capability[] = ["control", "clipboard", "files", "terminal", "diagnostics", "power"];
+
+function ConnectOptions({ disabled, mayControl, verb, connecting, connect }: OptionsProps) {
+  const [opened, { toggle, close }] = useDisclosure(false);
+  const [reason, setReason] = useState("");
+  const [wanted, setWanted] = useState<Capability[]>(usualCapabilities(mayControl));
+  return (
+    <Popover
+      opened={opened}
+      onChange={(o) => !o && close()}
+      position="bottom-end"
+      width={320}
+      trapFocus
+      withArrow
+    >
+      <Popover.Target>
+        <ActionIcon
+          variant="filled"
+          size={36}
+          disabled={disabled}
+          onClick={toggle}
+          aria-label="Connect with a reason or other rights"
+          style={{
+            borderStartStartRadius: 0,
+            borderEndStartRadius: 0,
+            borderLeft: "1px solid rgb(255 255 255 / 35%)",
+          }}
+        >
+          <DownIcon size={16} />
+        </ActionIcon>
+      </Popover.Target>
+      <Popover.Dropdown>
+        <form
+          onSubmit={(e) => {
+            e.preventDefault();
+            close();
+            connect(reason.trim(), wanted);
+          }}
+        >
+          <Stack gap="sm">
+            <TextInput
+              label="Reason"
+              description="The person at the device reads it; the record keeps it"
+              placeholder="Printer does not print"
+              maxLength={500}
+              value={reason}
+              onChange={(e) => setReason(e.currentTarget.value)}
+              data-autofocus
+            />
+            {mayControl ? (
+              <Checkbox.Group
+                label="Besides the screen, ask for"
+                value={wanted}
+                onChange={(v) => setWanted(["view", ...(v as Capability[]).filter((c) => c !== "view")])}
+              >
+                <Stack gap={6} mt={6}>
+                  {choices.map((c) => (
+                    <Checkbox
+                      key={c}
+                      value={c}
+                      size="xs"
+                      label={capabilityWords[c].name}
+                      description={capabilityWords[c].means}
+                    />
+                  ))}
+                </Stack>
+              </Checkbox.Group>
+            ) : (
+              <Text size="sm" c="dimmed">
+                Your role may look, not control.
+              </Text>
+            )}
+            <Group justify="flex-end">
+              <Button type="submit" loading={connecting}>
+                {verb}
+              </Button>
+            </Group>
+          </Stack>
+        </form>
+      </Popover.Dropdown>
+    </Popover>
+  );
+}
+
+/** Starts a session at the click: request, viewer and page go on side by side. */
+function useConnect(device: Target) {
+  const router = useRouter();
+  const viewing = useViewing();
+  const [connecting, setConnecting] = useState(false);
+  const prepare = useCallback(() => {
+    viewing.prepare();
+    void router.preloadRoute({ to: "/sessions/$sessionId/live", params: { sessionId: "next" } });
+  }, [viewing, router]);
+  const connect = (reason: string, capabilities: Capability[]) => {
+    if (connecting) return;
+    setConnecting(true);
+    viewing
+      .start({ device_id: device.id, reason, capabilities }, device.name)
+      .then((sessionId) => router.navigate({ to: "/sessions/$sessionId/live", params: { sessionId } }))
+      .catch((error: unknown) => notifyFailed(`No session with ${device.name}`, error))
+      .finally(() => setConnecting(false));
+  };
+  return { connect, connecting, prepare };
+}

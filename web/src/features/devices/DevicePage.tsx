@@ -1,0 +1,249 @@
+import { Alert, Group, Menu, SimpleGrid, Skeleton, Text, Title } from "@mantine/core";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { isNotFound } from "../../api/client.ts";
+import { deviceQuery } from "../../api/devices.ts";
+import { groupsQuery } from "../../api/groups.ts";
+import { useMe } from "../../api/me.ts";
+import { sessionsQuery } from "../../api/sessions.ts";
+import type { Device } from "../../api/types.ts";
+import { capabilityList } from "../../ui/capabilities.ts";
+import { effectiveUnattended, groupPath } from "../../ui/groupTree.ts";
+import { IconButton } from "../../ui/IconButton.tsx";
+import { DeviceIcon, MoreIcon, ShieldIcon, WarningIcon } from "../../ui/icons.tsx";
+import { ButtonLink, PageLink } from "../../ui/links.tsx";
+import { DeviceMark, SessionMark } from "../../ui/marks.tsx";
+import { Page } from "../../ui/Page.tsx";
+import { may } from "../../ui/permissions.ts";
+import { Empty, ErrorPanel } from "../../ui/states.tsx";
+import { Time } from "../../ui/Time.tsx";
+import { ConnectButton } from "./ConnectButton.tsx";
+import { type DeviceDialog, DeviceDialogs } from "./DeviceDialogs.tsx";
+import { Inventory } from "./Inventory.tsx";
+import { osWords } from "./osWords.ts";
+
+/** One device: connect to it, what it is, what happened on it. */
+export function DevicePage({ id }: { id: string }) {
+  const query = useQuery(deviceQuery(id));
+  if (query.data) return <DeviceContent device={query.data} />;
+  if (isNotFound(query.error)) {
+    return (
+      <Page title="No such device" above={<Back />}>
+        <div className="panel">
+          <Empty
+            icon={<DeviceIcon size={36} />}
+            title="This device is not here"
+            action={<ButtonLink to="/devices">All devices</ButtonLink>}
+          >
+            It may have been deleted, or it is in a group that is not yours.
+          </Empty>
+        </div>
+      </Page>
+    );
+  }
+  if (query.isError) {
+    return (
+      <Page title="Device" above={<Back />}>
+        <ErrorPanel error={query.error} onRetry={() => void query.refetch()} />
+      </Page>
+    );
+  }
+  return (
+    <div className="page" role="status" aria-label="Loading">
+      <Skeleton height={28} width={260} mb="md" mt="lg" />
+      <Skeleton height={160} radius="md" />
+    </div>
+  );
+}
+
+function Back() {
+  return (
+    <PageLink to="/devices" size="sm" c="dimmed">
+      ← Devices
+    </PageLink>
+  );
+}
+
+function DeviceContent({ device }: { device: Device }) {
+  const me = useMe();
+  const [dialog, setDialog] = useState<DeviceDialog>(null);
+  const mayConnect = may(me, "session.view") && device.state !== "revoked";
+  return (
+    <Page
+      title={device.name}
+      mark={<DeviceMark state={device.state} />}
+      above={<Back />}
+      lead={<DeviceLead device={device} />}
+      actions={
+        <>
+          {mayConnect && <ConnectButton device={device} />}
+          {may(me, "device.manage") && <DeviceMenu device={device} onChoose={setDialog} />}
+        </>
+      }
+    >
+      <DeviceNotices device={device} />
+      <Inventory device={device} />
+      <SimpleGrid cols={{ base: 1, md: 2 }} mt="md">
+        {may(me, "session.list") && <RecentSessions device={device} />}
+        <Access device={device} />
+      </SimpleGrid>
+      <DeviceDialogs device={device} dialog={dialog} onClose={() => setDialog(null)} />
+    </Page>
+  );
+}
+
+function DeviceLead({ device }: { device: Device }) {
+  return (
+    <>
+      {osWords(device)}
+      {device.state !== "online" && (
+        <>
+          {" · last seen "}
+          <Time at={device.last_seen_at} />
+        </>
+      )}
+    </>
+  );
+}
+
+function DeviceMenu({ device, onChoose }: { device: Device; onChoose: (d: DeviceDialog) => void }) {
+  const me = useMe();
+  return (
+    <Menu position="bottom-end">
+      <Menu.Target>
+        <IconButton label="More about this device" variant="default" size={36}>
+          <MoreIcon />
+        </IconButton>
+      </Menu.Target>
+      <Menu.Dropdown>
+        <Menu.Item onClick={() => onChoose("edit")}>Rename or move…</Menu.Item>
+        {may(me, "device.revoke") && (
+          <>
+            <Menu.Divider />
+            {device.state !== "revoked" && (
+              <Menu.Item color="red" onClick={() => onChoose("revoke")}>
+                Revoke…
+              </Menu.Item>
+            )}
+            <Menu.Item color="red" onClick={() => onChoose("delete")}>
+              Delete the record…
+            </Menu.Item>
+          </>
+        )}
+      </Menu.Dropdown>
+    </Menu>
+  );
+}
+
+function DeviceNotices({ device }: { device: Device }) {
+  return (
+    <>
+      {device.copied_at && (
+        <Alert
+          color="red"
+          icon={<WarningIcon />}
+          mb="md"
+          title="A copy of this device's identity was refused"
+        >
+          Another machine tried to connect as this device (<Time at={device.copied_at} />
+          ). If its disk was cloned, enroll the clone anew. If not, revoke this device and find out who holds
+          its key.
+        </Alert>
+      )}
+      {device.state === "revoked" && (
+        <Alert color="red" icon={<WarningIcon />} mb="md" title="Revoked">
+          This device was cut off <Time at={device.revoked_at} />. It can come back only by a new enrollment.
+        </Alert>
+      )}
+    </>
+  );
+}
+
+function RecentSessions({ device }: { device: Device }) {
+  const query = useInfiniteQuery(sessionsQuery({ device: device.id }, 5));
+  const rows = query.data?.pages[0]?.items ?? [];
+  return (
+    <section className="panel panel-pad" aria-labelledby="device-sessions">
+      <Group justify="space-between" mb="xs">
+        <Title order={2} id="device-sessions">
+          Sessions
+        </Title>
+        {rows.length > 0 && (
+          <PageLink to="/sessions" search={{ device: device.id }} size="sm">
+            All of this device
+          </PageLink>
+        )}
+      </Group>
+      {query.isPending ? (
+        <Skeleton height={60} />
+      ) : query.isError ? (
+        <ErrorPanel error={query.error} onRetry={() => void query.refetch()} />
+      ) : rows.length === 0 ? (
+        <Text c="dimmed">Nobody has connected to this device yet.</Text>
+      ) : (
+        <ul className="plain-list">
+          {rows.slice(0, 5).map((s) => (
+            <li key={s.id}>
+              <PageLink
+                to="/sessions/$sessionId"
+                params={{ sessionId: s.id }}
+                className="one-line"
+                style={{ flex: 1 }}
+              >
+                {s.operator_name}
+                {s.reason && <span className="quiet"> · {s.reason}</span>}
+              </PageLink>
+              <SessionMark state={s.state} />
+              <span className="quiet">
+                <Time at={s.requested_at} />
+              </span>
+            </li>
+          ))}
+        </ul>
+      )}
+    </section>
+  );
+}
+
+function Access({ device }: { device: Device }) {
+  const groups = useQuery(groupsQuery).data ?? [];
+  const policy = effectiveUnattended(groups, device.group_id);
+  return (
+    <section className="panel panel-pad" aria-labelledby="device-access">
+      <Title order={2} id="device-access" mb="xs">
+        Group and access
+      </Title>
+      <dl className="facts">
+        <dt>Group</dt>
+        <dd>{groupPath(groups, device.group_id)}</dd>
+        <dt>Connecting</dt>
+        <dd>
+          {policy?.unattended.enabled ? (
+            <>
+              <ShieldInline /> At once, without asking, by the policy of “{policy.from.name}”:{" "}
+              {capabilityList(policy.unattended.capabilities).toLowerCase()}
+            </>
+          ) : (
+            "The person at the device is asked each time. No answer is a no."
+          )}
+        </dd>
+        <dt>Enrolled</dt>
+        <dd>
+          <Time at={device.enrolled_at} />
+        </dd>
+        <dt>Device id</dt>
+        <dd className="mono">{device.id}</dd>
+      </dl>
+    </section>
+  );
+}
+
+function ShieldInline() {
+  return (
+    <span
+      style={{ verticalAlign: "-3px", display: "inline-block", color: "var(--mantine-primary-color-filled)" }}
+    >
+      <ShieldIcon size={16} />
+    </span>
+  );
+}

@@ -1,0 +1,177 @@
+import { Button, Group, Menu, Text } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { groupsQuery, useDeleteGroup } from "../../api/groups.ts";
+import { useMe } from "../../api/me.ts";
+import type { DeviceGroup } from "../../api/types.ts";
+import { Confirm } from "../../ui/Confirm.tsx";
+import { capabilityList } from "../../ui/capabilities.ts";
+import { effectiveUnattended, type GroupNode, groupTrees } from "../../ui/groupTree.ts";
+import { IconButton } from "../../ui/IconButton.tsx";
+import { GroupIcon, MoreIcon, ShieldIcon } from "../../ui/icons.tsx";
+import { PageLink } from "../../ui/links.tsx";
+import { Page } from "../../ui/Page.tsx";
+import { may } from "../../ui/permissions.ts";
+import { Empty, Loaded } from "../../ui/states.tsx";
+import { countWords } from "../../ui/words.ts";
+import { GroupDialog, type GroupEdit } from "./GroupDialog.tsx";
+
+/** The tree of device groups with what each says about unattended access. */
+export function GroupsPage() {
+  const me = useMe();
+  const query = useQuery(groupsQuery);
+  const [edit, setEdit] = useState<GroupEdit | null>(null);
+  const [deleting, setDeleting] = useState<DeviceGroup | null>(null);
+  const mayManage = may(me, "group.manage");
+  return (
+    <Page
+      title="Groups"
+      lead="Where a device stands decides who may act on it and whether people are asked. Groups inherit from those above."
+      actions={
+        mayManage && (
+          <Button
+            onClick={() => setEdit({ kind: "new", parent: query.data?.[0]?.id ?? "" })}
+            disabled={!query.data?.length}
+          >
+            New group
+          </Button>
+        )
+      }
+    >
+      <div className="panel panel-pad">
+        <Loaded query={query}>
+          {(groups) =>
+            groups.length === 0 ? (
+              <Empty icon={<GroupIcon size={36} />} title="No groups">
+                None of the groups is yours to see.
+              </Empty>
+            ) : (
+              <ul className="tree">
+                {groupTrees(groups).map((n) => (
+                  <Branch
+                    key={n.group.id}
+                    node={n}
+                    groups={groups}
+                    mayManage={mayManage}
+                    onEdit={setEdit}
+                    onDelete={setDeleting}
+                  />
+                ))}
+              </ul>
+            )
+          }
+        </Loaded>
+      </div>
+      <GroupDialog edit={edit} groups={query.data ?? []} onClose={() => setEdit(null)} />
+      <DeleteDialog group={deleting} onClose={() => setDeleting(null)} />
+    </Page>
+  );
+}
+
+interface BranchProps {
+  node: GroupNode;
+  groups: DeviceGroup[];
+  mayManage: boolean;
+  onEdit: (edit: GroupEdit) => void;
+  onDelete: (g: DeviceGroup) => void;
+}
+
+function Branch({ node, groups, mayManage, onEdit, onDelete }: BranchProps) {
+  const { group, children } = node;
+  const isTop = !group.parent_id;
+  return (
+    <li>
+      <div className="tree-row">
+        <div style={{ flex: 1, minWidth: 0 }}>
+          <Group gap="sm" wrap="wrap">
+            <Text fw={600} className="wrap-anywhere">
+              {group.name}
+            </Text>
+            <PageLink to="/devices" search={{ group: group.id }} size="sm">
+              {countWords(group.devices, "device")}
+            </PageLink>
+          </Group>
+          <PolicyLine group={group} groups={groups} />
+        </div>
+        {mayManage && (
+          <Menu position="bottom-end">
+            <Menu.Target>
+              <IconButton label={`Change ${group.name}`}>
+                <MoreIcon />
+              </IconButton>
+            </Menu.Target>
+            <Menu.Dropdown>
+              <Menu.Item onClick={() => onEdit({ kind: "policy", group })}>Unattended access…</Menu.Item>
+              <Menu.Item onClick={() => onEdit({ kind: "edit", group })}>
+                {isTop ? "Rename…" : "Rename or move…"}
+              </Menu.Item>
+              <Menu.Item onClick={() => onEdit({ kind: "new", parent: group.id })}>
+                New group below…
+              </Menu.Item>
+              {!isTop && (
+                <>
+                  <Menu.Divider />
+                  <Menu.Item color="red" onClick={() => onDelete(group)}>
+                    Delete…
+                  </Menu.Item>
+                </>
+              )}
+            </Menu.Dropdown>
+          </Menu>
+        )}
+      </div>
+      {children.length > 0 && (
+        <ul>
+          {children.map((n) => (
+            <Branch key={n.group.id} {...{ node: n, groups, mayManage, onEdit, onDelete }} />
+          ))}
+        </ul>
+      )}
+    </li>
+  );
+}
+
+/** In a line: are people asked, and who says so. */
+function PolicyLine({ group, groups }: { group: DeviceGroup; groups: DeviceGroup[] }) {
+  const policy = effectiveUnattended(groups, group.id);
+  const inherited = policy && policy.from.id !== group.id ? ` (from “${policy.from.name}”)` : "";
+  if (!policy?.unattended.enabled) {
+    return (
+      <Text size="sm" c="dimmed">
+        People are asked{inherited}
+      </Text>
+    );
+  }
+  return (
+    <Text size="sm" c="dimmed" style={{ display: "flex", gap: 6, alignItems: "center" }}>
+      <span style={{ color: "var(--mantine-primary-color-filled)", display: "flex" }}>
+        <ShieldIcon size={15} />
+      </span>
+      <span>
+        Unattended access: {capabilityList(policy.unattended.capabilities).toLowerCase()}
+        {inherited}
+      </span>
+    </Text>
+  );
+}
+
+function DeleteDialog({ group, onClose }: { group: DeviceGroup | null; onClose: () => void }) {
+  const remove = useDeleteGroup();
+  return (
+    <Confirm
+      opened={group !== null}
+      title={`Delete the group ${group?.name ?? ""}?`}
+      verb="Delete group"
+      busy={remove.isPending}
+      error={remove.error}
+      onClose={() => {
+        remove.reset();
+        onClose();
+      }}
+      onConfirm={() => group && remove.mutate(group.id, { onSuccess: onClose })}
+    >
+      Only an empty group can be deleted: move its devices and groups first, and take away rights and tokens
+      that name it.
+    </Confirm>
+  );
+}

@@ -1,0 +1,127 @@
+import { Button, Modal, Text } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { useMemo, useState } from "react";
+import { groupsQuery } from "../../api/groups.ts";
+import { useMe } from "../../api/me.ts";
+import { operatorsQuery, rolesQuery } from "../../api/operators.ts";
+import type { DeviceGroup, Operator, Role } from "../../api/types.ts";
+import { EnrollIcon } from "../../ui/icons.tsx";
+import { PageLink } from "../../ui/links.tsx";
+import { Mark } from "../../ui/marks.tsx";
+import { Page } from "../../ui/Page.tsx";
+import { may } from "../../ui/permissions.ts";
+import { type Column, RowTable } from "../../ui/RowTable.tsx";
+import { Loaded } from "../../ui/states.tsx";
+import { Time } from "../../ui/Time.tsx";
+import { grantWords } from "./grantWords.ts";
+import { NewOperatorForm } from "./NewOperatorForm.tsx";
+import { RolesPanel } from "./RolesPanel.tsx";
+
+/** Who may sign in, and what each may do where. */
+export function OperatorsPage() {
+  const me = useMe();
+  const operators = useQuery(operatorsQuery);
+  const roles = useQuery(rolesQuery).data ?? [];
+  const groups = useQuery(groupsQuery).data ?? [];
+  const [making, setMaking] = useState(false);
+  return (
+    <Page
+      title="Operators"
+      lead="People who may sign in here, and their roles on groups of devices."
+      actions={
+        may(me, "operator.manage") && (
+          <Button leftSection={<EnrollIcon size={16} />} onClick={() => setMaking(true)}>
+            New operator
+          </Button>
+        )
+      }
+    >
+      <div className="panel">
+        <Loaded query={operators}>
+          {(list) => <OperatorTable rows={list} roles={roles} groups={groups} />}
+        </Loaded>
+      </div>
+      <RolesPanel roles={roles} />
+      <Modal
+        opened={making}
+        onClose={() => setMaking(false)}
+        size="lg"
+        title={<Text fw={650}>New operator</Text>}
+      >
+        <NewOperatorForm roles={roles} groups={groups} onClose={() => setMaking(false)} />
+      </Modal>
+    </Page>
+  );
+}
+
+function OperatorTable({ rows, roles, groups }: { rows: Operator[]; roles: Role[]; groups: DeviceGroup[] }) {
+  const columns = useMemo<Column<Operator>[]>(
+    () => [
+      {
+        key: "name",
+        header: "Name",
+        render: (o) => (
+          <>
+            <PageLink
+              to="/operators/$operatorId"
+              params={{ operatorId: o.id }}
+              className="row-link one-line"
+              display="block"
+              underline="never"
+            >
+              {o.name}
+            </PageLink>
+            <div className="one-line quiet" style={{ fontSize: "var(--mantine-font-size-sm)" }}>
+              {o.email}
+            </div>
+          </>
+        ),
+      },
+      {
+        key: "grants",
+        header: "Roles",
+        width: "44%",
+        wide: true,
+        render: (o) => <div className="one-line">{grantWords(o.grants, roles, groups)}</div>,
+      },
+      {
+        key: "state",
+        header: "State",
+        width: "7rem",
+        render: (o) =>
+          o.disabled ? (
+            <Mark color="var(--handrail-bad)">Disabled</Mark>
+          ) : (
+            <Mark color="var(--handrail-good)">Active</Mark>
+          ),
+      },
+      {
+        key: "seen",
+        header: "Signed in",
+        width: "8rem",
+        wide: true,
+        render: (o) => (
+          <span className="above-link">
+            <Time at={o.signed_in_at} />
+          </span>
+        ),
+      },
+    ],
+    [roles, groups],
+  );
+  return (
+    <RowTable
+      label="Operators"
+      columns={columns}
+      rows={rows}
+      rowKey={(o) => o.id}
+      hasMore={false}
+      loadingMore={false}
+      onMore={noMore}
+    />
+  );
+}
+
+function noMore() {
+  // Operators come in one piece.
+}

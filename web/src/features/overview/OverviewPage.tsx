@@ -1,0 +1,226 @@
+import { SimpleGrid, Skeleton, Text, Title } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import type { ReactNode } from "react";
+import { useMe } from "../../api/me.ts";
+import { overviewQuery } from "../../api/overview.ts";
+import type { Attention, Overview } from "../../api/types.ts";
+import { CheckIcon, ChevronIcon, DeviceIcon, WarningIcon } from "../../ui/icons.tsx";
+import { ButtonLink, PageLink } from "../../ui/links.tsx";
+import { Page } from "../../ui/Page.tsx";
+import { may } from "../../ui/permissions.ts";
+import { Empty, Loaded } from "../../ui/states.tsx";
+import { Time } from "../../ui/Time.tsx";
+import { countWords } from "../../ui/words.ts";
+
+/** What needs somebody first, then how much there is. Each number leads to what is behind it. */
+export function OverviewPage() {
+  const me = useMe();
+  const query = useQuery(overviewQuery);
+  return (
+    <Page title="Overview" lead={me.organisation}>
+      <Loaded query={query} loading={<OverviewSkeleton />}>
+        {(data) => (data.devices.total === 0 ? <NoDevices /> : <OverviewContent data={data} />)}
+      </Loaded>
+    </Page>
+  );
+}
+
+function OverviewSkeleton() {
+  return (
+    <div role="status" aria-label="Loading">
+      <Skeleton height={120} mb="md" radius="md" />
+      <SimpleGrid cols={{ base: 2, md: 4 }}>
+        {["a", "b", "c", "d"].map((k) => (
+          <Skeleton key={k} height={84} radius="md" />
+        ))}
+      </SimpleGrid>
+    </div>
+  );
+}
+
+function NoDevices() {
+  const me = useMe();
+  return (
+    <div className="panel">
+      <Empty
+        icon={<DeviceIcon size={36} />}
+        title="No devices yet"
+        action={may(me, "device.enroll") && <ButtonLink to="/enrollment">Enroll the first device</ButtonLink>}
+      >
+        {may(me, "device.enroll")
+          ? "Make an enrollment token and run one command on the device. It appears here by itself."
+          : "When an admin enrolls devices in your groups, they appear here."}
+      </Empty>
+    </div>
+  );
+}
+
+function OverviewContent({ data }: { data: Overview }) {
+  const offline = data.devices.total - data.devices.online;
+  return (
+    <>
+      <section aria-labelledby="attention">
+        <Title order={2} id="attention" mb="xs">
+          Needs attention
+        </Title>
+        <div className="panel">
+          {data.attention.length === 0 ? (
+            <div className="attention-row">
+              <span style={{ color: "var(--handrail-good)", display: "flex" }}>
+                <CheckIcon />
+              </span>
+              <Text>Nothing. All is well as far as Handrail can see.</Text>
+            </div>
+          ) : (
+            <ul className="attention">
+              {data.attention.map((a) => (
+                <li key={`${a.kind} ${a.device_id ?? ""} ${a.session_id ?? ""} ${a.title}`}>
+                  <AttentionRow item={a} />
+                </li>
+              ))}
+            </ul>
+          )}
+        </div>
+      </section>
+      <section aria-labelledby="numbers" style={{ marginTop: "1.5rem" }}>
+        <Title order={2} id="numbers" mb="xs">
+          Now
+        </Title>
+        <SimpleGrid cols={{ base: 2, md: 4 }} spacing="sm">
+          <Figure n={data.devices.online} label="online" of={countWords(data.devices.total, "device")}>
+            {(content) => (
+              <PageLink
+                to="/devices"
+                search={{ state: "online" }}
+                className="panel figure"
+                underline="never"
+                c="inherit"
+              >
+                {content}
+              </PageLink>
+            )}
+          </Figure>
+          <Figure n={offline} label="offline" of={countWords(data.devices.total, "device")}>
+            {(content) => (
+              <PageLink
+                to="/devices"
+                search={{ state: "offline" }}
+                className="panel figure"
+                underline="never"
+                c="inherit"
+              >
+                {content}
+              </PageLink>
+            )}
+          </Figure>
+          <Figure n={data.sessions.live} label="live sessions" of="now">
+            {(content) => (
+              <PageLink
+                to="/sessions"
+                search={{ state: "live" }}
+                className="panel figure"
+                underline="never"
+                c="inherit"
+              >
+                {content}
+              </PageLink>
+            )}
+          </Figure>
+          <Figure n={data.sessions.waiting} label="sessions waiting" of="for an answer">
+            {(content) => (
+              <PageLink
+                to="/sessions"
+                search={{ state: "requested" }}
+                className="panel figure"
+                underline="never"
+                c="inherit"
+              >
+                {content}
+              </PageLink>
+            )}
+          </Figure>
+        </SimpleGrid>
+      </section>
+    </>
+  );
+}
+
+function Figure({
+  n,
+  label,
+  of,
+  children,
+}: {
+  n: number;
+  label: string;
+  of: string;
+  children: (content: ReactNode) => ReactNode;
+}) {
+  return children(
+    <>
+      <span className="figure-number">{n.toLocaleString("en")}</span>
+      <span className="figure-label">
+        {label} <span className="quiet">· {of}</span>
+      </span>
+    </>,
+  );
+}
+
+function AttentionRow({ item }: { item: Attention }) {
+  const content = (
+    <>
+      <span
+        style={{
+          color: item.severity === "critical" ? "var(--handrail-bad)" : "var(--handrail-warn)",
+          display: "flex",
+        }}
+      >
+        <WarningIcon />
+      </span>
+      <span style={{ flex: 1, minWidth: 0 }}>
+        <Text component="span" fw={550} display="block">
+          {item.title}
+        </Text>
+        {item.detail && (
+          <Text component="span" c="dimmed" size="sm" display="block">
+            {item.detail}
+          </Text>
+        )}
+      </span>
+      {item.at && (
+        <Text component="span" c="dimmed" size="sm">
+          <Time at={item.at} />
+        </Text>
+      )}
+    </>
+  );
+  if (item.session_id) {
+    return (
+      <PageLink
+        to="/sessions/$sessionId"
+        params={{ sessionId: item.session_id }}
+        className="attention-row"
+        underline="never"
+        c="inherit"
+      >
+        {content}
+        <ChevronIcon size={16} />
+      </PageLink>
+    );
+  }
+  if (item.device_id) {
+    return (
+      <PageLink
+        to="/devices/$deviceId"
+        params={{ deviceId: item.device_id }}
+        className="attention-row"
+        underline="never"
+        c="inherit"
+      >
+        {content}
+        <ChevronIcon size={16} />
+      </PageLink>
+    );
+  }
+  return <div className="attention-row">{content}</div>;
+}

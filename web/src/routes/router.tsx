@@ -1,0 +1,245 @@
+import { MutationCache, QueryCache, QueryClient } from "@tanstack/react-query";
+import {
+  createRootRouteWithContext,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  Outlet,
+  redirect,
+} from "@tanstack/react-router";
+import { meQuery } from "../api/account.ts";
+import { ApiError } from "../api/client.ts";
+import { NotFoundPage, RouteErrorPage } from "../features/shell/Fallbacks.tsx";
+import { Shell } from "../features/shell/Shell.tsx";
+import { auditSearch, devicesSearch, sessionsSearch, signInSearch } from "./search.ts";
+
+/** Server data for the whole console. A refused request is not tried again; an unreachable gateway is. */
+export function makeQueryClient(): QueryClient {
+  // Whatever request finds out first that nobody is signed in, all pages learn it.
+  const onError = (error: unknown) => {
+    if (!(error instanceof ApiError) || error.status !== 401) return;
+    if (client.getQueryData(meQuery.queryKey)) client.setQueryData(meQuery.queryKey, null);
+  };
+  const client = new QueryClient({
+    queryCache: new QueryCache({ onError }),
+    mutationCache: new MutationCache({ onError }),
+    defaultOptions: {
+      queries: {
+        staleTime: 10_000,
+        retry: (count, error) =>
+          count < 2 && (!(error instanceof ApiError) || error.status === 0 || error.status >= 500),
+        retryDelay: (attempt) => 400 * 2 ** attempt,
+      },
+      mutations: { retry: false },
+    },
+  });
+  return client;
+}
+
+const root = createRootRouteWithContext<{ queryClient: QueryClient }>()({
+  component: Outlet,
+  errorComponent: RouteErrorPage,
+  notFoundComponent: NotFoundPage,
+});
+
+const SetupPage = lazyRouteComponent(() => import("../features/entry/SetupPage.tsx"), "SetupPage");
+const SignInPage = lazyRouteComponent(() => import("../features/entry/SignInPage.tsx"), "SignInPage");
+const OverviewPage = lazyRouteComponent(
+  () => import("../features/overview/OverviewPage.tsx"),
+  "OverviewPage",
+);
+const DevicesPage = lazyRouteComponent(() => import("../features/devices/DevicesPage.tsx"), "DevicesPage");
+const DevicePage = lazyRouteComponent(() => import("../features/devices/DevicePage.tsx"), "DevicePage");
+const SessionsPage = lazyRouteComponent(
+  () => import("../features/sessions/SessionsPage.tsx"),
+  "SessionsPage",
+);
+const SessionPage = lazyRouteComponent(() => import("../features/sessions/SessionPage.tsx"), "SessionPage");
+const LivePage = lazyRouteComponent(() => import("../features/sessions/LivePage.tsx"), "LivePage");
+const EnrollmentPage = lazyRouteComponent(
+  () => import("../features/enrollment/EnrollmentPage.tsx"),
+  "EnrollmentPage",
+);
+const GroupsPage = lazyRouteComponent(() => import("../features/groups/GroupsPage.tsx"), "GroupsPage");
+const OperatorsPage = lazyRouteComponent(
+  () => import("../features/operators/OperatorsPage.tsx"),
+  "OperatorsPage",
+);
+const OperatorPage = lazyRouteComponent(
+  () => import("../features/operators/OperatorPage.tsx"),
+  "OperatorPage",
+);
+const AuditPage = lazyRouteComponent(() => import("../features/audit/AuditPage.tsx"), "AuditPage");
+const AccountPage = lazyRouteComponent(() => import("../features/account/AccountPage.tsx"), "AccountPage");
+const AboutPage = lazyRouteComponent(() => import("../features/account/AboutPage.tsx"), "AboutPage");
+
+const setup = createRoute({ getParentRoute: () => root, path: "/setup", component: SetupPage });
+
+const signIn = createRoute({
+  getParentRoute: () => root,
+  path: "/sign-in",
+  validateSearch: signInSearch,
+  component: function SignIn() {
+    return <SignInPage to={signIn.useSearch().to} />;
+  },
+});
+
+/** Everything below needs somebody signed in. */
+const inside = createRoute({
+  getParentRoute: () => root,
+  id: "inside",
+  beforeLoad: async ({ context, location }) => {
+    const me = await context.queryClient.ensureQueryData(meQuery);
+    if (!me) throw redirect({ to: "/sign-in", search: location.href === "/" ? {} : { to: location.href } });
+    return { me };
+  },
+  errorComponent: RouteErrorPage,
+});
+
+const framed = createRoute({
+  getParentRoute: () => inside,
+  id: "framed",
+  component: Shell,
+  errorComponent: RouteErrorPage,
+  notFoundComponent: NotFoundPage,
+});
+
+const overview = createRoute({ getParentRoute: () => framed, path: "/", component: OverviewPage });
+
+const devices = createRoute({
+  getParentRoute: () => framed,
+  path: "/devices",
+  validateSearch: devicesSearch,
+  component: function Devices() {
+    const navigate = devices.useNavigate();
+    return (
+      <DevicesPage
+        filter={devices.useSearch()}
+        onFilter={(filter) => void navigate({ search: filter, replace: true, resetScroll: false })}
+      />
+    );
+  },
+});
+
+const device = createRoute({
+  getParentRoute: () => framed,
+  path: "/devices/$deviceId",
+  component: function Device() {
+    const { deviceId } = device.useParams();
+    return <DevicePage key={deviceId} id={deviceId} />;
+  },
+});
+
+const sessions = createRoute({
+  getParentRoute: () => framed,
+  path: "/sessions",
+  validateSearch: sessionsSearch,
+  component: function Sessions() {
+    const navigate = sessions.useNavigate();
+    return (
+      <SessionsPage
+        filter={sessions.useSearch()}
+        onFilter={(filter) => void navigate({ search: filter, replace: true, resetScroll: false })}
+      />
+    );
+  },
+});
+
+const session = createRoute({
+  getParentRoute: () => framed,
+  path: "/sessions/$sessionId",
+  component: function SupportSession() {
+    const { sessionId } = session.useParams();
+    return <SessionPage key={sessionId} id={sessionId} />;
+  },
+});
+
+const live = createRoute({
+  getParentRoute: () => inside,
+  path: "/sessions/$sessionId/live",
+  component: function Live() {
+    const { sessionId } = live.useParams();
+    return <LivePage key={sessionId} id={sessionId} />;
+  },
+});
+
+const enrollment = createRoute({
+  getParentRoute: () => framed,
+  path: "/enrollment",
+  component: EnrollmentPage,
+});
+const groups = createRoute({ getParentRoute: () => framed, path: "/groups", component: GroupsPage });
+const operators = createRoute({ getParentRoute: () => framed, path: "/operators", component: OperatorsPage });
+
+const operator = createRoute({
+  getParentRoute: () => framed,
+  path: "/operators/$operatorId",
+  component: function Operator() {
+    const { operatorId } = operator.useParams();
+    return <OperatorPage key={operatorId} id={operatorId} />;
+  },
+});
+
+const audit = createRoute({
+  getParentRoute: () => framed,
+  path: "/audit",
+  validateSearch: auditSearch,
+  component: function Audit() {
+    const navigate = audit.useNavigate();
+    return (
+      <AuditPage
+        filter={audit.useSearch()}
+        onFilter={(filter) => void navigate({ search: filter, replace: true, resetScroll: false })}
+      />
+    );
+  },
+});
+
+const account = createRoute({ getParentRoute: () => framed, path: "/account", component: AccountPage });
+const about = createRoute({ getParentRoute: () => framed, path: "/about", component: AboutPage });
+
+const tree = root.addChildren([
+  setup,
+  signIn,
+  inside.addChildren([
+    framed.addChildren([
+      overview,
+      devices,
+      device,
+      sessions,
+      session,
+      enrollment,
+      groups,
+      operators,
+      operator,
+      audit,
+      account,
+      about,
+    ]),
+    live,
+  ]),
+]);
+
+export function makeRouter(queryClient: QueryClient) {
+  const router = createRouter({
+    routeTree: tree,
+    context: { queryClient },
+    defaultPreload: "intent",
+    defaultPreloadStaleTime: 0,
+    scrollRestoration: true,
+    defaultNotFoundComponent: NotFoundPage,
+    defaultErrorComponent: RouteErrorPage,
+  });
+  // Signed out, here or by an admin: the page checks again who is there, and goes to sign-in.
+  queryClient.getQueryCache().subscribe((event) => {
+    if (event.type !== "updated" || event.query.queryKey[0] !== meQuery.queryKey[0]) return;
+    if (event.query.state.data === null) void router.invalidate();
+  });
+  return router;
+}
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: ReturnType<typeof makeRouter>;
+  }
+}

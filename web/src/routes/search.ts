@@ -1,0 +1,60 @@
+import type { AuditFilter } from "../api/audit.ts";
+import type { DeviceFilter } from "../api/devices.ts";
+import type { SessionFilter } from "../api/sessions.ts";
+import type { DeviceState, SessionStateName } from "../api/types.ts";
+
+type Search = Record<string, unknown>;
+
+/** A short text from the address, or nothing. What the router parsed as a number is text again. */
+function text(value: unknown): string | undefined {
+  if (typeof value === "number") return String(value);
+  return typeof value === "string" && value !== "" ? value.slice(0, 200) : undefined;
+}
+
+function oneOf<T extends string>(value: unknown, allowed: readonly T[]): T | undefined {
+  return allowed.find((a) => a === value);
+}
+
+/** Leaves out what is not set, so that the address stays short. */
+function compact<T extends object>(search: T): T {
+  return Object.fromEntries(Object.entries(search).filter(([, v]) => v !== undefined)) as T;
+}
+
+const deviceStates: readonly DeviceState[] = ["online", "offline", "revoked"];
+const sessionStates: readonly SessionStateName[] = [
+  "requested",
+  "consented",
+  "live",
+  "ended",
+  "declined",
+  "expired",
+  "failed",
+];
+
+export function devicesSearch(s: Search): DeviceFilter {
+  return compact({
+    q: text(s.q),
+    group: text(s.group),
+    state: oneOf(s.state, deviceStates),
+    os: text(s.os),
+    sort: oneOf(s.sort, ["name", "last_seen"] as const),
+  });
+}
+
+export function sessionsSearch(s: Search): SessionFilter {
+  return compact({
+    device: text(s.device),
+    operator: text(s.operator),
+    state: oneOf(s.state, sessionStates),
+  });
+}
+
+export function auditSearch(s: Search): AuditFilter {
+  return compact({ q: text(s.q), actor: text(s.actor), action: text(s.action) });
+}
+
+/** Where to go after signing in: a path of this console, never another site. */
+export function signInSearch(s: Search): { to?: string } {
+  const to = text(s.to);
+  return to && /^\/(?![/\\])/.test(to) ? { to } : {};
+}

@@ -1,0 +1,19 @@
+import type { UseFormReturnType } from "@mantine/form";
+import { ApiError } from "../api/client.ts";
+
+/**
+ * Puts what the gateway said about single fields beside those fields. Returns true when
+ * every complaint found its field, so that no general message is needed.
+ */
+export function showFieldProblems<V extends Record<string, unknown>>(
+  form: UseFormReturnType<V>,
+  error: unknown,
+): boolean {
+  if (!(error instanceof ApiError) || error.fields.length === 0) return false;
+  let all = true;
+  for (const { field, message } of error.fields) {
+    if (field in form.getValues()) form.setFieldError(field, message);
+    else all = false;
+  }
+  return all;
+}

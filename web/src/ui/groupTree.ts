@@ -1,0 +1,67 @@
+import type { DeviceGroup, Unattended } from "../api/types.ts";
+
+/** A group with those below it, sorted by name. */
+export interface GroupNode {
+  group: DeviceGroup;
+  depth: number;
+  /** Names from the top down, ending with its own. */
+  path: string[];
+  children: GroupNode[];
+}
+
+/**
+ * The groups as trees. A group whose parent the operator may not see is the top of a
+ * tree of its own.
+ */
+export function groupTrees(groups: readonly DeviceGroup[]): GroupNode[] {
+  const known = new Set(groups.map((g) => g.id));
+  const below = new Map<string, DeviceGroup[]>();
+  for (const g of groups) {
+    const parent = g.parent_id && known.has(g.parent_id) ? g.parent_id : "";
+    below.set(parent, [...(below.get(parent) ?? []), g]);
+  }
+  const build = (parent: string, depth: number, path: string[]): GroupNode[] =>
+    (below.get(parent) ?? [])
+      .sort((a, b) => a.name.localeCompare(b.name))
+      .map((group) => {
+        const own = [...path, group.name];
+        return { group, depth, path: own, children: build(group.id, depth + 1, own) };
+      });
+  return build("", 0, []);
+}
+
+/** Every node, parents before their children. */
+export function flatten(nodes: readonly GroupNode[]): GroupNode[] {
+  return nodes.flatMap((n) => [n, ...flatten(n.children)]);
+}
+
+/** Groups as choices of a select, indented as the tree is. */
+export function groupChoices(groups: readonly DeviceGroup[]): { value: string; label: string }[] {
+  return flatten(groupTrees(groups)).map((n) => ({
+    value: n.group.id,
+    label: `${"\u2003".repeat(n.depth)}${n.group.name}`,
+  }));
+}
+
+/** Where a group stands: "All devices › Berlin › Reception"; its id when it is out of sight. */
+export function groupPath(groups: readonly DeviceGroup[], id: string): string {
+  return (
+    flatten(groupTrees(groups))
+      .find((n) => n.group.id === id)
+      ?.path.join(" › ") ?? id
+  );
+}
+
+/** What holds for unattended access in a group, and which group says so. */
+export function effectiveUnattended(
+  groups: readonly DeviceGroup[],
+  id: string,
+): { unattended: Unattended; from: DeviceGroup } | null {
+  const byId = new Map(groups.map((g) => [g.id, g]));
+  const seen = new Set<string>();
+  for (let g = byId.get(id); g && !seen.has(g.id); g = g.parent_id ? byId.get(g.parent_id) : undefined) {
+    seen.add(g.id);
+    if (g.unattended) return { unattended: g.unattended, from: g };
+  }
+  return null;
+}
