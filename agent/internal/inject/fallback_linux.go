@@ -6,5 +6,5 @@ import "errors"
 
 // newFallback refuses: this program was built without robotgo.
 func newFallback(*xBackend) (backend, error) {
-	return nil, errors.New("this agent was built without robotgo (cgo and -tags robotgo): no fallback for an X server without XTEST")
+	return nil, errors.New("this agent was built without robotgo (cgo and -tags robotgo): no fallback for an X server without XKB")
 }

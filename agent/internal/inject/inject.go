@@ -23,7 +23,7 @@ var (
 type Config struct {
 	Display  string        // X display; "" is $DISPLAY. Ignored on Windows and macOS
 	Silence  time.Duration // after so long without word of a viewer its keys are let go; 0 is 2 s, under 500 ms is refused
-	Fallback bool          // Linux built with -tags robotgo: use robotgo when the server has no XTEST
+	Fallback bool          // Linux built with -tags robotgo: use robotgo when the server has no XKB
 }
 
 const (

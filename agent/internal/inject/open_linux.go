@@ -8,8 +8,8 @@ import (
 	"handrail/agent/internal/x11"
 )
 
-// newBackend chooses XTEST; open takes robotgo instead when the server has no XTEST, this
-// program was built with it and cfg asks for it.
+// newBackend chooses XTEST and XKB; with cfg.Fallback, in a program built with it,
+// robotgo on servers that lack XKB.
 func newBackend(cfg Config, log *slog.Logger) (backend, error) {
 	if cfg.Display == "" && os.Getenv("DISPLAY") == "" {
 		return nil, fmt.Errorf("%w: DISPLAY is not set and no display was named", x11.ErrNoDisplay)

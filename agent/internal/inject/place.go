@@ -28,6 +28,11 @@ func (in *Injector) monitor(id uint8) (rect, error) {
 			return rect{int(m.X), int(m.Y), int(m.Width), int(m.Height)}, nil
 		}
 	}
+	if d, ok := in.dev.(interface{ displays() []rect }); ok && len(in.monitors) == 0 {
+		if all := d.displays(); int(id) <= len(all) {
+			return all[id-1], nil
+		}
+	}
 	return rect{}, ErrMonitor
 }
 
