@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -55,7 +56,7 @@ func (d Device) SearchText() string {
 }
 
 // Facts are the parts of a record that follow the device's inventory. An empty field leaves
-// what is there; SignedIn always replaces.
+// what is there; SignedIn replaces, unless KeepSignedIn is set.
 type Facts struct {
 	Hostname     string
 	OSVersion    string
@@ -63,6 +64,7 @@ type Facts struct {
 	Serial       string
 	AgentVersion string
 	SignedIn     []string
+	KeepSignedIn bool
 }
 
 // Standing filters by whether devices are welcome.
@@ -91,6 +93,7 @@ type Filter struct {
 	AllGroups bool
 	OS        string // GOOS; "" is any
 	Standing  Standing
+	Copied    bool           // only those whose identity turned up elsewhere
 	IDs       []mdm.DeviceID // when not nil, only these; at most MaxPage
 	Order     Order
 	After     string // Page.Next of the page before; "" is the first
@@ -101,6 +104,18 @@ type Filter struct {
 func (f Filter) Words() []string {
 	w := strings.Fields(strings.ToLower(mdm.Clean(f.Query, MaxQuery)))
 	return w[:min(len(w), 8)]
+}
+
+// CursorAfter is the After of a page that begins behind d in the filter's order.
+func (f Filter) CursorAfter(d Device) string {
+	if f.Order == ByLastSeen {
+		us := int64(0)
+		if !d.LastSeenAt.IsZero() {
+			us = d.LastSeenAt.UnixMicro()
+		}
+		return mdm.EncodeCursor(strconv.FormatInt(us, 10), string(d.ID))
+	}
+	return mdm.EncodeCursor(strings.ToLower(d.Name), string(d.ID))
 }
 
 // Page is one page of a list. Next is "" on the last.
@@ -238,6 +253,9 @@ func (r *Registry) Learn(ctx context.Context, id mdm.DeviceID, f Facts) (Device,
 		set(&d.AgentVersion, f.AgentVersion)
 		if followed {
 			d.Name = mdm.Clean(d.Hostname, MaxName)
+		}
+		if f.KeepSignedIn {
+			return nil
 		}
 		d.SignedIn = nil
 		for _, u := range f.SignedIn[:min(len(f.SignedIn), 16)] {

@@ -39,7 +39,8 @@ type Auth struct {
 	macKey []byte
 
 	accounts  *limiter // failed sign-ins by address of the account
-	addresses *limiter // failed sign-ins and redemptions by network address
+	addresses *limiter // failed sign-ins by network address
+	enrolls   *limiter // failed enrollments by network address
 }
 
 // New returns the room; it starts nothing. tree returns the groups of the moment.
@@ -66,6 +67,7 @@ func New(cfg Config, store Store, tree func(context.Context) (group.Tree, error)
 		// An account can be locked by strangers, so it opens again soon; an address cannot.
 		accounts:  newLimiter(cfg.Now, 5, time.Minute),
 		addresses: newLimiter(cfg.Now, 20, 15*time.Minute),
+		enrolls:   newLimiter(cfg.Now, 10, 15*time.Minute),
 	}, nil
 }
 

@@ -58,6 +58,16 @@ func (l *limiter) begin(key string) time.Duration {
 	return 0
 }
 
+// wait returns how long attempts of the key are refused; 0: they are not. It counts nothing.
+func (l *limiter) wait(key string) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if f := l.keys[key]; f != nil {
+		return max(f.until.Sub(l.now()), 0)
+	}
+	return 0
+}
+
 // succeed forgets a key's failures.
 func (l *limiter) succeed(key string) {
 	l.mu.Lock()

@@ -74,22 +74,22 @@ func hashOf(secret string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// SignIn checks an address and password and returns the cookie of a new sign-in and how
-// long it may live. ErrWrongPassword for every kind of no, a disabled account included;
+// SignIn checks an address and password and returns the operator and the cookie of a new
+// sign-in. ErrWrongPassword for every kind of no, a disabled account included;
 // *TooManyError before anything is looked at.
-func (a *Auth) SignIn(ctx context.Context, email, password, address, browser string) (Operator, string, time.Duration, error) {
+func (a *Auth) SignIn(ctx context.Context, email, password, address, browser string) (Operator, string, error) {
 	key := strings.ToLower(strings.TrimSpace(email))
 	if err := a.attempt(a.accounts, mdm.Clean(key, maxEmail)); err != nil {
-		return Operator{}, "", 0, err
+		return Operator{}, "", err
 	}
 	if err := a.attempt(a.addresses, address); err != nil {
-		return Operator{}, "", 0, err
+		return Operator{}, "", err
 	}
 	acc, err := a.store.AccountByEmail(ctx, mdm.Clean(key, maxEmail))
 	if err != nil && !errors.Is(err, mdm.ErrNotFound) {
 		a.accounts.forgive(mdm.Clean(key, maxEmail)) // our fault, not theirs
 		a.addresses.forgive(address)
-		return Operator{}, "", 0, fmt.Errorf("sign in: %w", err)
+		return Operator{}, "", fmt.Errorf("sign in: %w", err)
 	}
 	hash := acc.PasswordHash
 	if err != nil {
@@ -97,15 +97,15 @@ func (a *Auth) SignIn(ctx context.Context, email, password, address, browser str
 	}
 	ok, merr := a.passwordMatches(ctx, password, hash)
 	if merr != nil {
-		return Operator{}, "", 0, fmt.Errorf("sign in: %w", merr)
+		return Operator{}, "", fmt.Errorf("sign in: %w", merr)
 	}
 	if err != nil || !ok || acc.Disabled {
-		return acc.Operator, "", 0, ErrWrongPassword
+		return acc.Operator, "", ErrWrongPassword
 	}
 	a.accounts.succeed(mdm.Clean(key, maxEmail))
 	a.addresses.forgive(address)
 	cookie, err := a.newSignIn(ctx, acc.ID, address, browser)
-	return acc.Operator, cookie, a.cfg.Lifetime, err
+	return acc.Operator, cookie, err
 }
 
 func (a *Auth) newSignIn(ctx context.Context, id OperatorID, address, browser string) (string, error) {
@@ -128,12 +128,17 @@ func (a *Auth) attempt(l *limiter, key string) error {
 	return nil
 }
 
-// AttemptEnroll counts an enrollment from an address; *TooManyError. Call EnrollSucceeded
-// when it went well, or was refused through no fault of the sender's.
-func (a *Auth) AttemptEnroll(address string) error { return a.attempt(a.addresses, address) }
+// EnrollAllowed refuses an address with too many failed enrollments before it:
+// *TooManyError. Those that go well are never slowed down, however many at once.
+func (a *Auth) EnrollAllowed(address string) error {
+	if wait := a.enrolls.wait(address); wait > 0 {
+		return &TooManyError{RetryAfter: wait}
+	}
+	return nil
+}
 
-// EnrollSucceeded takes back what AttemptEnroll counted.
-func (a *Auth) EnrollSucceeded(address string) { a.addresses.forgive(address) }
+// EnrollFailed counts an enrollment that was refused for its token.
+func (a *Auth) EnrollFailed(address string) { a.enrolls.begin(address) }
 
 // touchEvery is how exactly the last use of a sign-in is known.
 const touchEvery = time.Minute

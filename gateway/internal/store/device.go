@@ -115,6 +115,9 @@ func (s *Store) Devices(ctx context.Context, f device.Filter) (device.Page, erro
 		c.add("revoked_us > 0")
 	case device.Any:
 	}
+	if f.Copied {
+		c.add("copied_us > 0")
+	}
 	if f.OS != "" {
 		c.add("os = ?", f.OS)
 	}
@@ -147,12 +150,7 @@ func (s *Store) Devices(ctx context.Context, f device.Filter) (device.Page, erro
 	if err != nil || len(list) <= f.Limit {
 		return device.Page{Devices: list}, err
 	}
-	last := list[f.Limit-1]
-	next := mdm.EncodeCursor(strings.ToLower(last.Name), string(last.ID))
-	if f.Order == device.ByLastSeen {
-		next = mdm.EncodeCursor(strconv.FormatInt(micros(last.LastSeenAt), 10), string(last.ID))
-	}
-	return device.Page{Devices: list[:f.Limit], Next: next}, nil
+	return device.Page{Devices: list[:f.Limit], Next: f.CursorAfter(list[f.Limit-1])}, nil
 }
 
 // CountDevices counts welcome devices; see device.Reader.
