@@ -102,6 +102,13 @@ func (b *budget) quantizer(k kind, n int, key bool) int {
 	return coarse
 }
 
+// affords is how many blocks may be coded with quantizer q now; at least a few, so that
+// sharpening ends.
+func (b *budget) affords(k kind, q int) int {
+	may := max(float64(b.rate.Bps)*burst.Seconds()-b.owed, float64(b.rate.Bps)/float64(b.rate.FPS)/2)
+	return max(16, int(may*step(q)/b.price[k]))
+}
+
 // spent learns what a picture of n blocks cost.
 func (b *budget) spent(k kind, n, q, bytes int) {
 	bits := float64(bytes * 8)
@@ -115,7 +122,7 @@ func (b *budget) spent(k kind, n, q, bytes int) {
 // burst.
 func (b *budget) hold() time.Duration {
 	over := b.owed/float64(b.rate.Bps) - burst.Seconds()
-	return max(0, min(time.Second, time.Duration(over*float64(time.Second))))
+	return max(0, min(3*time.Second, time.Duration(over*float64(time.Second))))
 }
 
 // libvpxScale is libvpx's table from its 0..63 scale to quantizer indices.
