@@ -212,9 +212,12 @@ func (m *keymap) lockMask(want keysym) (mask byte) {
 	return mask
 }
 
-// stroke is how to type a character: a key, and the modifiers among mask that must be
-// exactly those in mods.
-type stroke struct{ keycode, mods, mask byte }
+// stroke is how to type a character: a key, the modifiers among mask that must be exactly
+// those in mods, and whether Caps Lock must be off.
+type stroke struct {
+	keycode, mods, mask byte
+	unlock              bool
+}
 
 // find returns how to type r in the given group with the given locks, best on the
 // preferred key, then with as few modifiers as may be.

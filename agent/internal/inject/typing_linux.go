@@ -90,10 +90,12 @@ func (x *xBackend) lent(r rune, now time.Time) (st stroke, since time.Time, ok b
 			continue
 		}
 		s.used = now
-		st = stroke{keycode: s.keycode}
+		// Servers and programs differ in which characters they let Caps Lock change, and ß has a
+		// capital for some of them only.
+		st = stroke{keycode: s.keycode, unlock: unicode.IsLetter(r)}
 		if s.lower != s.upper {
 			st.mask = xShift
-			if (s.upper == r) != (x.locked()&xLock != 0) {
+			if s.upper == r {
 				st.mods = xShift
 			}
 		}
@@ -105,7 +107,7 @@ func (x *xBackend) lent(r rune, now time.Time) (st stroke, since time.Time, ok b
 // reach finds or makes a way to type r. With a wait, ask again after it. ok is false
 // when the display cannot type it at all.
 func (x *xBackend) reach(r rune, preferred byte) (st stroke, wait time.Duration, ok bool) {
-	if st, ok = x.keys.find(r, x.group(), x.locked(), preferred); ok && !x.isSpare[st.keycode] {
+	if st, ok = x.keys.find(r, x.group, x.locked(), preferred); ok && !x.isSpare[st.keycode] {
 		return st, 0, true
 	}
 	now := time.Now()
@@ -166,7 +168,7 @@ func (x *xBackend) lendAhead(text []byte) {
 		if r < ' ' {
 			continue
 		}
-		if _, ok := x.keys.find(r, x.group(), x.locked(), 0); ok {
+		if _, ok := x.keys.find(r, x.group, x.locked(), 0); ok {
 			continue
 		}
 		now := time.Now()
@@ -222,6 +224,11 @@ func (x *xBackend) shape(st stroke) error {
 			add = append(add, kc)
 		}
 	}
+	if unlock := st.unlock && x.locked()&xLock != 0; unlock != x.relock {
+		if err := x.liftLock(unlock); err != nil {
+			return err
+		}
+	}
 	err := x.reshape(lift, add)
 	x.shaped = st.keycode
 	return err
@@ -230,10 +237,25 @@ func (x *xBackend) shape(st stroke) error {
 // settle makes the modifiers what viewers hold.
 func (x *xBackend) settle() error {
 	x.shaped = 0
+	if x.relock {
+		if err := x.liftLock(false); err != nil {
+			return err
+		}
+	}
 	if len(x.lifted) == 0 && len(x.added) == 0 {
 		return nil
 	}
 	return x.reshape(nil, nil)
+}
+
+// liftLock turns Caps Lock off for a stroke, or on again.
+func (x *xBackend) liftLock(off bool) error {
+	x.relock = off
+	if off {
+		return x.lock(xLock, 0)
+	}
+	x.locks |= xLock
+	return x.lock(xLock, xLock)
 }
 
 // reshape lifts and adds modifiers, and undoes those of before that are not named again.

@@ -41,8 +41,9 @@ type xBackend struct {
 	buf     [2 * fakeSize]byte
 	size    atomic.Uint32 // root window: width<<16 | height
 	stale   atomic.Bool   // the keymap changed under us
-	unsure  atomic.Bool   // locks and group may have changed by what we injected
-	state   atomic.Uint32 // locked modifiers<<8 | group
+	unsure  atomic.Bool   // locks or group may have changed
+	locks   byte          // locked modifiers
+	group   byte          // of the layout's groups, the one in use
 	keys    *keymap
 	spares  []spare
 	isSpare [256]bool // keycodes of spares; fixed while connected, so that pump may read it
@@ -50,6 +51,7 @@ type xBackend struct {
 	lifted  []byte    // modifiers a viewer holds that are up for the sake of a text key
 	added   []byte    // modifiers no viewer holds that are down for the sake of a text key
 	shaped  byte      // the keycode they are for, 0 for none
+	relock  bool      // Caps Lock is off for the sake of a text key
 	changed bool      // some spare was given a character: close takes it back
 }
 
@@ -64,7 +66,7 @@ func (x *xBackend) open() error {
 		return err
 	}
 	x.c, x.gone, x.pumped = c, make(chan struct{}), make(chan struct{})
-	x.isDown, x.lifted, x.added, x.shaped, x.changed = [256]bool{}, nil, nil, 0, false
+	x.isDown, x.lifted, x.added, x.shaped, x.relock, x.changed = [256]bool{}, nil, nil, 0, false, false
 	x.unsure.Store(true)
 	go x.pump(c, x.gone, x.pumped)
 	return nil
@@ -83,8 +85,10 @@ func (x *xBackend) learn(c *x11.Conn) error {
 	if _, err := c.Call(x11.NewRequest(x.xkb, xkbUseExtension).U16(1, 0).Bytes()); err != nil {
 		return fmt.Errorf("speak XKB: %w", err)
 	}
-	const which = 1<<xkbEventNewMap | 1<<xkbEventMap | 1<<xkbEventState
-	sel := x11.NewRequest(x.xkb, xkbSelectEvents).U16(xkbCoreKeyboard, which, 0, which, 0xff, 0xff)
+	const all, some = 1<<xkbEventNewMap | 1<<xkbEventMap, 1 << xkbEventState
+	// Of the state only locked modifiers and the group in use, which typing depends on.
+	const state = 1<<3 | 1<<4
+	sel := x11.NewRequest(x.xkb, xkbSelectEvents).U16(xkbCoreKeyboard, all|some, 0, all, 0xff, 0xff, state, state)
 	if err := c.Check(sel.Bytes()); err != nil {
 		return fmt.Errorf("watch the keyboard: %w", err)
 	}
@@ -117,7 +121,7 @@ func (x *xBackend) pump(c *x11.Conn, gone, pumped chan struct{}) {
 		case typ == 22: // ConfigureNotify of the root window
 			x.size.Store(uint32(x11.Get16(ev, 20))<<16 | uint32(x11.Get16(ev, 22)))
 		case typ == x.events && ev[1] == xkbEventState:
-			x.state.Store(uint32(ev[11])<<8 | uint32(ev[13]))
+			x.unsure.Store(true)
 		case typ == x.events && ev[1] == xkbEventMap:
 			if !x.isOwnChange(ev) {
 				x.stale.Store(true)
@@ -299,9 +303,10 @@ func (x *xBackend) setLocks(l input.Locks) error {
 			on |= mask
 		}
 	}
-	x.unsure.Store(true)
-	// device, locks affected and set, group untouched, latches untouched
-	return x.c.Send(x11.NewRequest(x.xkb, xkbLatchLock).U16(xkbCoreKeyboard).U8(affect, on, 0, 0, 0, 0, 0, 0, 0, 0).Bytes(), 1)
+	if err := x.settle(); err != nil {
+		return err
+	}
+	return x.lock(affect, on)
 }
 
 // refresh makes sure that the keymap and the state are the server's.
@@ -320,13 +325,25 @@ func (x *xBackend) refresh() error {
 		if err != nil {
 			return fmt.Errorf("read the keyboard's state: %w", err)
 		}
-		x.state.Store(uint32(b[11])<<8 | uint32(b[12]))
+		x.locks, x.group = b[11], b[12]
 	}
 	return nil
 }
 
-func (x *xBackend) locked() byte { return byte(x.state.Load() >> 8) }
-func (x *xBackend) group() byte  { return byte(x.state.Load()) }
+// locked returns the modifiers that are locked, but for our own lifting.
+func (x *xBackend) locked() byte {
+	if x.relock {
+		return x.locks | xLock
+	}
+	return x.locks
+}
+
+// lock sets and clears locked modifiers.
+func (x *xBackend) lock(affect, on byte) error {
+	x.unsure.Store(true)
+	// Device, locks affected and set; group and latches untouched.
+	return x.c.Send(x11.NewRequest(x.xkb, xkbLatchLock).U16(xkbCoreKeyboard).U8(affect, on, 0, 0, 0, 0, 0, 0, 0, 0).Bytes(), 1)
+}
 
 // lag is how long a program may take to look up a spare keycode's character; before that
 // the keycode is not given another. Xterm and GTK look up as they read the event.
