@@ -118,13 +118,13 @@ func (p *peer) onControl(c *channel, m webrtc.DataChannelMessage) {
 		return
 	}
 	if len(m.Data) > signaling.MaxChannel {
-		p.refuse("message", signaling.CodeTooLarge, "A message was over the size limit.")
+		p.refuse("message", "", signaling.CodeTooLarge, "A message was over the size limit.")
 		return
 	}
 	e, err := signaling.Decode(m.Data, signaling.FromViewer)
 	if err != nil {
 		p.log.Debug("viewer's message refused", "error", err)
-		p.refuse("message", signaling.CodeOf(err), "The device could not use a message of this page.")
+		p.refuse("message", "", signaling.CodeOf(err), "The device could not use a message of this page.")
 		return
 	}
 	code := p.gate.checkTalk(signaling.NeedOf(e.Type))
@@ -132,7 +132,7 @@ func (p *peer) onControl(c *channel, m webrtc.DataChannelMessage) {
 		code = p.gate.check(signaling.NeedOf(e.Type))
 	}
 	if code != "" {
-		p.refuse(string(e.Type), code, refusalText(code, signaling.NeedOf(e.Type)))
+		p.refuse(string(e.Type), signaling.NeedOf(e.Type), code, refusalText(code, signaling.NeedOf(e.Type)))
 		return
 	}
 	if ping, ok := e.Body.(signaling.Ping); ok {
@@ -157,16 +157,16 @@ func (p *peer) onPointer(c *channel, m webrtc.DataChannelMessage) {
 func (p *peer) onInput(b []byte, pointer bool) {
 	f, err := input.Decode(b)
 	if err != nil || f.Type.IsPointer() != pointer {
-		p.refuse("input", signaling.CodeMalformed, "The device could not use an input of this page.")
+		p.refuse("input", "", signaling.CodeMalformed, "The device could not use an input of this page.")
 		return
 	}
 	code, err := p.gate.apply(&f)
 	switch {
 	case err != nil:
 		p.log.Debug("input not injected", "frame", f.Type.String(), "error", err)
-		p.refuse("input "+f.Type.String(), signaling.CodeNoDisplay, "The device could not take input: "+shorten(err.Error(), 256))
+		p.refuse("input "+f.Type.String(), signaling.Control, signaling.CodeNoDisplay, "The device could not take input: "+shorten(err.Error(), 256))
 	case code != "":
-		p.refuse("input "+f.Type.String(), code, refusalText(code, signaling.Control))
+		p.refuse("input "+f.Type.String(), signaling.Control, code, refusalText(code, signaling.Control))
 	}
 }
 
@@ -181,7 +181,7 @@ func (p *peer) onClipboard(c *channel, in *clip.Receiver, m webrtc.DataChannelMe
 		if errors.Is(err, clip.ErrTooLarge) {
 			code = signaling.CodeTooLarge
 		}
-		p.refuse("clipboard", code, "The device could not take that clipboard.")
+		p.refuse("clipboard", signaling.Clipboard, code, "The device could not take that clipboard.")
 		return
 	}
 	if f.Type == clip.TypeRefused {
@@ -194,7 +194,7 @@ func (p *peer) onClipboard(c *channel, in *clip.Receiver, m webrtc.DataChannelMe
 		if f.Type == clip.TypeOffer {
 			p.refuseClip(c, f.Transfer, text)
 		}
-		p.refuse("clipboard", code, text)
+		p.refuse("clipboard", signaling.Clipboard, code, text)
 		return
 	}
 	text, done, err := in.Receive(f)
@@ -228,15 +228,8 @@ func (p *peer) refuseClip(c *channel, transfer uint32, reason string) {
 }
 
 // refuse tells the viewer and the timeline that a frame was not acted upon, once per kind.
-func (p *peer) refuse(kind string, code signaling.Code, text string) {
-	switch code {
-	case signaling.CodePaused, signaling.CodeNotInControl, signaling.CodeNotGranted:
-		if p.gate.recent() {
-			return // on its way before the viewer could know
-		}
-	default:
-	}
-	if !p.said.first(kind + " " + string(code)) {
+func (p *peer) refuse(kind string, need signaling.Capability, code signaling.Code, text string) {
+	if p.gate.isEcho(code, need) || !p.said.first(kind+" "+string(code)) {
 		return
 	}
 	p.post(func(s *support, v *viewer) {

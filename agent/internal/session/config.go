@@ -38,8 +38,9 @@ type Config struct {
 	Input Input
 	// SetClipboard puts text on the device's clipboard; nil: refused. It may block.
 	SetClipboard func(text string) error
-	// Wake turns on a display that sleeps; called when a picture starts. May be nil.
-	Wake func()
+	// Watching says whether any viewer may see the desktop now: cursor, pointer and clipboard
+	// are of no use otherwise. It may block. May be nil.
+	Watching func(bool)
 	// Save keeps what a restarted agent needs to go on with the sessions that live: called
 	// whenever that changes, with all of it. nil: a restart ends consent.
 	Save func([]Saved)

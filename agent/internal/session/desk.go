@@ -332,6 +332,7 @@ func (s *support) heard(v *viewer, e signaling.Envelope) {
 
 // goLive notes that a picture has reached a viewer for the first time.
 func (s *support) goLive() {
+	s.stopWarm()
 	if s.live {
 		return
 	}

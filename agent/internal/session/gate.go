@@ -30,13 +30,17 @@ type gate struct {
 	local *atomic.Int64 // until then the person at the device has the pointer; Unix nanoseconds
 	spawn func(func())
 
-	now     atomic.Pointer[rights]
-	changed atomic.Int64 // when now last changed, Unix nanoseconds
-	closed  atomic.Bool
+	now    atomic.Pointer[rights]
+	closed atomic.Bool
 
 	mu     sync.Mutex
 	newest uint32 // sequence number of the newest Move, Button or Wheel applied
 	moved  bool   // newest is set
+
+	lostMu      sync.Mutex
+	lostAt      time.Time
+	lost        signaling.CapabilitySet // taken away at lostAt
+	lostControl bool
 
 	ringMu   sync.Mutex
 	injected ring
@@ -58,7 +62,7 @@ func (g *gate) set(r rights) bool {
 	if *old == r {
 		return false
 	}
-	g.changed.Store(time.Now().UnixNano())
+	g.noteLoss(old, &r)
 	if old.mayInject() && !r.mayInject() {
 		g.release()
 	}
@@ -125,9 +129,36 @@ func (g *gate) checkTalk(c signaling.Capability) signaling.Code {
 	return g.check(c)
 }
 
-// recent reports whether the rights changed so lately that a viewer cannot have known.
-func (g *gate) recent() bool {
-	return time.Since(time.Unix(0, g.changed.Load())) < controlEcho
+// noteLoss remembers for controlEcho what was taken away.
+func (g *gate) noteLoss(old, now *rights) {
+	lost, control := old.may&^now.may, old.control && !now.control
+	if lost == 0 && !control {
+		return
+	}
+	g.lostMu.Lock()
+	defer g.lostMu.Unlock()
+	if time.Since(g.lostAt) > controlEcho {
+		g.lost, g.lostControl = 0, false
+	}
+	g.lost, g.lostControl, g.lostAt = g.lost|lost, g.lostControl || control, time.Now()
+}
+
+// isEcho reports whether a refusal concerns a right taken away so lately that its viewer
+// cannot have known.
+func (g *gate) isEcho(code signaling.Code, need signaling.Capability) bool {
+	g.lostMu.Lock()
+	defer g.lostMu.Unlock()
+	if time.Since(g.lostAt) > controlEcho {
+		return false
+	}
+	switch code {
+	case signaling.CodeNotInControl:
+		return g.lostControl
+	case signaling.CodeNotGranted, signaling.CodePaused:
+		return g.lost.Has(need)
+	default:
+		return false
+	}
 }
 
 // apply injects one frame if its viewer may, and returns the code it is refused with.

@@ -28,6 +28,9 @@ type Host struct {
 	local  atomic.Int64   // until then the person at the device has the pointer; Unix nanoseconds
 	moved  atomic.Pointer[point]
 
+	watched    atomic.Bool // a viewer may see the desktop
+	watchedNew chan struct{}
+
 	// The rest belongs to Run.
 	ctx      context.Context //nolint:containedctx // of Run, for the goroutines it owns
 	sessions map[signaling.SessionID]*support
@@ -44,7 +47,7 @@ func New(cfg Config, log *slog.Logger) (*Host, error) {
 	}
 	h := &Host{
 		cfg: cfg.withDefaults(), log: log,
-		events: make(chan func(), 1024), done: make(chan struct{}),
+		events: make(chan func(), 1024), done: make(chan struct{}), watchedNew: make(chan struct{}, 1),
 		sessions: map[signaling.SessionID]*support{}, present: true,
 	}
 	h.desk.picture.State = signaling.PictureOK
@@ -65,6 +68,9 @@ func New(cfg Config, log *slog.Logger) (*Host, error) {
 func (h *Host) Run(ctx context.Context) error {
 	inner, cancel := context.WithCancel(ctx)
 	h.ctx = inner
+	if h.cfg.Watching != nil {
+		h.spawn(h.tellWatching)
+	}
 	for _, s := range h.sessions {
 		s.resume()
 	}
@@ -121,6 +127,30 @@ func (h *Host) publish() {
 		h.cfg.Save(h.saved())
 	}
 	h.dirty = false
+	watched := false
+	h.eachViewer(func(s *support, v *viewer) { watched = watched || s.may(v).Has(signaling.View) })
+	if h.watched.Swap(watched) != watched {
+		signal(h.watchedNew)
+	}
+}
+
+// tellWatching passes on whether anybody may see the desktop, the newest only.
+func (h *Host) tellWatching() {
+	said := false
+	for {
+		select {
+		case <-h.watchedNew:
+		case <-h.ctx.Done():
+			if said {
+				h.cfg.Watching(false)
+			}
+			return
+		}
+		if now := h.watched.Load(); now != said {
+			said = now
+			h.cfg.Watching(now)
+		}
+	}
 }
 
 // Briefs returns the sessions alive, for the link's hello.

@@ -23,6 +23,7 @@ type support struct {
 	seen      time.Time // wall clock: when a viewer was last connected, or the consent given
 	paused    bool      // by the person
 	asking    context.CancelFunc
+	cool      context.CancelFunc // ends the warm picture; nil when there is none
 
 	viewers map[signaling.PeerID]*viewer
 	control signaling.PeerID   // who holds it, "" nobody
@@ -236,6 +237,7 @@ func (s *support) finish(text string) {
 		s.asking()
 	}
 	s.over = true
+	s.stopWarm()
 	for _, v := range s.viewers {
 		v.say(signaling.CodeEnded, text, "")
 	}
@@ -317,6 +319,9 @@ func (s *support) changed() {
 	if s.control != "" && !s.may(s.viewers[s.control]).Has(signaling.Control) {
 		s.freeControl("not granted any more")
 	}
+	if s.isPaused() || !s.granted.Has(signaling.View) {
+		s.stopWarm()
+	}
 	for _, v := range s.viewers {
 		s.applyRights(v)
 	}
@@ -345,25 +350,27 @@ func (s *support) tellAll() {
 // the time the first viewer is connected.
 func (s *support) warm() {
 	h := s.host
-	if h.cfg.Watch == nil || !s.granted.Has(signaling.View) {
+	if h.cfg.Watch == nil || s.cool != nil || !s.granted.Has(signaling.View) || s.isPaused() {
 		return
 	}
-	if h.cfg.Wake != nil {
-		h.cfg.Wake()
-	}
-	ctx := h.ctx
+	ctx, cancel := context.WithTimeout(h.ctx, warmFor)
+	s.cool = cancel
 	h.spawn(func() {
+		defer h.post(func() { s.cool = nil })
+		defer cancel()
 		w, err := h.cfg.Watch(Watch{Tier: tierAuto, Sink: func(Encoded) {}, Ready: func() bool { return true }})
 		if err != nil {
 			h.log.Warn("no picture to show yet", "error", err)
 			return
 		}
-		defer w.Close()
-		t := time.NewTimer(warmFor)
-		defer t.Stop()
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-		}
+		<-ctx.Done()
+		w.Close()
 	})
+}
+
+// stopWarm ends a warm picture: a viewer has its own, or there is to be none.
+func (s *support) stopWarm() {
+	if s.cool != nil {
+		s.cool()
+	}
 }

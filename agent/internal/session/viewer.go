@@ -79,7 +79,7 @@ func (s *support) announce(m signaling.SessionViewer) {
 	s.viewers[m.Peer] = v
 	s.host.dirty = true
 	s.expectOffer(v)
-	if s.host.desk.picture.State != signaling.PictureOK || s.connected() == 0 {
+	if s.connected() == 0 {
 		s.warmAgain()
 	}
 }
