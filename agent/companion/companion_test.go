@@ -1,0 +1,282 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"handrail/agent/internal/prompt"
+	"handrail/signaling"
+)
+
+// TestMain lets the tests start the companion as a program of its own.
+func TestMain(m *testing.M) {
+	if os.Getenv("BE_COMPANION") != "" {
+		main()
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// stage is a desktop with a window manager, a daemon's desk and a companion.
+type stage struct {
+	t       *testing.T
+	display string
+	desk    *prompt.Desk
+	socket  string
+	said    chan prompt.Command
+	present chan bool
+}
+
+func newStage(t *testing.T, env ...string) *stage {
+	t.Helper()
+	s := &stage{t: t, said: make(chan prompt.Command, 16), present: make(chan bool, 16)}
+	s.display = startX(t)
+	s.start("openbox", "--sm-disable")
+	s.socket = filepath.Join(t.TempDir(), "s")
+	log := slog.New(slog.NewTextHandler(t.Output(), nil))
+	desk, err := prompt.New(prompt.Config{
+		Socket: s.socket, OnCommand: func(c prompt.Command) { s.said <- c }, OnPresence: func(p bool) { s.present <- p },
+	}, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.desk = desk
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- desk.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.start(self, append([]string{"--socket", s.socket}, env...)...)
+	s.want(true)
+	return s
+}
+
+// startX starts an X server of its own and returns its display.
+func startX(t *testing.T) string {
+	t.Helper()
+	for _, tool := range []string{"Xvfb", "openbox", "xdotool"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Fatalf("%s is missing: install the Debian packages xvfb, openbox and xdotool", tool)
+		}
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	x := exec.Command("Xvfb", "-displayfd", "3", "-screen", "0", "1280x800x24", "-nolisten", "tcp", "-noreset")
+	x.ExtraFiles = []*os.File{w}
+	if err := x.Start(); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	t.Cleanup(func() { x.Process.Kill(); x.Wait() })
+	line, err := bufio.NewReader(r).ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ":" + strings.TrimSpace(line)
+}
+
+func (s *stage) env() []string {
+	return append(os.Environ(), "DISPLAY="+s.display, "BE_COMPANION=1", "HOME="+s.t.TempDir(), "FYNE_SCALE=1", "LANG=en_US.UTF-8")
+}
+
+func (s *stage) start(name string, args ...string) *exec.Cmd {
+	s.t.Helper()
+	c := exec.Command(name, args...)
+	c.Env = s.env()
+	c.Stdout, c.Stderr = s.t.Output(), s.t.Output()
+	if err := c.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { c.Process.Kill(); c.Wait() })
+	return c
+}
+
+func (s *stage) want(present bool) {
+	s.t.Helper()
+	select {
+	case p := <-s.present:
+		if p != present {
+			s.t.Fatalf("companion present: %v, want %v", p, present)
+		}
+	case <-time.After(20 * time.Second):
+		s.t.Fatal("the companion did not come or go")
+	}
+}
+
+// xdotool runs one command of that name and returns what it prints.
+func (s *stage) xdotool(args ...string) (string, error) {
+	c := exec.Command("xdotool", args...)
+	c.Env = s.env()
+	b, err := c.Output()
+	return strings.TrimSpace(string(b)), err
+}
+
+// box is a window: its id, where it says it is, and its size in pixels.
+type box struct {
+	id         string
+	x, y, w, h int
+}
+
+// find waits for a visible window of a title and for its place to come to rest.
+func (s *stage) find(title string) box {
+	s.t.Helper()
+	var last box
+	s.until("window "+title, func() bool {
+		id, err := s.xdotool("search", "--onlyvisible", "--name", title)
+		if err != nil || id == "" {
+			return false
+		}
+		id = strings.Fields(id)[0]
+		out, err := s.xdotool("getwindowgeometry", "--shell", id)
+		if err != nil {
+			return false
+		}
+		b := box{id: id}
+		for _, l := range strings.Split(out, "\n") {
+			k, v, _ := strings.Cut(l, "=")
+			n, _ := strconv.Atoi(v)
+			switch k {
+			case "X":
+				b.x = n
+			case "Y":
+				b.y = n
+			case "WIDTH":
+				b.w = n
+			case "HEIGHT":
+				b.h = n
+			}
+		}
+		rests := b == last && b.h > 20
+		last = b
+		return rests
+	})
+	return last
+}
+
+func (s *stage) gone(title string) {
+	s.t.Helper()
+	s.until("end of window "+title, func() bool {
+		id, err := s.xdotool("search", "--onlyvisible", "--name", title)
+		return err != nil || id == ""
+	})
+}
+
+// until asks ten times a second, for 20 s.
+func (s *stage) until(what string, ok func() bool) {
+	s.t.Helper()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	end := time.After(20 * time.Second)
+	for !ok() {
+		select {
+		case <-tick.C:
+		case <-end:
+			s.shot("failed")
+			s.t.Fatalf("no %s within 20 s", what)
+		}
+	}
+}
+
+// click presses the left button in a window, counted from its upper left corner.
+func (s *stage) click(id string, x, y int) {
+	s.t.Helper()
+	if _, err := s.xdotool("mousemove", "--window", id, fmt.Sprint(x), fmt.Sprint(y), "sleep", "0.2", "mousedown", "1", "sleep", "0.1", "mouseup", "1"); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// shot keeps a picture of the screen where HANDRAIL_SHOTS names a directory.
+func (s *stage) shot(name string) {
+	dir := os.Getenv("HANDRAIL_SHOTS")
+	if dir == "" {
+		return
+	}
+	file := filepath.Join(dir, strings.ReplaceAll(s.t.Name(), "/", "_")+"_"+name+".png")
+	c := exec.Command("import", "-window", "root", file)
+	c.Env = s.env()
+	if out, err := c.CombinedOutput(); err != nil {
+		s.t.Logf("no picture: %v %s", err, out)
+	}
+}
+
+func request() prompt.Request {
+	return prompt.Request{
+		Session: signaling.NewSessionID(), Operator: signaling.Operator{Name: "Alex Kim", Email: "alex.kim@acme.example", Role: "Technician"},
+		Organisation: "Acme IT", Reason: "Your ticket of this morning: the printer on the second floor prints blank pages",
+		Capabilities: signaling.SetOf(signaling.View, signaling.Control, signaling.Clipboard), Within: time.Minute,
+	}
+}
+
+const (
+	consentTitle = "Handrail: request for help"
+	stripTitle   = "Handrail: session"
+)
+
+// ask asks and returns the window once it takes answers, and where the answer will come.
+func (s *stage) ask(r prompt.Request) (box, chan prompt.Answer) {
+	s.t.Helper()
+	answers := make(chan prompt.Answer, 1)
+	go func() { answers <- s.desk.Ask(s.t.Context(), r) }()
+	b := s.find(consentTitle)
+	<-time.After(settle + 300*time.Millisecond) // Accept is dead until then, on purpose
+	s.shot("asked")
+	return b, answers
+}
+
+func (s *stage) answer(answers chan prompt.Answer) prompt.Answer {
+	s.t.Helper()
+	select {
+	case a := <-answers:
+		return a
+	case <-time.After(10 * time.Second):
+		s.shot("unanswered")
+		s.t.Fatal("no answer arrived")
+	}
+	panic("unreachable")
+}
+
+// Where the buttons are, from the window's lower edge.
+func (b box) accept() (id string, x, y int)  { return b.id, b.w * 3 / 4, b.h - 62 }
+func (b box) decline() (id string, x, y int) { return b.id, b.w / 4, b.h - 62 }
+
+func TestAcceptByMouse(t *testing.T) {
+	s := newStage(t, "--theme", "light")
+	r := request()
+	b, answers := s.ask(r)
+	s.click(b.accept())
+	a := s.answer(answers)
+	if a.Decision != signaling.DecisionGranted || a.Granted != r.Capabilities || a.By == "" {
+		t.Errorf("answer = %+v, want everything granted, by somebody", a)
+	}
+	s.gone(consentTitle)
+}
+
+func TestDeclineByMouse(t *testing.T) {
+	s := newStage(t, "--theme", "dark")
+	b, answers := s.ask(request())
+	s.click(b.decline())
+	if a := s.answer(answers); a.Decision != signaling.DecisionDeclined {
+		t.Errorf("answer = %+v, want declined", a)
+	}
+	s.gone(consentTitle)
+}
