@@ -23,12 +23,22 @@ func Open(t testing.TB) *store.Store {
 	return open(t, store.Config{Dir: t.TempDir()})
 }
 
+// OpenPostgres returns an empty PostgreSQL store that is closed when the test ends; see
+// Postgres.
+func OpenPostgres(t testing.TB) *store.Store {
+	t.Helper()
+	return open(t, store.Config{URL: Postgres(t)})
+}
+
+// HasPostgres reports whether a server was given.
+func HasPostgres() bool { return os.Getenv("HANDRAIL_TEST_POSTGRES") != "" }
+
 // Each runs test once a database: "sqlite", and "postgres" where a server was given.
 func Each(t *testing.T, test func(t *testing.T, s *store.Store)) {
 	t.Helper()
 	t.Run("sqlite", func(t *testing.T) { test(t, Open(t)) })
-	if os.Getenv("HANDRAIL_TEST_POSTGRES") != "" {
-		t.Run("postgres", func(t *testing.T) { test(t, open(t, store.Config{URL: Postgres(t)})) })
+	if HasPostgres() {
+		t.Run("postgres", func(t *testing.T) { test(t, OpenPostgres(t)) })
 	}
 }
 
