@@ -1,6 +1,6 @@
 import { type QueryClient, queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
-import { ApiError, call } from "./client.ts";
-import type { Me } from "./types.ts";
+import { ApiError, call, isSignedOut } from "./client.ts";
+import type { Me, OwnPassword, Setup, SignIn, Ticket } from "./types.ts";
 
 /** Who is signed in; null when nobody is. */
 export const meQuery = queryOptions({
@@ -9,7 +9,7 @@ export const meQuery = queryOptions({
     try {
       return await call<Me>("GET", "/api/me", { signal });
     } catch (error) {
-      if (error instanceof ApiError && error.status === 401) return null;
+      if (isSignedOut(error)) return null;
       throw error;
     }
   },
@@ -21,8 +21,7 @@ export const setupOpenQuery = queryOptions({
   queryKey: ["setup"],
   queryFn: async ({ signal }): Promise<boolean> => {
     try {
-      await call("GET", "/api/setup", { signal });
-      return true;
+      return (await call<{ needed: boolean }>("GET", "/api/setup", { signal })).needed;
     } catch (error) {
       if (error instanceof ApiError && error.status === 404) return false;
       throw error;
@@ -42,15 +41,6 @@ async function arrive(client: QueryClient): Promise<void> {
   await client.fetchQuery({ ...meQuery, staleTime: 0 });
 }
 
-/** What the setup page sends. */
-export interface Setup {
-  token: string;
-  organisation: string;
-  name: string;
-  email: string;
-  password: string;
-}
-
 /** Makes the first admin account and signs it in. */
 export function useSetup() {
   const client = useQueryClient();
@@ -63,7 +53,7 @@ export function useSetup() {
 export function useSignIn() {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: (body: { email: string; password: string }) => call<void>("POST", "/api/sign-in", { body }),
+    mutationFn: (body: SignIn) => call<void>("POST", "/api/sign-in", { body }),
     onSuccess: () => arrive(client),
   });
 }
@@ -81,13 +71,12 @@ export function useSignOut() {
 
 export function useChangePassword() {
   return useMutation({
-    mutationFn: (body: { current: string; password: string }) =>
-      call<void>("POST", "/api/me/password", { body }),
+    mutationFn: (body: OwnPassword) => call<void>("POST", "/api/me/password", { body }),
   });
 }
 
 /** A one-time ticket that opens the browser's socket. */
 export async function socketTicket(signal: AbortSignal): Promise<string> {
-  const { ticket } = await call<{ ticket: string }>("POST", "/api/socket-ticket", { signal });
+  const { ticket } = await call<Ticket>("POST", "/api/socket-ticket", { signal });
   return ticket;
 }

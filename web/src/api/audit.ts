@@ -1,6 +1,6 @@
 import { infiniteQueryOptions, useMutation } from "@tanstack/react-query";
 import { call } from "./client.ts";
-import type { AuditEntry, AuditVerdict, Page } from "./types.ts";
+import type { AuditList, AuditVerdict } from "./types.ts";
 
 export interface AuditFilter {
   q?: string | undefined;
@@ -13,7 +13,7 @@ export const auditQuery = (filter: AuditFilter) =>
   infiniteQueryOptions({
     queryKey: ["audit", filter],
     queryFn: ({ signal, pageParam }) =>
-      call<Page<AuditEntry>>("GET", "/api/audit", {
+      call<AuditList>("GET", "/api/audit", {
         query: { ...filter, limit: 100, after: pageParam },
         signal,
       }),

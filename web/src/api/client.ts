@@ -85,7 +85,7 @@ interface Problem {
   title?: string;
   detail?: string;
   code?: string;
-  request_id?: string;
+  id?: string;
   retry_after_ms?: number;
   errors?: { message?: string; location?: string }[] | null;
 }
@@ -99,17 +99,24 @@ function problemOf(response: Response, text: string): ApiError {
   }
   const fields = (problem.errors ?? []).map((e) => ({
     field: (e.location ?? "").replace(/^(body|query|path)\.?/, ""),
-    message: e.message ?? "",
+    message: sentence(e.message ?? ""),
   }));
   const seconds = Number(response.headers.get("Retry-After"));
   return new ApiError({
     status: response.status,
-    message: problem.detail || problem.title || wordsFor(response.status),
+    message: sentence((problem.detail ?? "").replace(` (${problem.id})`, "")) || wordsFor(response.status),
     code: problem.code ?? "",
-    requestId: problem.request_id ?? response.headers.get("X-Request-Id") ?? "",
+    requestId: problem.id ?? "",
     fields,
     retryAfterMs: problem.retry_after_ms ?? (Number.isFinite(seconds) ? seconds * 1000 : 0),
   });
+}
+
+/** The gateway speaks as a log does; people read sentences. */
+function sentence(text: string): string {
+  if (text === "") return "";
+  const first = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?…]$/.test(first) ? first : `${first}.`;
 }
 
 function wordsFor(status: number): string {
@@ -135,6 +142,11 @@ function wordsFor(status: number): string {
 export function wordsOf(error: unknown): string {
   if (error instanceof Error && error.message !== "") return error.message;
   return "Something went wrong.";
+}
+
+/** Whether the answer means that nobody is signed in (any more). */
+export function isSignedOut(error: unknown): boolean {
+  return error instanceof ApiError && error.status === 401 && error.code !== "wrong_password";
 }
 
 /** Whether the answer means that the thing asked for does not exist. */

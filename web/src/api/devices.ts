@@ -1,7 +1,6 @@
 import { infiniteQueryOptions, queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
 import { call } from "./client.ts";
-import type { Inventory } from "./inventory.ts";
-import type { Device, DeviceState, Page } from "./types.ts";
+import type { Device, DeviceChange, DeviceList, DeviceState, Inventory } from "./types.ts";
 
 export interface DeviceFilter {
   q?: string | undefined;
@@ -18,7 +17,7 @@ export const devicesQuery = (filter: DeviceFilter) =>
   infiniteQueryOptions({
     queryKey: ["devices", "list", filter],
     queryFn: ({ signal, pageParam }) =>
-      call<Page<Device>>("GET", "/api/devices", {
+      call<DeviceList>("GET", "/api/devices", {
         query: { ...filter, limit: pageSize, after: pageParam },
         signal,
       }),
@@ -42,8 +41,7 @@ export const inventoryQuery = (id: string) =>
 export function useUpdateDevice(id: string) {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: (body: { name?: string; group_id?: string }) =>
-      call<Device>("PATCH", `/api/devices/${id}`, { body }),
+    mutationFn: (body: DeviceChange) => call<Device>("PATCH", `/api/devices/${id}`, { body }),
     onSuccess: () => client.invalidateQueries({ queryKey: ["devices"] }),
   });
 }

@@ -1,24 +1,17 @@
 import { queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
 import { call } from "./client.ts";
-import type { DeviceGroup, Page, Unattended } from "./types.ts";
+import type { DeviceGroup, DeviceGroupList, GroupChange, NewGroup } from "./types.ts";
 
 /** Every group of devices the operator may see. */
 export const groupsQuery = queryOptions({
   queryKey: ["groups"],
-  queryFn: async ({ signal }) => (await call<Page<DeviceGroup>>("GET", "/api/groups", { signal })).items,
+  queryFn: async ({ signal }) => (await call<DeviceGroupList>("GET", "/api/groups", { signal })).items,
 });
-
-/** `unattended` null means: as the group above. */
-export interface GroupWish {
-  name?: string;
-  parent_id?: string;
-  unattended?: Unattended | null;
-}
 
 export function useCreateGroup() {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: (body: GroupWish) => call<DeviceGroup>("POST", "/api/groups", { body }),
+    mutationFn: (body: NewGroup) => call<DeviceGroup>("POST", "/api/groups", { body }),
     onSuccess: () => client.invalidateQueries({ queryKey: ["groups"] }),
   });
 }
@@ -26,7 +19,7 @@ export function useCreateGroup() {
 export function useUpdateGroup() {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: ({ id, ...body }: GroupWish & { id: string }) =>
+    mutationFn: ({ id, ...body }: GroupChange & { id: string }) =>
       call<DeviceGroup>("PATCH", `/api/groups/${id}`, { body }),
     onSuccess: () => client.invalidateQueries({ queryKey: ["groups"] }),
   });

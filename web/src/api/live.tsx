@@ -2,7 +2,7 @@ import { GatewaySocket, SignedOut } from "@handrail/viewer/browser/socket";
 import { type QueryClient, useQuery, useQueryClient } from "@tanstack/react-query";
 import { createContext, type ReactNode, use, useEffect, useState } from "react";
 import { meQuery, socketTicket } from "./account.ts";
-import { ApiError } from "./client.ts";
+import { isSignedOut } from "./client.ts";
 
 /** How the console hears of changes. */
 export interface Live {
@@ -78,7 +78,7 @@ async function ticket(signal: AbortSignal): Promise<string> {
   try {
     return await socketTicket(signal);
   } catch (error) {
-    if (error instanceof ApiError && error.status === 401) throw new SignedOut("not signed in");
+    if (isSignedOut(error)) throw new SignedOut("not signed in");
     throw error;
   }
 }
@@ -86,7 +86,7 @@ async function ticket(signal: AbortSignal): Promise<string> {
 /** Holds the page's one socket for as long as somebody is signed in. */
 export function LiveUpdates({ children }: { children: ReactNode }) {
   const client = useQueryClient();
-  const operatorId = useQuery({ ...meQuery, enabled: false }).data?.operator.id;
+  const operatorId = useQuery({ ...meQuery, enabled: false }).data?.id;
   const [live, setLive] = useState<Live>({ socket: null, connected: false, lostSince: undefined });
 
   useEffect(() => {

@@ -3,10 +3,13 @@ import { meQuery } from "./account.ts";
 import type { Me } from "./types.ts";
 
 const nobody: Me = {
-  operator: { id: "", name: "", email: "", disabled: false, created_at: "", grants: [] },
+  id: "",
+  name: "",
+  email: "",
   organisation: "",
   permissions: [],
   grants: [],
+  version: "",
 };
 
 /**

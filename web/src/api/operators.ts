@@ -1,10 +1,10 @@
 import { queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
 import { call } from "./client.ts";
-import type { Grant, Operator, Page, Role } from "./types.ts";
+import type { NewOperator, Operator, OperatorChange, OperatorList, RoleList } from "./types.ts";
 
 export const operatorsQuery = queryOptions({
   queryKey: ["operators", "list"],
-  queryFn: async ({ signal }) => (await call<Page<Operator>>("GET", "/api/operators", { signal })).items,
+  queryFn: async ({ signal }) => (await call<OperatorList>("GET", "/api/operators", { signal })).items,
 });
 
 export const operatorQuery = (id: string) =>
@@ -16,21 +16,14 @@ export const operatorQuery = (id: string) =>
 /** The roles there are; they change only with the gateway's version. */
 export const rolesQuery = queryOptions({
   queryKey: ["roles"],
-  queryFn: async ({ signal }) => (await call<Page<Role>>("GET", "/api/roles", { signal })).items,
+  queryFn: async ({ signal }) => (await call<RoleList>("GET", "/api/roles", { signal })).items,
   staleTime: Number.POSITIVE_INFINITY,
 });
-
-export interface OperatorWish {
-  name: string;
-  email: string;
-  password: string;
-  grants: Grant[];
-}
 
 export function useCreateOperator() {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: (body: OperatorWish) => call<Operator>("POST", "/api/operators", { body }),
+    mutationFn: (body: NewOperator) => call<Operator>("POST", "/api/operators", { body }),
     onSuccess: () => client.invalidateQueries({ queryKey: ["operators"] }),
   });
 }
@@ -38,8 +31,7 @@ export function useCreateOperator() {
 export function useUpdateOperator(id: string) {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: (body: { name?: string; disabled?: boolean; grants?: Grant[] }) =>
-      call<Operator>("PATCH", `/api/operators/${id}`, { body }),
+    mutationFn: (body: OperatorChange) => call<Operator>("PATCH", `/api/operators/${id}`, { body }),
     onSuccess: () => client.invalidateQueries({ queryKey: ["operators"] }),
   });
 }

@@ -1,11 +1,19 @@
 import { infiniteQueryOptions, queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
 import { call } from "./client.ts";
-import type { Capability, Page, SessionStateName, SupportSession } from "./types.ts";
+import type {
+  Capability,
+  SessionStateName,
+  SessionWish,
+  SupportSession,
+  SupportSessionDetail,
+  SupportSessionList,
+} from "./types.ts";
 
 export interface SessionFilter {
   device?: string | undefined;
   operator?: string | undefined;
-  state?: SessionStateName | undefined;
+  /** "open" is every state but the final ones. */
+  state?: SessionStateName | "open" | undefined;
 }
 
 /** Support sessions, newest first, a page at a time. */
@@ -13,7 +21,7 @@ export const sessionsQuery = (filter: SessionFilter, limit = 50) =>
   infiniteQueryOptions({
     queryKey: ["sessions", "list", filter, limit],
     queryFn: ({ signal, pageParam }) =>
-      call<Page<SupportSession>>("GET", "/api/sessions", {
+      call<SupportSessionList>("GET", "/api/sessions", {
         query: { ...filter, limit, after: pageParam },
         signal,
       }),
@@ -26,14 +34,8 @@ export const sessionsQuery = (filter: SessionFilter, limit = 50) =>
 export const sessionQuery = (id: string) =>
   queryOptions({
     queryKey: ["sessions", "one", id],
-    queryFn: ({ signal }) => call<SupportSession>("GET", `/api/sessions/${id}`, { signal }),
+    queryFn: ({ signal }) => call<SupportSessionDetail>("GET", `/api/sessions/${id}`, { signal }),
   });
-
-export interface SessionWish {
-  device_id: string;
-  reason: string;
-  capabilities: Capability[];
-}
 
 /** Asks for a session on a device. */
 export function requestSession(body: SessionWish): Promise<SupportSession> {

@@ -1,154 +1,59 @@
 /**
- * One thing an operator may do in a session; the order is the order people are asked in.
- * The same words as signaling/capability.go.
+ * The nouns of the REST API under the names the console uses. All of them are generated
+ * from the gateway's OpenAPI document: nothing is declared here a second time.
  */
-export const capabilities = [
-  "view",
-  "control",
-  "clipboard",
-  "files",
-  "terminal",
-  "diagnostics",
-  "power",
-  "record",
-] as const;
-export type Capability = (typeof capabilities)[number];
+import type { components } from "./schema.gen.ts";
 
-export interface Page<T> {
-  items: T[];
-  /** Where the next page starts; absent on the last. */
-  next?: string;
-}
-export interface Grant {
-  role: string;
-  group_id: string;
-}
-export interface Operator {
-  id: string;
-  name: string;
-  email: string;
-  disabled: boolean;
-  created_at: string;
-  signed_in_at?: string;
-  grants: Grant[];
-}
-export interface Me {
-  operator: Operator;
-  organisation: string;
-  permissions: string[];
-  grants: Grant[];
-}
-export interface Role {
-  role: string;
-  name: string;
-  summary: string;
-  permissions: string[];
-  capabilities: Capability[];
-}
-export interface Unattended {
-  enabled: boolean;
-  capabilities: Capability[];
-}
-export interface DeviceGroup {
-  id: string;
-  name: string;
-  parent_id?: string;
-  unattended?: Unattended | null;
-  devices: number;
-}
-export type DeviceState = "online" | "offline" | "revoked";
-export interface Device {
-  id: string;
-  name: string;
-  hostname: string;
-  os: string;
-  arch: string;
-  group_id: string;
-  state: DeviceState;
-  os_version?: string;
-  agent_version: string;
-  model?: string;
-  serial?: string;
-  signed_in?: string[];
-  last_seen_at?: string;
-  revoked_at?: string;
-  copied_at?: string;
-  enrolled_at: string;
-}
-export interface EnrollmentToken {
-  id: string;
-  group_id: string;
-  note: string;
-  uses_allowed: number;
-  uses_spent: number;
-  state: "usable" | "spent" | "expired" | "revoked";
-  created_at: string;
-  expires_at: string;
-}
-export interface NewToken {
-  id: string;
-  token: string;
-  command: string;
-}
-export type SessionStateName =
-  | "requested"
-  | "consented"
-  | "live"
-  | "ended"
-  | "declined"
-  | "expired"
-  | "failed";
-export interface SupportSession {
-  id: string;
-  device_id: string;
-  device_name: string;
-  operator_id: string;
-  operator_name: string;
-  reason: string;
-  state: SessionStateName;
-  consent: "ask" | "unattended";
-  capabilities: Capability[];
-  granted: Capability[];
-  requested_at: string;
-  consented_at?: string;
-  live_at?: string;
-  ended_at?: string;
-  message?: string;
-  ended_by?: string;
-  timeline?: TimelineEntry[];
-}
-export interface TimelineEntry {
-  seq: number;
-  at: string;
-  kind: string;
-  actor?: string;
-  detail?: string;
-}
-export interface AuditEntry {
-  seq: number;
-  at: string;
-  actor: string;
-  action: string;
-  subject: string;
-  detail?: string;
-  remote?: string;
-}
-export interface AuditVerdict {
-  ok: boolean;
-  entries: number;
-  message?: string;
-}
-export interface Attention {
-  kind: string;
-  severity: string;
-  title: string;
-  detail?: string;
-  device_id?: string;
-  session_id?: string;
-  at?: string;
-}
-export interface Overview {
-  devices: { total: number; online: number };
-  sessions: { live: number; waiting: number };
-  attention: Attention[];
-}
+type Schemas = components["schemas"];
+
+/** One thing an operator may do in a session; the same words as signaling/capability.go. */
+export type Capability = Schemas["UnattendedBody"]["capabilities"][number];
+
+export type Me = Schemas["Me"];
+export type Setup = Schemas["SetupInput"];
+export type SignIn = Schemas["SignInInput"];
+export type OwnPassword = Schemas["OwnPasswordInput"];
+export type Ticket = Schemas["TicketBody"];
+
+export type Operator = Schemas["OperatorBody"];
+export type OperatorList = Schemas["ListOperatorBody"];
+export type NewOperator = Schemas["NewOperatorInput"];
+export type OperatorChange = Schemas["OperatorChange"];
+export type Grant = Schemas["GrantBody"];
+export type Role = Schemas["RoleBody"];
+export type RoleList = Schemas["ListRoleBody"];
+
+/** `unattended` is null where the group inherits. */
+export type DeviceGroup = Schemas["GroupBody"];
+export type DeviceGroupList = Schemas["ListGroupBody"];
+export type NewGroup = Schemas["NewGroupInput"];
+export type GroupChange = Schemas["GroupChange"];
+
+export type Device = Schemas["DeviceBody"];
+export type DeviceState = Device["state"];
+export type DeviceList = Schemas["ListDeviceBody"];
+export type DeviceChange = Schemas["DeviceChange"];
+export type Inventory = Schemas["InventoryBody"];
+export type InventorySections = Schemas["InventorySections"];
+export type Disk = Schemas["Disk"];
+export type Filesystem = Schemas["Filesystem"];
+export type NetworkInterface = Schemas["Interface"];
+
+export type EnrollmentToken = Schemas["TokenBody"];
+export type EnrollmentTokenList = Schemas["ListTokenBody"];
+export type TokenWish = Schemas["NewTokenInput"];
+export type NewToken = Schemas["NewTokenBody"];
+
+export type SupportSession = Schemas["SessionBody"];
+export type SupportSessionDetail = Schemas["SessionDetail"];
+export type SupportSessionList = Schemas["ListSessionBody"];
+export type SessionStateName = SupportSession["state"];
+export type SessionWish = Schemas["NewSessionInput"];
+export type TimelineEntry = Schemas["TimelineBody"];
+
+export type AuditEntry = Schemas["AuditBody"];
+export type AuditList = Schemas["ListAuditBody"];
+export type AuditVerdict = Schemas["VerdictBody"];
+export type Overview = Schemas["OverviewBody"];
+export type Attention = Schemas["AttentionBody"];
+export type Settings = Schemas["SettingsBody"];

@@ -3,7 +3,8 @@ import { useQueryClient } from "@tanstack/react-query";
 import { createContext, type ReactNode, use, useMemo, useRef } from "react";
 import { ApiError } from "./client.ts";
 import { useLive } from "./live.tsx";
-import { requestSession, type SessionWish } from "./sessions.ts";
+import { requestSession } from "./sessions.ts";
+import type { SessionWish } from "./types.ts";
 
 /** A session begun at a click, on its way to the page that shows it. */
 export interface Begun {

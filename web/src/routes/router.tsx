@@ -8,7 +8,7 @@ import {
   redirect,
 } from "@tanstack/react-router";
 import { meQuery } from "../api/account.ts";
-import { ApiError } from "../api/client.ts";
+import { ApiError, isSignedOut } from "../api/client.ts";
 import { NotFoundPage, RouteErrorPage } from "../features/shell/Fallbacks.tsx";
 import { Shell } from "../features/shell/Shell.tsx";
 import { auditSearch, devicesSearch, sessionsSearch, signInSearch } from "./search.ts";
@@ -17,7 +17,7 @@ import { auditSearch, devicesSearch, sessionsSearch, signInSearch } from "./sear
 export function makeQueryClient(): QueryClient {
   // Whatever request finds out first that nobody is signed in, all pages learn it.
   const onError = (error: unknown) => {
-    if (!(error instanceof ApiError) || error.status !== 401) return;
+    if (!isSignedOut(error)) return;
     if (client.getQueryData(meQuery.queryKey)) client.setQueryData(meQuery.queryKey, null);
   };
   const client = new QueryClient({

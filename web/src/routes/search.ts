@@ -45,7 +45,7 @@ export function sessionsSearch(s: Search): SessionFilter {
   return compact({
     device: text(s.device),
     operator: text(s.operator),
-    state: oneOf(s.state, sessionStates),
+    state: oneOf(s.state, [...sessionStates, "open" as const]),
   });
 }
 

@@ -12,10 +12,9 @@ export const capabilityWords: Record<Capability, { name: string; means: string }
   record: { name: "Recording", means: "Keep a recording of the session" },
 };
 
-/** "see the screen, clipboard". */
-export function capabilityList(cs: readonly Capability[]): string {
-  if (cs.length === 0) return "nothing";
-  return cs
-    .map((c, i) => (i === 0 ? capabilityWords[c].name : capabilityWords[c].name.toLowerCase()))
-    .join(", ");
+/** "See the screen, clipboard"; a capability from a newer version reads as it is spelled. */
+export function capabilityList(cs: readonly string[]): string {
+  if (cs.length === 0) return "Nothing";
+  const names = cs.map((c) => capabilityWords[c as Capability]?.name ?? c);
+  return names.map((n, i) => (i === 0 ? n : n.toLowerCase())).join(", ");
 }

@@ -1,4 +1,4 @@
-import type { DeviceGroup, Unattended } from "../api/types.ts";
+import type { DeviceGroup } from "../api/types.ts";
 
 /** A group with those below it, sorted by name. */
 export interface GroupNode {
@@ -43,25 +43,18 @@ export function groupChoices(groups: readonly DeviceGroup[]): { value: string; l
   }));
 }
 
-/** Where a group stands: "All devices › Berlin › Reception"; its id when it is out of sight. */
+/** Where a group stands: "All devices › Berlin › Reception"; nothing when it is out of sight. */
 export function groupPath(groups: readonly DeviceGroup[], id: string): string {
-  return (
-    flatten(groupTrees(groups))
-      .find((n) => n.group.id === id)
-      ?.path.join(" › ") ?? id
-  );
+  return groups.find((g) => g.id === id)?.path.join(" › ") ?? "";
 }
 
-/** What holds for unattended access in a group, and which group says so. */
-export function effectiveUnattended(
-  groups: readonly DeviceGroup[],
-  id: string,
-): { unattended: Unattended; from: DeviceGroup } | null {
+/** The nearest group, from this one up, that has a policy of its own for unattended access. */
+export function policySource(groups: readonly DeviceGroup[], id: string): DeviceGroup | null {
   const byId = new Map(groups.map((g) => [g.id, g]));
   const seen = new Set<string>();
   for (let g = byId.get(id); g && !seen.has(g.id); g = g.parent_id ? byId.get(g.parent_id) : undefined) {
     seen.add(g.id);
-    if (g.unattended) return { unattended: g.unattended, from: g };
+    if (g.unattended) return g;
   }
   return null;
 }

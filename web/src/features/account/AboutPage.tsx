@@ -17,6 +17,8 @@ export function AboutPage() {
         <dl className="facts" style={{ marginTop: "1rem" }}>
           <dt>Organisation</dt>
           <dd>{me.organisation}</dd>
+          <dt>Version</dt>
+          <dd>{me.version}</dd>
           <dt>Gateway</dt>
           <dd className="mono">{window.location.origin}</dd>
           <dt>API</dt>

@@ -9,11 +9,8 @@ import {
   useMantineColorScheme,
 } from "@mantine/core";
 import { useForm } from "@mantine/form";
-import { useQuery } from "@tanstack/react-query";
 import { useChangePassword } from "../../api/account.ts";
-import { groupsQuery } from "../../api/groups.ts";
 import { useMe } from "../../api/me.ts";
-import { rolesQuery } from "../../api/operators.ts";
 import { showFieldProblems } from "../../ui/form.ts";
 import { notifyDone } from "../../ui/notify.ts";
 import { Page } from "../../ui/Page.tsx";
@@ -24,7 +21,7 @@ import { ErrorPanel } from "../../ui/states.tsx";
 export function AccountPage() {
   const me = useMe();
   return (
-    <Page title="Your account" lead={`${me.operator.name}, ${me.operator.email}`} narrow>
+    <Page title="Your account" lead={`${me.name}, ${me.email}`} narrow>
       <Stack gap="md">
         <RolesShown />
         <PasswordForm />
@@ -36,26 +33,18 @@ export function AccountPage() {
 
 function RolesShown() {
   const me = useMe();
-  const roles = useQuery(rolesQuery).data ?? [];
-  const groups = useQuery(groupsQuery).data ?? [];
   return (
     <section className="panel panel-pad" aria-labelledby="your-roles">
       <Title order={2} id="your-roles" mb="xs">
         Your roles
       </Title>
       <dl className="facts">
-        {me.grants.map((g) => {
-          const role = roles.find((r) => r.role === g.role);
-          return (
-            <div key={`${g.role} ${g.group_id}`} style={{ display: "contents" }}>
-              <dt>{role?.name ?? g.role}</dt>
-              <dd>
-                on {groups.find((d) => d.id === g.group_id)?.name ?? "a group"}
-                {role && <span className="quiet"> · {role.summary}</span>}
-              </dd>
-            </div>
-          );
-        })}
+        {me.grants.map((g) => (
+          <div key={`${g.role} ${g.group_id}`} style={{ display: "contents" }}>
+            <dt>{g.role_name}</dt>
+            <dd>on {g.group_name}</dd>
+          </div>
+        ))}
       </dl>
       {me.grants.length === 0 && <Text c="dimmed">You have no role yet. Ask your admin for one.</Text>}
     </section>
@@ -66,8 +55,8 @@ function PasswordForm() {
   const me = useMe();
   const change = useChangePassword();
   const form = useForm({
-    initialValues: { current: "", password: "" },
-    validate: { current: (v) => (v === "" ? "Your password of now." : null), password: passwordProblem },
+    initialValues: { current: "", next: "" },
+    validate: { current: (v) => (v === "" ? "Your password of now." : null), next: passwordProblem },
   });
   const submit = form.onSubmit((v) =>
     change.mutate(v, {
@@ -84,14 +73,7 @@ function PasswordForm() {
         Password
       </Title>
       <form onSubmit={submit} noValidate>
-        <input
-          type="text"
-          name="username"
-          autoComplete="username"
-          value={me.operator.email}
-          readOnly
-          hidden
-        />
+        <input type="text" name="username" autoComplete="username" value={me.email} readOnly hidden />
         <Stack gap="sm" maw={380}>
           <PasswordInput
             label="Password now"
@@ -104,7 +86,7 @@ function PasswordForm() {
             description={`At least ${shortestPassword} characters`}
             autoComplete="new-password"
             visibilityToggleButtonProps={{ "aria-label": "Show or hide the new password" }}
-            {...form.getInputProps("password")}
+            {...form.getInputProps("next")}
           />
           {change.isError && <ErrorPanel error={change.error} title="Not changed" />}
           <Group>

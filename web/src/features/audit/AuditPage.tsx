@@ -10,6 +10,7 @@ import { type Column, RowTable } from "../../ui/RowTable.tsx";
 import { Empty, ErrorPanel, SkeletonRows } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { countWords } from "../../ui/words.ts";
+import { actionWords, detailWords } from "./auditWords.ts";
 
 interface AuditPageProps {
   filter: AuditFilter;
@@ -23,8 +24,8 @@ const columns: Column<AuditEntry>[] = [
     header: "Who",
     width: "20%",
     render: (e) => (
-      <div className="one-line" title={e.actor}>
-        {e.actor || "Handrail"}
+      <div className="one-line" title={e.actor.name || e.actor.kind}>
+        {e.actor.name || e.actor.kind || "Handrail"}
       </div>
     ),
   },
@@ -33,8 +34,8 @@ const columns: Column<AuditEntry>[] = [
     header: "What",
     render: (e) => (
       <div className="one-line">
-        <span style={{ fontWeight: 550 }}>{e.action}</span>
-        {e.subject && <span className="quiet"> · {e.subject}</span>}
+        <span style={{ fontWeight: 550 }}>{actionWords(e.action)}</span>
+        {e.target.name && <span className="quiet"> · {e.target.name}</span>}
       </div>
     ),
   },
@@ -44,8 +45,8 @@ const columns: Column<AuditEntry>[] = [
     width: "28%",
     wide: true,
     render: (e) => (
-      <div className="one-line quiet" title={e.detail}>
-        {e.detail}
+      <div className="one-line quiet" title={detailWords(e)}>
+        {detailWords(e)}
       </div>
     ),
   },
@@ -54,7 +55,7 @@ const columns: Column<AuditEntry>[] = [
     header: "From",
     width: "9rem",
     wide: true,
-    render: (e) => <div className="one-line quiet">{e.remote}</div>,
+    render: (e) => <div className="one-line quiet">{e.address}</div>,
   },
 ];
 
@@ -177,7 +178,7 @@ function Verdict({ verify }: { verify: ReturnType<typeof useVerifyAudit> }) {
       )}
       {verdict && !verdict.ok && (
         <Alert color="red" icon={<WarningIcon />} mb="md" title="The log has been tampered with">
-          <Text>{verdict.message ?? "An entry does not follow from the one before."}</Text>
+          <Text>{verdict.reason ?? "An entry does not follow from the one before."}</Text>
         </Alert>
       )}
     </div>

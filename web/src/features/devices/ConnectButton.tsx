@@ -2,19 +2,17 @@ import { ActionIcon, Button, Checkbox, Group, Popover, Stack, Text, TextInput } 
 import { useDisclosure } from "@mantine/hooks";
 import { useRouter } from "@tanstack/react-router";
 import { useCallback, useEffect, useState } from "react";
-import { useMe } from "../../api/me.ts";
 import type { Capability, Device } from "../../api/types.ts";
 import { useViewing } from "../../api/viewing.tsx";
 import { capabilityWords } from "../../ui/capabilities.ts";
 import { DownIcon } from "../../ui/icons.tsx";
 import { notifyFailed } from "../../ui/notify.ts";
-import { may } from "../../ui/permissions.ts";
 
-type Target = Pick<Device, "id" | "name" | "state">;
+type Target = Pick<Device, "id" | "name" | "state" | "capabilities">;
 
 /** What a plain click asks for: enough to help, nothing that needs a second thought. */
-function usualCapabilities(mayControl: boolean): Capability[] {
-  return mayControl ? ["view", "control", "clipboard"] : ["view"];
+function usualCapabilities(allowed: readonly string[]): Capability[] {
+  return (["view", "control", "clipboard"] as const).filter((c) => allowed.includes(c));
 }
 
 /**
@@ -22,8 +20,7 @@ function usualCapabilities(mayControl: boolean): Capability[] {
  * second, smaller button away.
  */
 export function ConnectButton({ device, compact }: { device: Target; compact?: boolean }) {
-  const me = useMe();
-  const mayControl = may(me, "session.control");
+  const mayControl = device.capabilities.includes("control");
   const { connect, connecting, prepare } = useConnect(device);
   // On a device's own page the code is fetched at once; in a list, when the pointer comes near.
   useEffect(() => {
@@ -39,7 +36,7 @@ export function ConnectButton({ device, compact }: { device: Target; compact?: b
         loading={connecting}
         onPointerEnter={prepare}
         onFocus={prepare}
-        onClick={() => connect("", usualCapabilities(mayControl))}
+        onClick={() => connect("", usualCapabilities(device.capabilities))}
         aria-label={`${verb}: ${device.name}`}
       >
         {verb}
@@ -53,14 +50,14 @@ export function ConnectButton({ device, compact }: { device: Target; compact?: b
         disabled={disabled}
         onPointerEnter={prepare}
         onFocus={prepare}
-        onClick={() => connect("", usualCapabilities(mayControl))}
+        onClick={() => connect("", usualCapabilities(device.capabilities))}
         style={{ minWidth: "7.5rem" }}
       >
         {verb}
       </Button>
       <ConnectOptions
         disabled={disabled}
-        mayControl={mayControl}
+        allowed={device.capabilities}
         verb={verb}
         connecting={connecting}
         connect={connect}
@@ -71,7 +68,7 @@ export function ConnectButton({ device, compact }: { device: Target; compact?: b
 
 interface OptionsProps {
   disabled: boolean;
-  mayControl: boolean;
+  allowed: readonly string[];
   verb: string;
   connecting: boolean;
   connect: (reason: string, capabilities: Capability[]) => void;
@@ -79,10 +76,10 @@ interface OptionsProps {
 
 const choices: Capability[] = ["control", "clipboard", "files", "terminal", "diagnostics", "power"];
 
-function ConnectOptions({ disabled, mayControl, verb, connecting, connect }: OptionsProps) {
+function ConnectOptions({ disabled, allowed, verb, connecting, connect }: OptionsProps) {
   const [opened, { toggle, close }] = useDisclosure(false);
   const [reason, setReason] = useState("");
-  const [wanted, setWanted] = useState<Capability[]>(usualCapabilities(mayControl));
+  const [wanted, setWanted] = useState<Capability[]>(usualCapabilities(allowed));
   return (
     <Popover
       opened={opened}
@@ -126,22 +123,24 @@ function ConnectOptions({ disabled, mayControl, verb, connecting, connect }: Opt
               onChange={(e) => setReason(e.currentTarget.value)}
               data-autofocus
             />
-            {mayControl ? (
+            {allowed.includes("control") ? (
               <Checkbox.Group
                 label="Besides the screen, ask for"
                 value={wanted}
                 onChange={(v) => setWanted(["view", ...(v as Capability[]).filter((c) => c !== "view")])}
               >
                 <Stack gap={6} mt={6}>
-                  {choices.map((c) => (
-                    <Checkbox
-                      key={c}
-                      value={c}
-                      size="xs"
-                      label={capabilityWords[c].name}
-                      description={capabilityWords[c].means}
-                    />
-                  ))}
+                  {choices
+                    .filter((c) => allowed.includes(c))
+                    .map((c) => (
+                      <Checkbox
+                        key={c}
+                        value={c}
+                        size="xs"
+                        label={capabilityWords[c].name}
+                        description={capabilityWords[c].means}
+                      />
+                    ))}
                 </Stack>
               </Checkbox.Group>
             ) : (

@@ -8,7 +8,7 @@ import { useMe } from "../../api/me.ts";
 import { sessionsQuery } from "../../api/sessions.ts";
 import type { Device } from "../../api/types.ts";
 import { capabilityList } from "../../ui/capabilities.ts";
-import { effectiveUnattended, groupPath } from "../../ui/groupTree.ts";
+import { policySource } from "../../ui/groupTree.ts";
 import { IconButton } from "../../ui/IconButton.tsx";
 import { DeviceIcon, MoreIcon, ShieldIcon, WarningIcon } from "../../ui/icons.tsx";
 import { ButtonLink, PageLink } from "../../ui/links.tsx";
@@ -67,7 +67,7 @@ function Back() {
 function DeviceContent({ device }: { device: Device }) {
   const me = useMe();
   const [dialog, setDialog] = useState<DeviceDialog>(null);
-  const mayConnect = may(me, "session.view") && device.state !== "revoked";
+  const mayConnect = device.may.includes("session.view") && device.state !== "revoked";
   return (
     <Page
       title={device.name}
@@ -77,7 +77,9 @@ function DeviceContent({ device }: { device: Device }) {
       actions={
         <>
           {mayConnect && <ConnectButton device={device} />}
-          {may(me, "device.manage") && <DeviceMenu device={device} onChoose={setDialog} />}
+          {(device.may.includes("device.manage") || device.may.includes("device.revoke")) && (
+            <DeviceMenu device={device} onChoose={setDialog} />
+          )}
         </>
       }
     >
@@ -107,7 +109,6 @@ function DeviceLead({ device }: { device: Device }) {
 }
 
 function DeviceMenu({ device, onChoose }: { device: Device; onChoose: (d: DeviceDialog) => void }) {
-  const me = useMe();
   return (
     <Menu position="bottom-end">
       <Menu.Target>
@@ -116,8 +117,10 @@ function DeviceMenu({ device, onChoose }: { device: Device; onChoose: (d: Device
         </IconButton>
       </Menu.Target>
       <Menu.Dropdown>
-        <Menu.Item onClick={() => onChoose("edit")}>Rename or move…</Menu.Item>
-        {may(me, "device.revoke") && (
+        {device.may.includes("device.manage") && (
+          <Menu.Item onClick={() => onChoose("edit")}>Rename or move…</Menu.Item>
+        )}
+        {device.may.includes("device.revoke") && (
           <>
             <Menu.Divider />
             {device.state !== "revoked" && (
@@ -207,7 +210,7 @@ function RecentSessions({ device }: { device: Device }) {
 
 function Access({ device }: { device: Device }) {
   const groups = useQuery(groupsQuery).data ?? [];
-  const policy = effectiveUnattended(groups, device.group_id);
+  const source = policySource(groups, device.group_id);
   return (
     <section className="panel panel-pad" aria-labelledby="device-access">
       <Title order={2} id="device-access" mb="xs">
@@ -215,13 +218,14 @@ function Access({ device }: { device: Device }) {
       </Title>
       <dl className="facts">
         <dt>Group</dt>
-        <dd>{groupPath(groups, device.group_id)}</dd>
+        <dd>{device.group_path.join(" › ")}</dd>
         <dt>Connecting</dt>
         <dd>
-          {policy?.unattended.enabled ? (
+          {device.unattended ? (
             <>
-              <ShieldInline /> At once, without asking, by the policy of “{policy.from.name}”:{" "}
-              {capabilityList(policy.unattended.capabilities).toLowerCase()}
+              <ShieldInline /> At once, without asking
+              {source?.unattended &&
+                `, by the policy of “${source.name}”: ${capabilityList(source.unattended.capabilities).toLowerCase()}`}
             </>
           ) : (
             "The person at the device is asked each time. No answer is a no."

@@ -6,7 +6,7 @@ import { type DeviceFilter, devicesQuery } from "../../api/devices.ts";
 import { groupsQuery } from "../../api/groups.ts";
 import { useMe } from "../../api/me.ts";
 import type { Device, DeviceState } from "../../api/types.ts";
-import { groupChoices, groupPath } from "../../ui/groupTree.ts";
+import { groupChoices } from "../../ui/groupTree.ts";
 import { DeviceIcon, EnrollIcon, SearchIcon } from "../../ui/icons.tsx";
 import { ButtonLink, PageLink } from "../../ui/links.tsx";
 import { DeviceMark } from "../../ui/marks.tsx";
@@ -173,8 +173,6 @@ function DeviceTable({
     "hasNextPage" | "isFetchingNextPage" | "isFetchNextPageError" | "error" | "fetchNextPage"
   >;
 }) {
-  const me = useMe();
-  const groups = useQuery(groupsQuery).data;
   const columns = useMemo<Column<Device>[]>(
     () => [
       {
@@ -216,7 +214,7 @@ function DeviceTable({
         header: "Group",
         width: "20%",
         wide: true,
-        render: (d) => <span className="one-line quiet">{groups ? groupPath(groups, d.group_id) : ""}</span>,
+        render: (d) => <span className="one-line quiet">{d.group_path.join(" › ")}</span>,
       },
       {
         key: "seen",
@@ -233,14 +231,14 @@ function DeviceTable({
         quiet: true,
         width: "7.5rem",
         render: (d) =>
-          may(me, "session.view") && d.state === "online" ? (
+          d.may.includes("session.view") && d.state === "online" ? (
             <span className="above-link" style={{ float: "right" }}>
               <ConnectButton device={d} compact />
             </span>
           ) : null,
       },
     ],
-    [me, groups],
+    [],
   );
   return (
     <RowTable

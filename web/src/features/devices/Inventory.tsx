@@ -2,8 +2,7 @@ import { Progress, SimpleGrid, Skeleton, Text, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import type { ReactNode } from "react";
 import { inventoryQuery } from "../../api/devices.ts";
-import type { Disk, Filesystem, InventorySections, NetworkInterface } from "../../api/inventory.ts";
-import type { Device } from "../../api/types.ts";
+import type { Device, Disk, Filesystem, InventorySections, NetworkInterface } from "../../api/types.ts";
 import { ErrorPanel } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { countWords, sizeWords } from "../../ui/words.ts";
@@ -22,6 +21,7 @@ export function Inventory({ device }: { device: Device }) {
     );
   }
   const { sections, changed_at } = query.data;
+  const newest = Object.values(changed_at).sort().at(-1);
   if (!sections || Object.keys(sections).length === 0) {
     return (
       <div className="panel panel-pad">
@@ -43,9 +43,9 @@ export function Inventory({ device }: { device: Device }) {
         <MonitorsPanel s={sections} />
         <UsersPanel s={sections} />
       </SimpleGrid>
-      {changed_at && (
+      {newest && (
         <Text size="sm" c="dimmed" mt={6}>
-          Inventory last changed <Time at={changed_at} />.
+          Inventory last changed <Time at={newest} />.
         </Text>
       )}
     </>
@@ -85,7 +85,7 @@ function fromUs(us: number | undefined): Date | undefined {
 }
 
 function SystemPanel({ s }: { s: InventorySections }) {
-  const h = s.host ?? {};
+  const h: Partial<NonNullable<InventorySections["host"]>> = s.host ?? {};
   return (
     <Panel title="System">
       <Facts
@@ -105,8 +105,8 @@ function SystemPanel({ s }: { s: InventorySections }) {
 }
 
 function HardwarePanel({ s }: { s: InventorySections }) {
-  const w = s.hardware ?? {};
-  const cpu = w.cpu ?? {};
+  const w: Partial<NonNullable<InventorySections["hardware"]>> = s.hardware ?? {};
+  const cpu: Partial<NonNullable<typeof w.cpu>> = w.cpu ?? {};
   const cores = cpu.cores
     ? `${countWords(cpu.cores, "core")}${cpu.threads ? `, ${countWords(cpu.threads, "thread")}` : ""}`
     : "";

@@ -1,9 +1,9 @@
 import { Button, Checkbox, Group, Modal, Radio, Select, Stack, Text, TextInput } from "@mantine/core";
 import { useState } from "react";
-import { type GroupWish, useCreateGroup, useUpdateGroup } from "../../api/groups.ts";
-import type { Capability, DeviceGroup, Unattended } from "../../api/types.ts";
+import { useCreateGroup, useUpdateGroup } from "../../api/groups.ts";
+import type { Capability, DeviceGroup, GroupChange } from "../../api/types.ts";
 import { capabilityWords } from "../../ui/capabilities.ts";
-import { effectiveUnattended, flatten, groupChoices, groupTrees } from "../../ui/groupTree.ts";
+import { flatten, groupChoices, groupTrees } from "../../ui/groupTree.ts";
 import { ErrorPanel } from "../../ui/states.tsx";
 
 /** What is being changed. */
@@ -65,7 +65,7 @@ function NameForm({
   // A group cannot go below itself.
   const within = old ? new Set(flatten(subtree(groups, old.id)).map((n) => n.group.id)) : new Set<string>();
   const submit = () => {
-    const wish: GroupWish = {};
+    const wish: GroupChange = {};
     if (name.trim() !== old?.name) wish.name = name.trim();
     if (parent !== "" && parent !== old?.parent_id) wish.parent_id = parent;
     if (old) update.mutate({ id: old.id, ...wish }, { onSuccess: onClose });
@@ -139,16 +139,14 @@ function PolicyForm({
     group.unattended?.capabilities ?? ["view", "control", "clipboard"],
   );
   const update = useUpdateGroup();
-  const above = group.parent_id ? effectiveUnattended(groups, group.parent_id) : null;
+  const above = groups.find((g) => g.id === group.parent_id);
   const submit = () => {
-    const unattended: Unattended | null =
+    const capabilities: Capability[] = ["view", ...(rights.filter((r) => r !== "view") as Capability[])];
+    const wish: GroupChange =
       mode === "inherit"
-        ? null
-        : {
-            enabled: mode === "unattended",
-            capabilities: ["view", ...(rights.filter((r) => r !== "view") as Capability[])],
-          };
-    update.mutate({ id: group.id, unattended }, { onSuccess: onClose });
+        ? { inherit: true }
+        : { unattended: { enabled: mode === "unattended", capabilities } };
+    update.mutate({ id: group.id, ...wish }, { onSuccess: onClose });
   };
   return (
     <form
@@ -166,7 +164,7 @@ function PolicyForm({
               description={
                 isTop
                   ? undefined
-                  : above?.unattended.enabled
+                  : above?.in_force.enabled
                     ? "Which is: unattended access"
                     : "Which is: people are asked"
               }

@@ -2,41 +2,28 @@ import { Button, Group, Menu, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { groupsQuery, useDeleteGroup } from "../../api/groups.ts";
-import { useMe } from "../../api/me.ts";
 import type { DeviceGroup } from "../../api/types.ts";
 import { Confirm } from "../../ui/Confirm.tsx";
 import { capabilityList } from "../../ui/capabilities.ts";
-import { effectiveUnattended, type GroupNode, groupTrees } from "../../ui/groupTree.ts";
+import { type GroupNode, groupTrees, policySource } from "../../ui/groupTree.ts";
 import { IconButton } from "../../ui/IconButton.tsx";
 import { GroupIcon, MoreIcon, ShieldIcon } from "../../ui/icons.tsx";
 import { PageLink } from "../../ui/links.tsx";
 import { Page } from "../../ui/Page.tsx";
-import { may } from "../../ui/permissions.ts";
 import { Empty, Loaded } from "../../ui/states.tsx";
-import { countWords } from "../../ui/words.ts";
 import { GroupDialog, type GroupEdit } from "./GroupDialog.tsx";
 
 /** The tree of device groups with what each says about unattended access. */
 export function GroupsPage() {
-  const me = useMe();
   const query = useQuery(groupsQuery);
   const [edit, setEdit] = useState<GroupEdit | null>(null);
   const [deleting, setDeleting] = useState<DeviceGroup | null>(null);
-  const mayManage = may(me, "group.manage");
+  const top = query.data?.find((g) => g.may.includes("group.manage"));
   return (
     <Page
       title="Groups"
       lead="Where a device stands decides who may act on it and whether people are asked. Groups inherit from those above."
-      actions={
-        mayManage && (
-          <Button
-            onClick={() => setEdit({ kind: "new", parent: query.data?.[0]?.id ?? "" })}
-            disabled={!query.data?.length}
-          >
-            New group
-          </Button>
-        )
-      }
+      actions={top && <Button onClick={() => setEdit({ kind: "new", parent: top.id })}>New group</Button>}
     >
       <div className="panel panel-pad">
         <Loaded query={query}>
@@ -48,14 +35,7 @@ export function GroupsPage() {
             ) : (
               <ul className="tree">
                 {groupTrees(groups).map((n) => (
-                  <Branch
-                    key={n.group.id}
-                    node={n}
-                    groups={groups}
-                    mayManage={mayManage}
-                    onEdit={setEdit}
-                    onDelete={setDeleting}
-                  />
+                  <Branch key={n.group.id} node={n} groups={groups} onEdit={setEdit} onDelete={setDeleting} />
                 ))}
               </ul>
             )
@@ -71,12 +51,11 @@ export function GroupsPage() {
 interface BranchProps {
   node: GroupNode;
   groups: DeviceGroup[];
-  mayManage: boolean;
   onEdit: (edit: GroupEdit) => void;
   onDelete: (g: DeviceGroup) => void;
 }
 
-function Branch({ node, groups, mayManage, onEdit, onDelete }: BranchProps) {
+function Branch({ node, groups, onEdit, onDelete }: BranchProps) {
   const { group, children } = node;
   const isTop = !group.parent_id;
   return (
@@ -87,13 +66,18 @@ function Branch({ node, groups, mayManage, onEdit, onDelete }: BranchProps) {
             <Text fw={600} className="wrap-anywhere">
               {group.name}
             </Text>
-            <PageLink to="/devices" search={{ group: group.id }} size="sm">
-              {countWords(group.devices, "device")}
+            <PageLink
+              to="/devices"
+              search={{ group: group.id }}
+              size="sm"
+              aria-label={`Devices in ${group.name}`}
+            >
+              Devices
             </PageLink>
           </Group>
           <PolicyLine group={group} groups={groups} />
         </div>
-        {mayManage && (
+        {group.may.includes("group.manage") && (
           <Menu position="bottom-end">
             <Menu.Target>
               <IconButton label={`Change ${group.name}`}>
@@ -123,7 +107,7 @@ function Branch({ node, groups, mayManage, onEdit, onDelete }: BranchProps) {
       {children.length > 0 && (
         <ul>
           {children.map((n) => (
-            <Branch key={n.group.id} {...{ node: n, groups, mayManage, onEdit, onDelete }} />
+            <Branch key={n.group.id} {...{ node: n, groups, onEdit, onDelete }} />
           ))}
         </ul>
       )}
@@ -133,9 +117,8 @@ function Branch({ node, groups, mayManage, onEdit, onDelete }: BranchProps) {
 
 /** In a line: are people asked, and who says so. */
 function PolicyLine({ group, groups }: { group: DeviceGroup; groups: DeviceGroup[] }) {
-  const policy = effectiveUnattended(groups, group.id);
-  const inherited = policy && policy.from.id !== group.id ? ` (from “${policy.from.name}”)` : "";
-  if (!policy?.unattended.enabled) {
+  const inherited = group.unattended ? "" : inheritedFrom(groups, group.id);
+  if (!group.in_force.enabled) {
     return (
       <Text size="sm" c="dimmed">
         People are asked{inherited}
@@ -148,11 +131,16 @@ function PolicyLine({ group, groups }: { group: DeviceGroup; groups: DeviceGroup
         <ShieldIcon size={15} />
       </span>
       <span>
-        Unattended access: {capabilityList(policy.unattended.capabilities).toLowerCase()}
+        Unattended access: {capabilityList(group.in_force.capabilities).toLowerCase()}
         {inherited}
       </span>
     </Text>
   );
+}
+
+function inheritedFrom(groups: DeviceGroup[], id: string): string {
+  const source = policySource(groups, id);
+  return source ? ` (from “${source.name}”)` : "";
 }
 
 function DeleteDialog({ group, onClose }: { group: DeviceGroup | null; onClose: () => void }) {

@@ -29,7 +29,7 @@ export function GrantsField({ value, onChange, roles, groups, error }: GrantsFie
               allowDeselect={false}
               data={roles.map((r) => ({ value: r.role, label: r.name }))}
               value={g.role}
-              onChange={(role) => role && change(i, { role })}
+              onChange={(role) => role && change(i, { role: role as Grant["role"] })}
             />
             <span className="quiet">on</span>
             <Select

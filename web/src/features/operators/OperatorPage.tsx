@@ -31,7 +31,6 @@ import { Mark } from "../../ui/marks.tsx";
 import { notifyDone } from "../../ui/notify.ts";
 import { Page } from "../../ui/Page.tsx";
 import { randomPassword } from "../../ui/password.ts";
-import { may } from "../../ui/permissions.ts";
 import { Empty, ErrorPanel } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { GrantsField } from "./GrantsField.tsx";
@@ -80,8 +79,8 @@ function Back() {
 
 function OperatorContent({ operator }: { operator: Operator }) {
   const me = useMe();
-  const mayManage = may(me, "operator.manage");
-  const isSelf = me.operator.id === operator.id;
+  const mayManage = operator.manageable;
+  const isSelf = me.id === operator.id;
   return (
     <Page
       title={operator.name}
@@ -113,14 +112,12 @@ function OperatorContent({ operator }: { operator: Operator }) {
 }
 
 function RightsShown({ operator }: { operator: Operator }) {
-  const roles = useQuery(rolesQuery).data ?? [];
-  const groups = useQuery(groupsQuery).data ?? [];
   return (
     <section className="panel panel-pad" aria-labelledby="rights">
       <Title order={2} id="rights" mb="xs">
         Roles
       </Title>
-      <Text>{grantWords(operator.grants, roles, groups)}</Text>
+      <Text>{grantWords(operator.grants)}</Text>
     </section>
   );
 }
@@ -140,7 +137,10 @@ function RightsForm({ operator }: { operator: Operator }) {
       <form
         onSubmit={(e) => {
           e.preventDefault();
-          update.mutate({ name: name.trim(), grants }, { onSuccess: () => notifyDone("Saved.") });
+          update.mutate(
+            { name: name.trim(), grants: grants.map(({ role, group_id }) => ({ role, group_id })) },
+            { onSuccess: () => notifyDone("Saved.") },
+          );
         }}
       >
         <Stack gap="sm">

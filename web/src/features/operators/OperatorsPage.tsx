@@ -4,7 +4,7 @@ import { useMemo, useState } from "react";
 import { groupsQuery } from "../../api/groups.ts";
 import { useMe } from "../../api/me.ts";
 import { operatorsQuery, rolesQuery } from "../../api/operators.ts";
-import type { DeviceGroup, Operator, Role } from "../../api/types.ts";
+import type { Operator } from "../../api/types.ts";
 import { EnrollIcon } from "../../ui/icons.tsx";
 import { PageLink } from "../../ui/links.tsx";
 import { Mark } from "../../ui/marks.tsx";
@@ -37,9 +37,7 @@ export function OperatorsPage() {
       }
     >
       <div className="panel">
-        <Loaded query={operators}>
-          {(list) => <OperatorTable rows={list} roles={roles} groups={groups} />}
-        </Loaded>
+        <Loaded query={operators}>{(list) => <OperatorTable rows={list} />}</Loaded>
       </div>
       <RolesPanel roles={roles} />
       <Modal
@@ -54,7 +52,7 @@ export function OperatorsPage() {
   );
 }
 
-function OperatorTable({ rows, roles, groups }: { rows: Operator[]; roles: Role[]; groups: DeviceGroup[] }) {
+function OperatorTable({ rows }: { rows: Operator[] }) {
   const columns = useMemo<Column<Operator>[]>(
     () => [
       {
@@ -82,7 +80,7 @@ function OperatorTable({ rows, roles, groups }: { rows: Operator[]; roles: Role[
         header: "Roles",
         width: "44%",
         wide: true,
-        render: (o) => <div className="one-line">{grantWords(o.grants, roles, groups)}</div>,
+        render: (o) => <div className="one-line">{grantWords(o.grants)}</div>,
       },
       {
         key: "state",
@@ -107,7 +105,7 @@ function OperatorTable({ rows, roles, groups }: { rows: Operator[]; roles: Role[
         ),
       },
     ],
-    [roles, groups],
+    [],
   );
   return (
     <RowTable

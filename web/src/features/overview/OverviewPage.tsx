@@ -74,7 +74,7 @@ function OverviewContent({ data }: { data: Overview }) {
           ) : (
             <ul className="attention">
               {data.attention.map((a) => (
-                <li key={`${a.kind} ${a.device_id ?? ""} ${a.session_id ?? ""} ${a.title}`}>
+                <li key={`${a.kind} ${a.device_id ?? ""} ${a.session_id ?? ""} ${a.at}`}>
                   <AttentionRow item={a} />
                 </li>
               ))}
@@ -171,7 +171,7 @@ function AttentionRow({ item }: { item: Attention }) {
     <>
       <span
         style={{
-          color: item.severity === "critical" ? "var(--handrail-bad)" : "var(--handrail-warn)",
+          color: item.kind === "identity_copied" ? "var(--handrail-bad)" : "var(--handrail-warn)",
           display: "flex",
         }}
       >
@@ -179,11 +179,11 @@ function AttentionRow({ item }: { item: Attention }) {
       </span>
       <span style={{ flex: 1, minWidth: 0 }}>
         <Text component="span" fw={550} display="block">
-          {item.title}
+          {item.device_name}
         </Text>
-        {item.detail && (
+        {item.message && (
           <Text component="span" c="dimmed" size="sm" display="block">
-            {item.detail}
+            {item.message}
           </Text>
         )}
       </span>

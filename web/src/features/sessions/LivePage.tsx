@@ -6,6 +6,7 @@ import { isNotFound } from "../../api/client.ts";
 import { useLive } from "../../api/live.tsx";
 import { useMe } from "../../api/me.ts";
 import { askCapabilities, sessionQuery, useEndSession } from "../../api/sessions.ts";
+import type { Capability } from "../../api/types.ts";
 import { useViewing } from "../../api/viewing.tsx";
 import { ButtonLink } from "../../ui/links.tsx";
 import { notifyFailed } from "../../ui/notify.ts";
@@ -47,7 +48,8 @@ export function LivePage({ id }: { id: string }) {
   };
   const again = () => {
     if (!session) return;
-    const { device_id, reason, capabilities } = session;
+    const { device_id, reason } = session;
+    const capabilities = session.asked as Capability[];
     viewing
       .start({ device_id, reason, capabilities }, session.device_name)
       .then((sessionId) =>
@@ -70,7 +72,7 @@ export function LivePage({ id }: { id: string }) {
           socket={socket}
           sessionId={id}
           deviceName={deviceName}
-          operatorName={me.operator.name}
+          operatorName={me.name}
           preconnected={begun?.session}
           onLeave={leave}
           onEnd={endSession}

@@ -4,7 +4,7 @@ import { useState } from "react";
 import { isNotFound } from "../../api/client.ts";
 import { useMe } from "../../api/me.ts";
 import { sessionQuery, useEndSession } from "../../api/sessions.ts";
-import type { SupportSession, TimelineEntry } from "../../api/types.ts";
+import type { SupportSessionDetail, TimelineEntry } from "../../api/types.ts";
 import { Confirm } from "../../ui/Confirm.tsx";
 import { capabilityList } from "../../ui/capabilities.ts";
 import { useNow } from "../../ui/clock.ts";
@@ -60,7 +60,7 @@ function Back() {
   );
 }
 
-function SessionContent({ session }: { session: SupportSession }) {
+function SessionContent({ session }: { session: SupportSessionDetail }) {
   const me = useMe();
   const [ending, setEnding] = useState(false);
   const end = useEndSession(session.id);
@@ -101,7 +101,7 @@ function SessionContent({ session }: { session: SupportSession }) {
           <Title order={2} id="timeline" mb="sm">
             Timeline
           </Title>
-          <Timeline entries={session.timeline ?? []} />
+          <Timeline entries={session.timeline} />
         </section>
       </SimpleGrid>
       <Confirm
@@ -120,7 +120,7 @@ function SessionContent({ session }: { session: SupportSession }) {
   );
 }
 
-function Facts({ session }: { session: SupportSession }) {
+function Facts({ session }: { session: SupportSessionDetail }) {
   const now = useNow();
   const started = session.live_at ?? session.consented_at;
   const until = session.ended_at ? new Date(session.ended_at).getTime() : now;
@@ -147,7 +147,7 @@ function Facts({ session }: { session: SupportSession }) {
             : "the person at the device, when asked"}
         </dd>
         <dt>Asked for</dt>
-        <dd>{capabilityList(session.capabilities)}</dd>
+        <dd>{capabilityList(session.asked)}</dd>
         <dt>Granted</dt>
         <dd>{capabilityList(session.granted)}</dd>
         {started && (

@@ -144,9 +144,12 @@ function SessionFilters({ filter, onFilter }: SessionsPageProps) {
         placeholder="Any state"
         w={190}
         clearable
-        data={states.map((s) => ({ value: s, label: sessionStateWords(s) }))}
+        data={[
+          { value: "open", label: "Not over" },
+          ...states.map((s) => ({ value: s, label: sessionStateWords(s) })),
+        ]}
         value={filter.state ?? null}
-        onChange={(v) => set({ state: (v ?? undefined) as SessionStateName | undefined })}
+        onChange={(v) => set({ state: (v ?? undefined) as SessionFilter["state"] })}
       />
       {operators.data && (
         <Select

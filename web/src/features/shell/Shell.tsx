@@ -121,13 +121,13 @@ function UserMenu() {
     <Group gap={4} wrap="nowrap">
       <Menu position="top-start" width={208}>
         <Menu.Target>
-          <UnstyledButton className="user-button" aria-label={`Account of ${me.operator.name}`}>
+          <UnstyledButton className="user-button" aria-label={`Account of ${me.name}`}>
             <div style={{ minWidth: 0, flex: 1 }}>
               <Text fw={550} size="md" className="one-line">
-                {me.operator.name}
+                {me.name}
               </Text>
               <Text size="xs" c="dimmed" className="one-line">
-                {me.operator.email}
+                {me.email}
               </Text>
             </div>
             <DownIcon size={16} />
