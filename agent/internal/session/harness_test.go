@@ -429,10 +429,10 @@ func (v *viewer) offer(pc *webrtc.PeerConnection, o *webrtc.OfferOptions) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v.d.handle(signaling.PeerOffer{Session: v.ses, Peer: v.id, SDP: sdp.SDP, ICERestart: o != nil && o.ICERestart})
 	if err := pc.SetLocalDescription(sdp); err != nil {
 		t.Fatal(err)
 	}
+	v.d.handle(signaling.PeerOffer{Session: v.ses, Peer: v.id, SDP: sdp.SDP, ICERestart: o != nil && o.ICERestart})
 }
 
 func (v *viewer) note(f func()) {

@@ -99,7 +99,7 @@ func (s *support) consent(message string) {
 func (s *support) ask(who signaling.Operator, want signaling.CapabilitySet, then func(Answer)) {
 	want = want.And(s.host.cfg.Allowed)
 	if s.host.cfg.Ask == nil || want == 0 {
-		then(Answer{Decision: signaling.DecisionUnavailable, Message: "There is nobody at the device who could be asked."})
+		then(Answer{Decision: signaling.DecisionUnavailable})
 		return
 	}
 	within := time.Duration(s.req.AnswerWithinMS) * time.Millisecond
@@ -121,7 +121,7 @@ func (s *support) ask(who signaling.Operator, want signaling.CapabilitySet, then
 		select {
 		case a = <-answered:
 		case <-ctx.Done():
-			a = Answer{Decision: signaling.DecisionTimeout, Message: "Nobody at the device answered."}
+			a = Answer{Decision: signaling.DecisionTimeout}
 		}
 		h.post(func() {
 			s.asking = nil
@@ -151,6 +151,9 @@ func (s *support) decide(a Answer) {
 			a.Message = "This device grants nothing of what was asked for."
 		}
 	}
+	if a.Message == "" {
+		a.Message = refusalWords(a.Decision)
+	}
 	s.refusal = signaling.SessionConsent{Session: s.req.Session, Decision: a.Decision, By: shorten(a.By, 256), Message: a.Message}
 	s.host.log.Info("session refused", "session", s.req.Session, "decision", a.Decision, "by", a.By)
 	s.host.send(signaling.TypeSessionConsent, s.refusal)
@@ -158,6 +161,17 @@ func (s *support) decide(a Answer) {
 		s.host.closePeer(s.req.Session, id, signaling.CodeNotConsented, "The person at the device did not agree.")
 	}
 	s.bury()
+}
+
+func refusalWords(d signaling.Decision) string {
+	switch d {
+	case signaling.DecisionTimeout:
+		return "Nobody at the device answered."
+	case signaling.DecisionUnavailable:
+		return "There is nobody at the device who could be asked."
+	default:
+		return "The person at the device did not agree."
+	}
 }
 
 // askMore asks for more capabilities in a session that lives.
