@@ -30,7 +30,7 @@ func (g *Gateway) Admin() *http.Client {
 // SignIn returns a client signed in as an operator.
 func (g *Gateway) SignIn(email, password string) *http.Client {
 	g.t.Helper()
-	_, cookie, _, err := g.Rooms.Auth.SignIn(g.t.Context(), email, password, "127.0.0.1", "test")
+	_, cookie, err := g.Rooms.Auth.SignIn(g.t.Context(), email, password, "127.0.0.1", "test")
 	if err != nil {
 		g.t.Fatal(err)
 	}

@@ -25,6 +25,7 @@ import (
 	"net"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -366,7 +367,11 @@ func (l natsLog) Noticef(format string, v ...any) {
 	l.log.Debug("nats", "text", fmt.Sprintf(format, v...))
 }
 func (l natsLog) Warnf(format string, v ...any) {
-	l.log.Warn("nats", "text", fmt.Sprintf(format, v...))
+	text := fmt.Sprintf(format, v...)
+	if strings.HasPrefix(text, "Plaintext passwords detected") {
+		return // the password is random and lives as long as this process
+	}
+	l.log.Warn("nats", "text", text)
 }
 func (l natsLog) Fatalf(format string, v ...any) {
 	l.log.Error("nats", "text", fmt.Sprintf(format, v...))

@@ -1,6 +1,33 @@
 package server
 
-import "net/http"
+import (
+	"net/http"
+
+	"handrail/gateway/internal/api"
+)
 
 // newAPI is the REST API of browsers, the command line and agents.
-func (s *Server) newAPI() (http.Handler, error) { return http.NotFoundHandler(), nil }
+func (s *Server) newAPI() (http.Handler, error) {
+	a, err := api.New(api.Config{
+		Auth:           s.Auth,
+		Audit:          s.Audit,
+		Identity:       s.identity,
+		Devices:        s.Devices,
+		Groups:         s.Groups,
+		Enroll:         s.Enroll,
+		Inventory:      s.Inventory,
+		Sessions:       s.Sessions,
+		Links:          s.Links,
+		Changed:        s.changed,
+		Version:        s.version,
+		URL:            s.URL(),
+		CAPEM:          s.certs.CAPEM(),
+		CASHA256:       s.certs.CASHA256(),
+		TrustedOrigins: s.origins.known,
+		Secure:         func(r *http.Request) bool { return r.TLS != nil || s.cfg.BehindProxy },
+	}, s.log)
+	if err != nil {
+		return nil, err
+	}
+	return a.Handler(), nil
+}
