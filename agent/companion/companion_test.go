@@ -30,6 +30,7 @@ func TestMain(m *testing.M) {
 type stage struct {
 	t       *testing.T
 	display string
+	x       *exec.Cmd
 	desk    *prompt.Desk
 	socket  string
 	said    chan prompt.Command
@@ -39,7 +40,7 @@ type stage struct {
 func newStage(t *testing.T, env ...string) *stage {
 	t.Helper()
 	s := &stage{t: t, said: make(chan prompt.Command, 16), present: make(chan bool, 16)}
-	s.display = startX(t)
+	s.display, s.x = startX(t)
 	s.start("openbox", "--sm-disable")
 	s.socket = filepath.Join(t.TempDir(), "s")
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
@@ -69,7 +70,7 @@ func newStage(t *testing.T, env ...string) *stage {
 }
 
 // startX starts an X server of its own and returns its display.
-func startX(t *testing.T) string {
+func startX(t *testing.T) (string, *exec.Cmd) {
 	t.Helper()
 	for _, tool := range []string{"Xvfb", "openbox", "xdotool"} {
 		if _, err := exec.LookPath(tool); err != nil {
@@ -92,7 +93,7 @@ func startX(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return ":" + strings.TrimSpace(line)
+	return ":" + strings.TrimSpace(line), x
 }
 
 func (s *stage) env() []string {
@@ -279,4 +280,163 @@ func TestDeclineByMouse(t *testing.T) {
 		t.Errorf("answer = %+v, want declined", a)
 	}
 	s.gone(consentTitle)
+}
+
+func TestKeyboard(t *testing.T) {
+	s := newStage(t)
+	_, answers := s.ask(request())
+	for _, key := range []string{"Return", "space", "KP_Enter"} {
+		if _, err := s.xdotool("key", key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	select {
+	case a := <-answers:
+		t.Fatalf("keys of somebody who was typing gave %+v", a)
+	case <-time.After(500 * time.Millisecond):
+	}
+	if _, err := s.xdotool("key", "Escape"); err != nil {
+		t.Fatal(err)
+	}
+	if a := s.answer(answers); a.Decision != signaling.DecisionDeclined {
+		t.Errorf("after Escape: %+v, want declined", a)
+	}
+	// Tab goes over the switches to the buttons; Space flips and presses.
+	_, answers = s.ask(request())
+	for _, key := range []string{"Tab", "Tab", "space", "Tab", "Tab", "Tab"} {
+		if _, err := s.xdotool("key", key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.shot("tabbed")
+	if _, err := s.xdotool("key", "space"); err != nil {
+		t.Fatal(err)
+	}
+	if a := s.answer(answers); a.Granted != signaling.SetOf(signaling.View, signaling.Clipboard) {
+		t.Errorf("granted %v, want view and clipboard: control was switched off", a.Granted.List())
+	}
+}
+
+func TestSwitchByMouse(t *testing.T) {
+	s := newStage(t)
+	r := request()
+	b, answers := s.ask(r)
+	s.click(b.id, b.w-64, b.h-176) // the last switch: clipboard
+	s.shot("switched")
+	s.click(b.accept())
+	if a := s.answer(answers); a.Granted != signaling.SetOf(signaling.View, signaling.Control) {
+		t.Errorf("granted %v, want view and control", a.Granted.List())
+	}
+}
+
+func TestSilenceAndWithdrawal(t *testing.T) {
+	s := newStage(t)
+	r := request()
+	r.Within = 3 * time.Second
+	_, answers := s.ask(r)
+	if a := s.answer(answers); a.Decision != signaling.DecisionTimeout {
+		t.Errorf("answer = %+v, want timeout", a)
+	}
+	s.gone(consentTitle)
+}
+
+func TestMoreIsAskedFor(t *testing.T) {
+	s := newStage(t)
+	r := request()
+	r.Already = signaling.SetOf(signaling.View)
+	r.Capabilities = signaling.SetOf(signaling.Capabilities()...)
+	r.Reason = ""
+	b, answers := s.ask(r)
+	s.click(b.accept())
+	if a := s.answer(answers); a.Granted != r.Capabilities {
+		t.Errorf("granted %v, want all", a.Granted.List())
+	}
+}
+
+func TestBanner(t *testing.T) {
+	s := newStage(t)
+	banner := prompt.Banner{
+		Session: "ses_a", Operator: request().Operator, Organisation: "Acme IT", SinceUS: time.Now().Add(-75 * time.Second).UnixMicro(),
+		Granted: request().Capabilities, Viewers: []string{"Alex Kim"},
+	}
+	s.desk.Show(banner)
+	var b box
+	s.until("banner at the top middle of 1280 pixels", func() bool {
+		b = s.find(stripTitle)
+		mid := b.x + b.w/2
+		return b.y == 0 && mid >= 638 && mid <= 642
+	})
+	s.shot("seen")
+	banner.Controlled, banner.Viewers = true, []string{"Alex Kim", "Robin Doe"}
+	s.desk.Show(banner)
+	b = s.find(stripTitle)
+	s.shot("used")
+
+	s.click(b.id, b.w-140, b.h/2)
+	if c := s.command(); c.Kind != prompt.Pause || c.Session != "ses_a" || c.By == "" {
+		t.Errorf("command = %+v, want pause", c)
+	}
+	banner.Paused = true
+	s.desk.Show(banner)
+	b = s.find(stripTitle)
+	s.shot("paused")
+	s.click(b.id, b.w-140, b.h/2)
+	if c := s.command(); c.Kind != prompt.Resume {
+		t.Errorf("command = %+v, want resume", c)
+	}
+	s.click(b.id, b.w-24, b.h/2)
+	var open box
+	s.until("unfolded banner", func() bool { open = s.find(stripTitle); return open.h > b.h+40 })
+	s.shot("unfolded")
+	s.click(open.id, open.w-36, open.h-20) // clipboard, the last
+	if c := s.command(); c.Kind != prompt.Drop || c.Capability != signaling.Clipboard {
+		t.Errorf("command = %+v, want clipboard dropped", c)
+	}
+	s.click(open.id, open.w-75, b.h/2)
+	if c := s.command(); c.Kind != prompt.Stop {
+		t.Errorf("command = %+v, want stop", c)
+	}
+	s.desk.Hide("ses_a")
+	s.until("farewell", func() bool { return s.find(stripTitle).h < open.h-40 })
+	s.shot("over")
+	s.gone(stripTitle)
+}
+
+func (s *stage) command() prompt.Command {
+	s.t.Helper()
+	select {
+	case c := <-s.said:
+		return c
+	case <-time.After(5 * time.Second):
+		s.shot("unsaid")
+		s.t.Fatal("no command arrived")
+	}
+	panic("unreachable")
+}
+
+// TestNothingCoversTheBanner puts a full-screen window over everything.
+func TestNothingCoversTheBanner(t *testing.T) {
+	s := newStage(t)
+	s.desk.Show(prompt.Banner{Session: "ses_a", Operator: request().Operator, Granted: request().Capabilities, Viewers: []string{"Alex Kim"}})
+	b := s.find(stripTitle)
+	s.start("xterm", "-title", "cover", "-fullscreen", "-e", "cat")
+	s.find("cover")
+	s.until("banner above the window", func() bool {
+		// xdotool tells which window is under the pointer.
+		if _, err := s.xdotool("mousemove", "640", "12"); err != nil {
+			return false
+		}
+		out, err := s.xdotool("getmouselocation", "--shell")
+		return err == nil && strings.Contains(out, "WINDOW="+b.id)
+	})
+	s.shot("covered")
+}
+
+// TestGoneDisplayEndsIt: without its display the companion ends, so that the daemon knows
+// that nobody can be asked.
+func TestGoneDisplayEndsIt(t *testing.T) {
+	s := newStage(t)
+	s.ask(request())
+	s.x.Process.Kill()
+	s.want(false)
 }

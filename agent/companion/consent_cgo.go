@@ -29,6 +29,8 @@ type consent struct {
 	id     string // of the question on it; "" while hidden
 	born   time.Time
 
+	already signaling.CapabilitySet // granted before, and not asked again
+
 	rows   []*row
 	bar    *countdown
 	left   *widget.Label
@@ -87,7 +89,7 @@ func (c *consent) content(q question) fyne.CanvasObject {
 	p := colors()
 	title, verb := "wants to help you", "may"
 	if q.Already != 0 {
-		title, verb = "asks for more", "also wants to"
+		title, verb = "asks for more", "would also"
 	}
 	who := container.New(layout.NewCustomPaddedVBoxLayout(3),
 		words(name(q.Operator), 20, p.text, true),
@@ -110,7 +112,8 @@ func (c *consent) content(q question) fyne.CanvasObject {
 	body.Add(words(fmt.Sprintf("%s %s:", name(q.Operator), verb), 13, p.muted, true))
 	body.Add(gap(6))
 	list := container.New(layout.NewCustomPaddedVBoxLayout(2))
-	for _, k := range q.Capabilities.List() {
+	c.already = q.Already
+	for _, k := range (q.Capabilities &^ q.Already).List() {
 		r := newRow(k, true, p, func(*row) { c.judge(time.Now()) }, c.decline)
 		c.rows = append(c.rows, r)
 		list.Add(r)
@@ -157,6 +160,9 @@ func (c *consent) granted() signaling.CapabilitySet {
 		if r.on {
 			s |= signaling.SetOf(r.capability)
 		}
+	}
+	if s != 0 {
+		s |= c.already
 	}
 	return s
 }
