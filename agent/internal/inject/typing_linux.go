@@ -65,8 +65,10 @@ func (x *xBackend) lend(r rune, now time.Time) (wait time.Duration, ok bool) {
 	if best == nil {
 		return 0, false
 	}
-	if ready := best.used.Add(lag); best.lower != 0 && now.Before(ready) {
-		return ready.Sub(now), true
+	if best.lower != 0 {
+		if wait := x.canReuse(best.used, now); wait > 0 {
+			return wait, true
+		}
 	}
 	lower, upper := r, r
 	if l, u := unicode.ToLower(r), unicode.ToUpper(r); unicode.ToUpper(l) == u && unicode.ToLower(u) == l {

@@ -32,27 +32,32 @@ type xBackend struct {
 	display string
 	log     *slog.Logger
 
-	c       *x11.Conn
-	xtest   byte // major opcodes
-	xkb     byte
-	events  byte // XKB's event number
-	gone    chan struct{}
-	pumped  chan struct{} // closed when the event goroutine has ended
-	buf     [2 * fakeSize]byte
-	size    atomic.Uint32 // root window: width<<16 | height
-	stale   atomic.Bool   // the keymap changed under us
-	unsure  atomic.Bool   // locks or group may have changed
-	locks   byte          // locked modifiers
-	group   byte          // of the layout's groups, the one in use
-	keys    *keymap
-	spares  []spare
-	isSpare [256]bool // keycodes of spares; fixed while connected, so that pump may read it
-	isDown  [256]bool // keycodes we hold pressed
-	lifted  []byte    // modifiers a viewer holds that are up for the sake of a text key
-	added   []byte    // modifiers no viewer holds that are down for the sake of a text key
-	shaped  byte      // the keycode they are for, 0 for none
-	relock  bool      // Caps Lock is off for the sake of a text key
-	changed bool      // some spare was given a character: close takes it back
+	c         *x11.Conn
+	xtest     byte // major opcodes
+	xkb       byte
+	events    byte // XKB's event number
+	gone      chan struct{}
+	pumped    chan struct{} // closed when the event goroutine has ended
+	buf       [2 * fakeSize]byte
+	size      atomic.Uint32 // root window: width<<16 | height
+	stale     atomic.Bool   // the keymap changed under us
+	unsure    atomic.Bool   // locks or group may have changed
+	locks     byte          // locked modifiers
+	group     byte          // of the layout's groups, the one in use
+	keys      *keymap
+	spares    []spare
+	isSpare   [256]bool // keycodes of spares; fixed while connected, so that pump may read it
+	isDown    [256]bool // keycodes we hold pressed
+	lifted    []byte    // modifiers a viewer holds that are up for the sake of a text key
+	added     []byte    // modifiers no viewer holds that are down for the sake of a text key
+	shaped    byte      // the keycode they are for, 0 for none
+	relock    bool      // Caps Lock is off for the sake of a text key
+	protocols uint32    // atom WM_PROTOCOLS
+	pingAtom  uint32    // atom _NET_WM_PING
+	ping      ping
+	ponged    atomic.Uint32 // stamp of the newest answer to a ping
+	caughtUp  time.Time     // keys pressed up to here have been read
+	changed   bool          // some spare was given a character: close takes it back
 }
 
 // open connects and learns the server's keyboard.
@@ -67,6 +72,7 @@ func (x *xBackend) open() error {
 	}
 	x.c, x.gone, x.pumped = c, make(chan struct{}), make(chan struct{})
 	x.isDown, x.lifted, x.added, x.shaped, x.relock, x.changed = [256]bool{}, nil, nil, 0, false, false
+	x.ping, x.caughtUp = ping{stamp: x.ping.stamp}, time.Time{}
 	x.unsure.Store(true)
 	go x.pump(c, x.gone, x.pumped)
 	return nil
@@ -91,6 +97,12 @@ func (x *xBackend) learn(c *x11.Conn) error {
 	sel := x11.NewRequest(x.xkb, xkbSelectEvents).U16(xkbCoreKeyboard, all|some, 0, all, 0xff, 0xff, state, state)
 	if err := c.Check(sel.Bytes()); err != nil {
 		return fmt.Errorf("watch the keyboard: %w", err)
+	}
+	if x.protocols, err = c.Atom("WM_PROTOCOLS"); err != nil {
+		return err
+	}
+	if x.pingAtom, err = c.Atom("_NET_WM_PING"); err != nil {
+		return err
 	}
 	if err := c.SelectRoot(x11.StructureNotify); err != nil {
 		return err
@@ -118,8 +130,12 @@ func (x *xBackend) pump(c *x11.Conn, gone, pumped chan struct{}) {
 	defer close(gone)
 	for ev := range c.Events() {
 		switch typ := ev[0] & 0x7f; {
-		case typ == 22: // ConfigureNotify of the root window
+		case typ == 22 && x11.Get32(ev, 8) == c.Root: // ConfigureNotify
 			x.size.Store(uint32(x11.Get16(ev, 20))<<16 | uint32(x11.Get16(ev, 22)))
+		case typ == 33: // ClientMessage
+			if stamp, ok := x.isPong(ev); ok {
+				x.ponged.Store(stamp)
+			}
 		case typ == x.events && ev[1] == xkbEventState:
 			x.unsure.Store(true)
 		case typ == x.events && ev[1] == xkbEventMap:
@@ -189,8 +205,10 @@ func (x *xBackend) one(typ, detail byte) error {
 	return x.c.Send(x.buf[:fakeSize], 1)
 }
 
-func (x *xBackend) send(b []byte) {
-	if err := x.c.Send(b, 1); err != nil {
+func (x *xBackend) send(b []byte) { x.logSend(x.c.Send(b, 1)) }
+
+func (x *xBackend) logSend(err error) {
+	if err != nil {
 		x.log.Debug("send to X", "error", err)
 	}
 }
@@ -344,10 +362,6 @@ func (x *xBackend) lock(affect, on byte) error {
 	// Device, locks affected and set; group and latches untouched.
 	return x.c.Send(x11.NewRequest(x.xkb, xkbLatchLock).U16(xkbCoreKeyboard).U8(affect, on, 0, 0, 0, 0, 0, 0, 0, 0).Bytes(), 1)
 }
-
-// lag is how long a program may take to look up a spare keycode's character; before that
-// the keycode is not given another. Xterm and GTK look up as they read the event.
-const lag = 150 * time.Millisecond
 
 // settled is how long after a new mapping the first key is pressed. Programs are told
 // of the mapping before the key, but some ask the server for it in their idle time.

@@ -69,6 +69,19 @@ func newTerminal(t testing.TB, s *x11test.Server, in *Injector) *terminal {
 		return err == nil
 	})
 	tm.apply(t, input.Frame{Type: input.Move, X: 10000, Y: 10000})
+	typed := func() string {
+		b, _ := os.ReadFile(tm.file)
+		return string(b)
+	}
+	x11test.Eventually(t, "xterm takes keys", func() bool {
+		tm.tap(t, 0x04, 0, "x")
+		return typed() != ""
+	})
+	tm.tap(t, 0x04, 0, "y")
+	x11test.Eventually(t, "xterm has taken them", func() bool { return strings.HasSuffix(typed(), "y") })
+	if err := os.Truncate(tm.file, 0); err != nil {
+		t.Fatal(err)
+	}
 	return tm
 }
 
@@ -90,7 +103,7 @@ func (tm *terminal) tap(t testing.TB, code input.Code, mods input.Mods, text str
 // wants waits until exactly want has been typed.
 func (tm *terminal) wants(t testing.TB, want string) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(30 * time.Second)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	got := ""
