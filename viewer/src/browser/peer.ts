@@ -4,12 +4,17 @@
  */
 import { channelClipboard, channelControl, channelPointer, type ICEServer } from "../session/wire.gen.ts";
 
+/**
+ * How a peer connection stands. connected: media and the control channel flow; interrupted: they did;
+ * failed: no path is left; gone: the other end has closed it, and no restart brings it back.
+ */
+export type PeerTransport = "connecting" | "connected" | "interrupted" | "failed" | "gone";
+
 /** What a Peer tells. All are called from the browser's event loop. */
 export interface PeerHandlers {
   /** A candidate for the agent, once its offer has gone out. */
   readonly candidate: (c: RTCIceCandidate) => void;
-  /** connected: media and the control channel flow. interrupted: they did, or failed to. */
-  readonly transport: (t: "connecting" | "connected" | "interrupted" | "failed") => void;
+  readonly transport: (t: PeerTransport) => void;
   readonly stream: (s: MediaStream, receiver: RTCRtpReceiver) => void;
   readonly control: (data: string | ArrayBuffer) => void;
   readonly pointer: (data: ArrayBuffer) => void;
@@ -209,12 +214,13 @@ export class Peer {
     this.#on.transport(now);
   }
 
-  #transport(): "connecting" | "connected" | "interrupted" | "failed" {
+  #transport(): PeerTransport {
+    const control = this.#control.readyState;
+    if (control === "closing" || control === "closed") return "gone";
     if (this.#pc.connectionState === "failed" || this.#pc.iceConnectionState === "failed") return "failed";
     if (this.#pc.connectionState === "disconnected" || this.#pc.iceConnectionState === "disconnected") {
       return "interrupted";
     }
-    if (this.#control.readyState === "closing" || this.#control.readyState === "closed") return "failed";
     return this.#pc.connectionState === "connected" && this.#control.readyState === "open"
       ? "connected"
       : "connecting";

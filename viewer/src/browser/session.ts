@@ -25,7 +25,7 @@ import {
 } from "../session/state.ts";
 import type { Bodies, Code, fromViewer, ICEServer } from "../session/wire.gen.ts";
 import { type Meter, MeterReader } from "./meter.ts";
-import { Peer, PeerClosed } from "./peer.ts";
+import { Peer, PeerClosed, type PeerTransport } from "./peer.ts";
 import type { GatewayMessage, GatewaySocket } from "./socket.ts";
 
 /** What a Session tells. */
@@ -61,14 +61,19 @@ const final: ReadonlySet<Code> = new Set<Code>([
   "ended",
   "revoked",
   "not_granted",
+  "busy",
 ]);
 
 /** An offer without an answer for this long is sent again over a fresh socket. */
 const answerMs = 2000;
 /** After an answered restart, this long to find a path before the next restart. */
 const restartMs = 4000;
-/** Restarts in a row that may fail before everything is built anew. */
+/** Reasons to restart that come closer together than this are one. */
+const sameMs = 500;
+/** Answered offers in a row that may lead nowhere before everything is built anew. */
 const mostRestarts = 4;
+/** How long to wait before coming again when the device has turned us away more than once. */
+const turnedAwayMs = 1000;
 
 /** See the file's comment. */
 export class Session extends Emitter<SessionEvents> {
@@ -90,6 +95,8 @@ export class Session extends Emitter<SessionEvents> {
   #joinId = "";
   #offerSent = false;
   #restarts = 0;
+  #turnedAway = 0;
+  #offeredMs = Number.NEGATIVE_INFINITY;
   #timer: number | undefined;
   #seq = 0;
   #transfer = 0;
@@ -250,9 +257,7 @@ export class Session extends Emitter<SessionEvents> {
         break;
       case "session.state":
         if (m.body.session !== sessionId) break;
-        this.#apply({ kind: "state", body: m.body });
-        if (isFinal(this.#view.state)) this.#shut();
-        else this.#offerIfAllowed();
+        this.#stated(m.body);
         break;
       case "peer.answer":
         if (m.body.peer === peer) this.#answered(m.body.sdp);
@@ -270,7 +275,7 @@ export class Session extends Emitter<SessionEvents> {
         }
         break;
       case "peer.close":
-        if (m.body.peer === peer) this.#turnedAway(m.body.code ?? "", m.body.message ?? "");
+        if (m.body.peer === peer) this.#closed(m.body.code ?? "", m.body.message ?? "");
         break;
       case "error":
         if (m.re !== undefined && m.re === this.#joinId) this.#joinRefused(m.body.code, m.body.message);
@@ -280,6 +285,14 @@ export class Session extends Emitter<SessionEvents> {
       default:
         break;
     }
+  }
+
+  #stated(body: Bodies["session.state"]): void {
+    const wasOnline = this.#view.online;
+    this.#apply({ kind: "state", body });
+    if (isFinal(this.#view.state)) this.#shut();
+    else if (!this.#offerSent) this.#offerIfAllowed();
+    else if (!wasOnline && body.online) this.#recover();
   }
 
   #joined(body: Bodies["session.joined"]): void {
@@ -295,7 +308,10 @@ export class Session extends Emitter<SessionEvents> {
     if (!this.#peer.begun) this.#quietly(this.#peer.begin(this.#servers));
     else this.#quietly(this.#peer.renew(this.#servers));
     if (!this.#offerSent) this.#offerIfAllowed();
-    else this.#recover();
+    else {
+      this.#offeredMs = Number.NEGATIVE_INFINITY; // what the old socket was given may be lost
+      this.#recover();
+    }
   }
 
   #joinRefused(code: Code, message: string): void {
@@ -310,21 +326,27 @@ export class Session extends Emitter<SessionEvents> {
   }
 
   #offerRefused(code: Code, message: string): void {
-    if (code === "not_found") {
-      this.#rebuild();
-      this.#ready();
+    if (code === "not_found") this.#again();
+    else if (code === "offline") {
+      // The gateway tells when the device is back; then a first offer goes out again.
+      clearTimeout(this.#timer);
+      if (!this.#view.wasConnected) this.#offerSent = false;
+      else this.#later(restartMs, () => this.#recover());
     } else if (final.has(code)) this.#refuse(code, message);
   }
 
   /** The agent, or the gateway, has closed our peer. */
-  #turnedAway(code: Code | "", message: string): void {
-    if (code !== "" && code !== "not_found" && final.has(code)) {
-      this.#refuse(code, message);
-      return;
-    }
-    // It knows no such peer (it has restarted, say): the session lives, so begin anew inside it.
+  #closed(code: Code | "", message: string): void {
+    // An agent that has restarted knows no such peer: the session lives, so begin anew inside it.
+    if (code === "" || code === "not_found" || !final.has(code)) this.#again();
+    else this.#refuse(code, message);
+  }
+
+  /** Begins anew inside the session: at once the first time, then without haste. */
+  #again(): void {
     this.#rebuild();
-    this.#ready();
+    if (this.#turnedAway++ === 0) this.#ready();
+    else this.#later(turnedAwayMs, () => this.#ready());
   }
 
   #offerIfAllowed(): void {
@@ -338,6 +360,7 @@ export class Session extends Emitter<SessionEvents> {
 
   #sendOffer(made: Promise<string>, restart: boolean): void {
     const of = this.#peer;
+    this.#offeredMs = performance.now();
     made.then(
       (sdp) => {
         const { sessionId, peer } = this.#view;
@@ -357,6 +380,7 @@ export class Session extends Emitter<SessionEvents> {
     of.answer(sdp).then(
       () => {
         if (of === this.#peer && this.#view.transport !== "connected") {
+          this.#restarts++;
           this.#later(restartMs, () => this.#recover());
         }
       },
@@ -382,7 +406,8 @@ export class Session extends Emitter<SessionEvents> {
   #recover(): void {
     if (this.#isOver() || !this.#offerSent || this.#view.transport === "connected") return;
     if (this.#socket.state !== "ready" || this.#joinId !== "") return; // joined comes back here
-    this.#restarts++;
+    // Several things say at once that the connection is gone; one offer is enough for them all.
+    if (this.#peer.awaitsAnswer && performance.now() - this.#offeredMs < sameMs) return;
     if (this.#restarts > mostRestarts) {
       this.#rebuild();
       this.#ready();
@@ -391,11 +416,12 @@ export class Session extends Emitter<SessionEvents> {
     this.#sendOffer(this.#peer.restart(), true);
   }
 
-  #transport(t: "connecting" | "connected" | "interrupted" | "failed"): void {
+  #transport(t: PeerTransport): void {
     const was = this.#view.transport;
     switch (t) {
       case "connected":
         this.#restarts = 0;
+        this.#turnedAway = 0;
         clearTimeout(this.#timer);
         this.#apply({ kind: "transport", transport: "connected" });
         if (was !== "connected") this.emit("channels", true);
@@ -405,6 +431,9 @@ export class Session extends Emitter<SessionEvents> {
       case "connecting":
         if (was === "none") break;
         this.#apply({ kind: "transport", transport: "connecting" });
+        break;
+      case "gone":
+        this.#again();
         break;
       default:
         this.#apply({ kind: "transport", transport: "interrupted" });

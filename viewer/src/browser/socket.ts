@@ -70,6 +70,7 @@ export class GatewaySocket extends Emitter<SocketEvents> {
   #failures = 0;
   #timer: number | undefined;
   #holds = 0;
+  #doubted = false;
   #ids = 0;
   #listening: AbortController | null = null;
 
@@ -121,6 +122,7 @@ export class GatewaySocket extends Emitter<SocketEvents> {
   doubt(): void {
     if (this.#state === "closed" || this.#attempts.size >= mostAttempts) return;
     this.#failures = 0;
+    this.#doubted = true;
     this.#begin();
   }
 
@@ -197,6 +199,7 @@ export class GatewaySocket extends Emitter<SocketEvents> {
     const old = this.#socket;
     this.#socket = socket;
     this.#failures = 0;
+    this.#doubted = false;
     if (old !== null) {
       old.onclose = null;
       old.onmessage = null;
@@ -226,9 +229,9 @@ export class GatewaySocket extends Emitter<SocketEvents> {
       this.close();
       return;
     }
-    if (this.#attempts.size > 0 || this.#socket !== null) return;
+    if (this.#attempts.size > 0 || (this.#socket !== null && !this.#doubted)) return;
     this.#failures++;
-    this.#set("waiting");
+    if (this.#socket === null) this.#set("waiting");
     this.#schedule();
   }
 
@@ -239,6 +242,7 @@ export class GatewaySocket extends Emitter<SocketEvents> {
   }
 
   #take(m: GatewayMessage): void {
+    this.#doubted = false; // it lives
     if (m.type === "drain") {
       // Another node takes over; the old connection serves until the new one is ready.
       const wait = m.body.reconnect_after_ms * (0.5 + Math.random());

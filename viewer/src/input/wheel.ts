@@ -27,12 +27,17 @@ export class Wheel {
   take(e: WheelLike): { readonly dx: number; readonly dy: number } {
     this.#x += units(e.deltaX, e.deltaMode, e.wheelDeltaX);
     this.#y += units(e.deltaY, e.deltaMode, e.wheelDeltaY);
-    const dx = Math.trunc(this.#x);
-    const dy = Math.trunc(this.#y);
+    const dx = whole(this.#x);
+    const dy = whole(this.#y);
     this.#x -= dx;
     this.#y -= dy;
     return { dx, dy };
   }
+}
+
+/** The whole units in a sum of fractions, which falls short of them by rounding. */
+function whole(n: number): number {
+  return Math.trunc(n + Math.sign(n) * 1e-6);
 }
 
 function units(delta: number, mode: number, wheelDelta: number | undefined): number {

@@ -122,6 +122,14 @@ function refusalWords(code: Code): Words {
       return { title: "Signed out", detail: "Your sign-in has ended.", advice: "Sign in again." };
     case "not_found":
       return { title: "No such session", detail: "This session does not exist, or is over.", advice: "" };
+    case "ended":
+      return { title: "Session ended", detail: "The session is over.", advice: "" };
+    case "busy":
+      return {
+        title: "Too many viewers",
+        detail: "No more people can look at this device.",
+        advice: "Ask one of them to leave.",
+      };
     case "offline":
       return {
         title: "Offline",

@@ -1,0 +1,71 @@
+import { describe, expect, test } from "vitest";
+import { decodeGateway, decodeHelper, encode, WireError } from "./envelope.ts";
+
+const say = (type: string, body: unknown, v = 1) => JSON.stringify({ v, type, body });
+
+test("encodes what the Go side decodes", () => {
+  expect(JSON.parse(encode("control.give", { peer: "peer_a" }))).toEqual({
+    v: 1,
+    type: "control.give",
+    body: { peer: "peer_a" },
+  });
+  expect(JSON.parse(encode("session.join", { session: "ses_a" }, "7")).id).toBe("7");
+});
+
+test("an unknown type is nobody's fault, a newer version and garbage are", () => {
+  expect(decodeGateway(say("dance", {}))).toBeNull();
+  expect(decodeGateway(say("hello", {}))).toBeNull();
+  expect(decodeHelper(say("session.state", {}))).toBeNull();
+  for (const bad of ["", "{", "[]", "null", say("status", {}, 2), '{"type":"status"}', '{"v":1}']) {
+    expect(() => decodeHelper(bad), bad).toThrow(WireError);
+  }
+  expect(() => decodeHelper(`"${"a".repeat(70_000)}"`)).toThrow(WireError);
+});
+
+describe("a hostile device", () => {
+  test("cannot bring wrong types into the page", () => {
+    const m = decodeHelper(
+      say("status", {
+        you: 7,
+        granted: ["control", "root", 3],
+        may: "all",
+        paused: "yes",
+        control: null,
+        viewers: null,
+      }),
+    );
+    expect(m?.body).toEqual({
+      you: "",
+      granted: ["control"],
+      may: [],
+      paused: false,
+      control: "",
+      viewers: [],
+    });
+  });
+
+  test("cannot bring long lists or texts", () => {
+    expect(() => decodeHelper(say("monitors", { monitors: new Array(65).fill({}), selected: 0 }))).toThrow(
+      WireError,
+    );
+    const m = decodeHelper(say("say", { code: "busy", message: "m".repeat(9000) }));
+    expect(m?.type === "say" && m.body.message.length).toBe(4096);
+  });
+
+  test("cannot invent monitors without size or pictures in an unknown state", () => {
+    const monitor = { id: 1, name: "a", x: 0, y: -1080, width: 1920, height: 1080, primary: true };
+    expect(decodeHelper(say("monitors", { monitors: [monitor], selected: 1 }))?.body).toEqual({
+      monitors: [monitor],
+      selected: 1,
+    });
+    for (const bad of [{ width: 0 }, { id: 0 }, { id: 1.5 }, { x: "0" }, { height: 1e9 }]) {
+      expect(() =>
+        decodeHelper(say("monitors", { monitors: [{ ...monitor, ...bad }], selected: 1 })),
+      ).toThrow(WireError);
+    }
+    expect(() => decodeHelper(say("picture", { state: "fine", codec: "vp8", width: 1, height: 1 }))).toThrow(
+      WireError,
+    );
+    expect(() => decodeHelper(say("pong", { t: null }))).toThrow(WireError);
+  });
+});
