@@ -30,7 +30,7 @@ func (g *Gateway) DialBrowser(c *http.Client) *Browser {
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	b, err := g.DialBrowserWith(g.cookie(c), g.URL, ticket)
+	b, err := g.DialBrowserWith(g.Cookie(c), g.URL, ticket)
 	if err != nil {
 		g.t.Fatal(err)
 	}

@@ -57,15 +57,15 @@ func (g *Gateway) Operator(name, role string, on mdm.GroupID) *http.Client {
 // Caller returns who a client is signed in as.
 func (g *Gateway) Caller(c *http.Client) auth.Caller {
 	g.t.Helper()
-	caller, err := g.Rooms.Auth.Caller(g.t.Context(), g.cookie(c))
+	caller, err := g.Rooms.Auth.Caller(g.t.Context(), g.Cookie(c))
 	if err != nil {
 		g.t.Fatal(err)
 	}
 	return caller
 }
 
-// cookie is the value of the client's sign-in.
-func (g *Gateway) cookie(c *http.Client) string {
+// Cookie returns the value of the client's sign-in.
+func (g *Gateway) Cookie(c *http.Client) string {
 	req, err := http.NewRequestWithContext(g.t.Context(), http.MethodGet, g.URL+"/", nil)
 	if err != nil {
 		g.t.Fatal(err)

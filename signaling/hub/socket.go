@@ -123,7 +123,8 @@ func (s *Socket) serve(ctx context.Context, handle func(signaling.Envelope)) err
 		if err != nil {
 			s.Refuse(e, signaling.CodeOf(err), err.Error())
 			if faults++; faults >= s.limits.MaxFaults {
-				s.fail(ErrFaults)
+				s.Close(ErrFaults) // after the last refusal has been read
+				<-s.done
 				return s.ended(nil)
 			}
 		} else {
