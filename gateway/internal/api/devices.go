@@ -85,7 +85,7 @@ type InventorySections struct {
 }
 
 type deviceQuery struct {
-	paging
+	Paging
 	Q     string `query:"q" maxLength:"256" doc:"Words; every one must occur in name, host, system, model, serial or user"`
 	Group string `query:"group" maxLength:"64" doc:"This group and those below"`
 	State string `query:"state" enum:"online,offline,revoked" doc:"Left out: all that are not revoked"`
@@ -199,7 +199,7 @@ func (a *API) deviceFor(ctx context.Context, id string, p auth.Permission) (devi
 	return d, err
 }
 
-func (a *API) getDevice(ctx context.Context, in *idPath) (*body[DeviceBody], error) {
+func (a *API) getDevice(ctx context.Context, in *IDPath) (*body[DeviceBody], error) {
 	d, err := a.deviceFor(ctx, in.ID, auth.DeviceView)
 	if err != nil {
 		return nil, err
@@ -244,7 +244,7 @@ func (a *API) changeDevice(ctx context.Context, in *idInput[DeviceChange]) (*bod
 	return a.deviceAnswer(ctx, d), nil
 }
 
-func (a *API) revokeDevice(ctx context.Context, in *idPath) (*body[DeviceBody], error) {
+func (a *API) revokeDevice(ctx context.Context, in *IDPath) (*body[DeviceBody], error) {
 	d, err := a.deviceFor(ctx, in.ID, auth.DeviceRevoke)
 	if err != nil {
 		return nil, err
@@ -266,7 +266,7 @@ func (a *API) cutOff(ctx context.Context, d device.Device, action string) error 
 	return errors.Join(a.record(ctx, action, deviceWho(d), d.Group, nil), cut)
 }
 
-func (a *API) deleteDevice(ctx context.Context, in *idPath) (*empty, error) {
+func (a *API) deleteDevice(ctx context.Context, in *IDPath) (*empty, error) {
 	d, err := a.deviceFor(ctx, in.ID, auth.DeviceRevoke)
 	if err != nil {
 		return nil, err
@@ -277,7 +277,7 @@ func (a *API) deleteDevice(ctx context.Context, in *idPath) (*empty, error) {
 	return nil, a.cutOff(ctx, d, "device.delete")
 }
 
-func (a *API) getInventory(ctx context.Context, in *idPath) (*body[InventoryBody], error) {
+func (a *API) getInventory(ctx context.Context, in *IDPath) (*body[InventoryBody], error) {
 	d, err := a.deviceFor(ctx, in.ID, auth.DeviceView)
 	if err != nil {
 		return nil, err

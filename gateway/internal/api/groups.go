@@ -171,7 +171,7 @@ func (a *API) changeGroup(ctx context.Context, in *idInput[GroupChange]) (*body[
 	return a.groupDone(ctx, "group.change", g)
 }
 
-func (a *API) deleteGroup(ctx context.Context, in *idPath) (*empty, error) {
+func (a *API) deleteGroup(ctx context.Context, in *IDPath) (*empty, error) {
 	c, id := callerOf(ctx), mdm.GroupID(in.ID)
 	g, ok := c.Tree().Group(id)
 	if !ok || !c.May(auth.GroupManage, id) {

@@ -66,18 +66,19 @@ type List[T any] struct {
 	Next  string `json:"next,omitempty" doc:"Give it as after for the next page; left out on the last"`
 }
 
-// paging are the parameters of every list.
-type paging struct {
+// Paging holds the parameters of every list.
+type Paging struct {
 	After string `query:"after" maxLength:"4096" doc:"next of the page before"`
 	Limit int    `query:"limit" minimum:"1" maximum:"500" default:"50"`
 }
 
-type idPath struct {
+// IDPath is the id in the path.
+type IDPath struct {
 	ID string `path:"id" maxLength:"64"`
 }
 
 type idInput[T any] struct {
-	idPath
+	IDPath
 	Body T
 }
 
@@ -110,7 +111,7 @@ func (a *API) registerOperators() {
 	}, a.listRoles)
 }
 
-func (a *API) listOperators(ctx context.Context, in *paging) (*body[List[OperatorBody]], error) {
+func (a *API) listOperators(ctx context.Context, in *Paging) (*body[List[OperatorBody]], error) {
 	ops, next, err := a.cfg.Auth.Operators(ctx, in.After, in.Limit)
 	if err != nil {
 		return nil, err
@@ -122,7 +123,7 @@ func (a *API) listOperators(ctx context.Context, in *paging) (*body[List[Operato
 	return &body[List[OperatorBody]]{list}, nil
 }
 
-func (a *API) getOperator(ctx context.Context, in *idPath) (*body[OperatorBody], error) {
+func (a *API) getOperator(ctx context.Context, in *IDPath) (*body[OperatorBody], error) {
 	o, err := a.cfg.Auth.Operator(ctx, auth.OperatorID(in.ID))
 	if err != nil {
 		return nil, err
@@ -181,7 +182,7 @@ func (a *API) changeOperator(ctx context.Context, in *idInput[OperatorChange]) (
 	return &body[OperatorBody]{operatorBody(callerOf(ctx), o)}, nil
 }
 
-func (a *API) deleteOperator(ctx context.Context, in *idPath) (*empty, error) {
+func (a *API) deleteOperator(ctx context.Context, in *IDPath) (*empty, error) {
 	o, err := a.cfg.Auth.Operator(ctx, auth.OperatorID(in.ID))
 	if err != nil {
 		return nil, err

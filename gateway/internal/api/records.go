@@ -85,7 +85,7 @@ type SettingsBody struct {
 }
 
 type auditQuery struct {
-	paging
+	Paging
 	Q      string `query:"q" maxLength:"256" doc:"Words; every one must occur"`
 	Actor  string `query:"actor" maxLength:"64" doc:"Operator or device id"`
 	Action string `query:"action" maxLength:"64" doc:"device.revoke; or device. for all about devices"`

@@ -81,7 +81,7 @@ type EndInput struct {
 }
 
 type sessionQuery struct {
-	paging
+	Paging
 	Device   string `query:"device" maxLength:"64"`
 	Operator string `query:"operator" maxLength:"64"`
 	State    string `query:"state" enum:"open,requested,consented,live,ended,declined,expired,failed" doc:"open: all that are not over"`
@@ -174,7 +174,7 @@ func (a *API) sessionFor(ctx context.Context, id string, p auth.Permission) (ses
 	return s, err
 }
 
-func (a *API) getSession(ctx context.Context, in *idPath) (*body[SessionDetail], error) {
+func (a *API) getSession(ctx context.Context, in *IDPath) (*body[SessionDetail], error) {
 	s, err := a.sessionFor(ctx, in.ID, auth.SessionList)
 	if err != nil {
 		return nil, err

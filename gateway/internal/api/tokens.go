@@ -80,7 +80,7 @@ func (a *API) registerTokens() {
 	}, a.revokeToken)
 }
 
-func (a *API) listTokens(ctx context.Context, in *paging) (*body[List[TokenBody]], error) {
+func (a *API) listTokens(ctx context.Context, in *Paging) (*body[List[TokenBody]], error) {
 	groups, all := callerOf(ctx).Groups(auth.DeviceEnroll)
 	ts, next, err := a.cfg.Enroll.Tokens(ctx, groups, all, in.After, in.Limit)
 	if err != nil {
@@ -133,7 +133,7 @@ func (a *API) command(r *http.Request, token string) string {
 	return cmd
 }
 
-func (a *API) revokeToken(ctx context.Context, in *idPath) (*empty, error) {
+func (a *API) revokeToken(ctx context.Context, in *IDPath) (*empty, error) {
 	t, err := a.cfg.Enroll.Token(ctx, in.ID)
 	if err != nil {
 		return nil, err

@@ -158,6 +158,9 @@ type Change struct {
 // ChangeOperator changes an account. ErrExceeds when it holds, or would hold, rights by does
 // not; ErrLastAdmin; mdm.ErrInvalid; mdm.ErrNotFound.
 func (a *Auth) ChangeOperator(ctx context.Context, by Caller, id OperatorID, c Change) (Operator, error) {
+	if id == "" { // to the store that is a new account
+		return Operator{}, mdm.ErrNotFound
+	}
 	var out Operator
 	err := a.store.ChangeAccounts(ctx, id, func(acc *Account) error {
 		if !by.MayManage(acc.Operator) {
