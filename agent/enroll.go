@@ -43,6 +43,9 @@ func (c *enrollCmd) Run(t *terminal) error {
 		}
 		return fmt.Errorf("this device is already enrolled, as %s (%s) at %s; replace that with --force", old.DeviceName, old.Device, old.Gateway)
 	}
+	if c.Name == "" {
+		c.Name = old.DeviceName
+	}
 	key, err := c.key(dir, replaces)
 	if err != nil {
 		return err

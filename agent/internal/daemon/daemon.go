@@ -85,6 +85,7 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 	if d.host, err = session.New(d.sessionConfig(e), log.With("room", "session")); err != nil {
 		return nil, err
 	}
+	d.onPresence(false) // until a companion comes
 	return d, nil
 }
 
@@ -136,7 +137,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 	if d.screen != nil {
 		g.Go(func() error { return d.screen.run(ctx) })
 	}
-	err = g.Wait()
+	if err = g.Wait(); errors.Is(err, context.Canceled) {
+		err = nil // that is how it is told to stop
+	}
 	d.setStatus(func(s *state.Status) { s.Link, s.Problem, s.Code = string(linkOff), "the agent was stopped", "" })
 	return err
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -25,9 +24,6 @@ type screenRooms struct {
 	picture *picture.Picture
 	input   *inject.Injector
 	desktop *desktop.Desktop
-
-	mu       sync.Mutex
-	watching int // pictures that run
 }
 
 // newScreen makes the rooms of the display. What is missing is said by status and in each
@@ -94,7 +90,7 @@ func (s *screenRooms) serve(c *session.Config) {
 		c.Input = s.input
 	}
 	if s.desktop != nil {
-		c.SetClipboard = s.desktop.SetClipboard
+		c.SetClipboard, c.Watching = s.desktop.SetClipboard, s.desktop.Watch
 	}
 }
 
@@ -110,7 +106,7 @@ func (s *screenRooms) run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// watch starts a picture, and the watch over the desktop with the first.
+// watch starts a picture.
 func (s *screenRooms) watch(w session.Watch) (session.Watcher, error) {
 	pw, err := s.picture.Watch(picture.WatchConfig{Monitor: w.Monitor, Tier: w.Tier, Ready: w.Ready, Sink: func(e picture.Encoded) {
 		w.Sink(session.Encoded{
@@ -121,37 +117,11 @@ func (s *screenRooms) watch(w session.Watch) (session.Watcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.count(1)
-	return &watcher{Watcher: pw, rooms: s}, nil
-}
-
-// count keeps the desktop watched while anybody looks.
-func (s *screenRooms) count(n int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	before := s.watching
-	s.watching += n
-	if s.desktop != nil && (before == 0) != (s.watching == 0) {
-		s.desktop.Watch(s.watching > 0)
-	}
+	return watcher{pw}, nil
 }
 
 // watcher is a picture as the session room knows it.
-type watcher struct {
-	*picture.Watcher
-	rooms *screenRooms
-	once  sync.Once
-}
+type watcher struct{ *picture.Watcher }
 
 // SetNetwork passes on what is known of the way to the viewer.
-func (w *watcher) SetNetwork(n session.Network) {
-	w.Watcher.SetNetwork(pace.Network{EstimateBps: n.EstimateBps, SentBps: n.SentBps, RTT: n.RTT, Loss: n.Loss, Queued: n.Queued})
-}
-
-// Close ends the picture.
-func (w *watcher) Close() {
-	w.once.Do(func() {
-		w.Watcher.Close()
-		w.rooms.count(-1)
-	})
-}
+func (w watcher) SetNetwork(n session.Network) { w.Watcher.SetNetwork(pace.Network(n)) }
