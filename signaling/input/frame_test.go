@@ -29,15 +29,15 @@ type vector struct {
 
 const goldenFile = "testdata/golden.json"
 
-func readGolden(t testing.TB) []vector {
-	t.Helper()
+func readGolden(tb testing.TB) []vector {
+	tb.Helper()
 	b, err := os.ReadFile(goldenFile)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	var vs []vector
 	if err := json.Unmarshal(b, &vs); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return vs
 }

@@ -69,7 +69,7 @@ func writeGolden(t *testing.T) {
 		}
 		out = append(out, vector{Name: v.name, From: "helper", Channel: channelOf(v.f.Type), Hex: hex.EncodeToString(b), Frame: agentFields(v.f)})
 	}
-	for _, v := range []vector{
+	out = append(out, []vector{
 		{Name: "empty", From: "viewer", Error: "length"},
 		{Name: "header cut", From: "viewer", Hex: "01000000", Error: "length"},
 		{Name: "move cut", From: "viewer", Hex: "0100000001000000ffff", Error: "length"},
@@ -87,9 +87,7 @@ func writeGolden(t *testing.T) {
 		{Name: "cursor use neither shown nor hidden", From: "helper", Hex: "4100000001000000000000000002", Error: "field"},
 		{Name: "cursor shape cut", From: "helper", Hex: "4000000001" + "0000", Error: "length"},
 		{Name: "type of the viewer", From: "helper", Hex: "1600000001", Error: "type"},
-	} {
-		out = append(out, v)
-	}
+	}...)
 	b, err := json.MarshalIndent(out, "", "  ")
 	if err != nil {
 		t.Fatal(err)

@@ -4,12 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"handrail/agent/internal/x11"
+	"handrail/signaling/input"
 	"hash/fnv"
 	"image"
 	"image/png"
-
-	"handrail/agent/internal/x11"
-	"handrail/signaling/input"
 )
 
 // XFIXES requests.

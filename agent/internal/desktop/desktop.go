@@ -2,11 +2,10 @@ package desktop
 
 import (
 	"errors"
+	"handrail/signaling"
 	"log/slog"
 	"time"
 	"unicode/utf8"
-
-	"handrail/signaling"
 )
 
 // Errors of this package.

@@ -4,11 +4,10 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"slices"
-	"time"
-
 	"handrail/agent/internal/x11"
 	"handrail/signaling"
+	"slices"
+	"time"
 )
 
 // RandR 1.5 requests and event masks.

@@ -4,11 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"time"
-
 	"handrail/agent/internal/x11"
 	"handrail/signaling"
+	"os"
+	"time"
 )
 
 func supported(cfg Config) error {
@@ -71,11 +70,12 @@ func (d *Desktop) Run(ctx context.Context) error {
 			w.tellState(nil)
 			err = w.serve(ctx)
 			w.c.Close()
-			for range w.c.Events() { //nolint:revive // until its reader has ended
+			for range w.c.Events() { // until its reader has ended
+				continue
 			}
 		}
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // the end of ctx is the way to stop
 		}
 		if err.Error() != last {
 			last = err.Error()

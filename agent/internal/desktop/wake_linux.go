@@ -3,7 +3,6 @@ package desktop
 import (
 	"errors"
 	"fmt"
-
 	"handrail/agent/internal/x11"
 )
 

@@ -1,9 +1,8 @@
 package inject
 
 import (
-	"time"
-
 	"handrail/signaling/input"
+	"time"
 )
 
 // grip is what a back end pressed for a key, so that the same is released whatever the

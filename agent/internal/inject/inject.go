@@ -4,12 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"handrail/signaling"
+	"handrail/signaling/input"
 	"log/slog"
 	"sync"
 	"time"
-
-	"handrail/signaling"
-	"handrail/signaling/input"
 )
 
 // Errors of Apply. None is the end: the next frame may go well.
@@ -96,7 +95,7 @@ func (in *Injector) Run(ctx context.Context) error {
 			err = in.dev.close()
 		}
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // the end of ctx is the way to stop
 		}
 		if in.setDown(err) {
 			in.log.WarnContext(ctx, "no display to inject into", "error", err)

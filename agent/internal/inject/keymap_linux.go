@@ -3,7 +3,6 @@ package inject
 import (
 	"errors"
 	"fmt"
-
 	"handrail/agent/internal/x11"
 )
 

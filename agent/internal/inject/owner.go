@@ -1,11 +1,10 @@
 package inject
 
 import (
+	"handrail/signaling/input"
 	"slices"
 	"time"
 	"unicode/utf8"
-
-	"handrail/signaling/input"
 )
 
 // owner is what one viewer holds, and where its count of frames stands.
@@ -62,8 +61,9 @@ func classOf(code input.Code, mods input.Mods) input.Mods {
 		return input.Alt
 	case input.CodeMetaLeft, input.CodeMetaRight:
 		return input.Meta
+	default:
+		return 0
 	}
-	return 0
 }
 
 // keyDown presses a key. A key that is already held is a repeat, which the device makes

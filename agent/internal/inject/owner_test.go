@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"handrail/signaling"
+	"handrail/signaling/input"
 	"log/slog"
 	"strings"
 	"sync"
@@ -13,9 +15,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
-
-	"handrail/signaling"
-	"handrail/signaling/input"
 )
 
 // fakeBackend writes down what it is told. Characters above U+FFFF need a mapping first,
@@ -197,6 +196,9 @@ const (
 	keyC = input.Code(0x06)
 )
 
+// pass lets time go by inside the bubble.
+func pass(d time.Duration) { <-time.After(d) }
+
 func bubble(t *testing.T, f func(r *rig)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) { f(newRig(t)) })
@@ -209,15 +211,15 @@ func TestSilenceReleases(t *testing.T) {
 		r.apply(input.Frame{Type: input.Button, Button: input.ButtonLeft, Down: true, Buttons: 1})
 		r.want("press e0", "press 6", "move 0,0", "button 0 down")
 		for range 50 {
-			time.Sleep(100 * time.Millisecond)
+			pass(100 * time.Millisecond)
 			r.held(1, input.CodeCtrlLeft, keyC)
 		}
 		r.want()
-		time.Sleep(1999 * time.Millisecond)
+		pass(1999 * time.Millisecond)
 		r.want()
 		// Moves do not count as word of keys: they come on another channel.
 		r.apply(input.Frame{Type: input.Move})
-		time.Sleep(time.Millisecond)
+		pass(time.Millisecond)
 		r.want("move 0,0", "release 6", "release e0", "button 0 up")
 		if r.in.Holds(me) {
 			t.Error("still holds")
@@ -246,7 +248,7 @@ func TestReleaseAll(t *testing.T) {
 		r.b.take()
 		r.in.ReleaseAll(me)
 		r.want("release text 4", "button 0 up")
-		time.Sleep(time.Second)
+		pass(time.Second)
 		r.want() // the rest of the text is not typed
 		r.down(keyA, 0, "a")
 		r.want("press a")
@@ -343,7 +345,6 @@ func TestKeys(t *testing.T) {
 
 func TestOrderBehindText(t *testing.T) {
 	bubble(t, func(r *rig) {
-		start := time.Now()
 		r.apply(input.Frame{Type: input.Text, Text: []byte("0123456789abcdefghijKLM")})
 		text := []byte("z")
 		r.apply(input.Frame{Type: input.KeyDown, Code: keyA, Text: text})
@@ -357,19 +358,19 @@ func TestOrderBehindText(t *testing.T) {
 			t.Errorf("LastSeq = %d before anything was done", got)
 		}
 		r.up(keyA, 0)
-		time.Sleep(time.Second)
+		pass(time.Second)
 		r.want("type 0123456789", "type abcdefghij", "type KLM", "press z", "move 0,499", "move 0,0", "button 0 down",
 			"move 0,0", "button 0 up", "move 0,0", "release text 4")
 		if got := r.in.LastSeq(me); got != r.seq {
 			t.Errorf("LastSeq = %d, want %d", got, r.seq)
 		}
 		// A character that needs a mapping waits for it, and keys after it wait too.
-		start = time.Now()
+		start := time.Now()
 		r.down(keyA, 0, "🙂")
 		r.up(keyA, 0)
 		r.down(keyC, 0, "c")
 		for r.b.count() < 4 {
-			time.Sleep(time.Millisecond)
+			pass(time.Millisecond)
 			synctest.Wait()
 		}
 		r.want("map 🙂", "press 🙂", "release text 4", "press c")
@@ -531,14 +532,14 @@ func TestDisplayLostAndBack(t *testing.T) {
 		if !errors.Is(err, ErrNoDisplay) || !strings.Contains(err.Error(), "the server went away") {
 			t.Errorf("Apply = %v", err)
 		}
-		time.Sleep(10 * time.Second)
+		pass(10 * time.Second)
 		if r.in.Holds(me) {
 			t.Error("holds keys of a display that is gone")
 		}
 		if n := r.b.setRefuse(nil); n > 12 {
 			t.Errorf("tried %d times in 10 s", n)
 		}
-		time.Sleep(3 * time.Second)
+		pass(3 * time.Second)
 		r.b.take()
 		r.down(keyA, 0, "a")
 		r.want("press a")

@@ -1,9 +1,8 @@
 package inject
 
 import (
-	"time"
-
 	"handrail/agent/internal/x11"
+	"time"
 )
 
 // A program translates a key when it gets round to it, with the keyboard map of that

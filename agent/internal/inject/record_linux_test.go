@@ -2,14 +2,13 @@ package inject
 
 import (
 	"fmt"
-	"strings"
-	"testing"
-	"time"
-
 	"handrail/agent/internal/x11"
 	"handrail/agent/internal/x11/x11test"
 	"handrail/signaling"
 	"handrail/signaling/input"
+	"strings"
+	"testing"
+	"time"
 )
 
 // recorder is a program of its own with a window over the whole screen that writes down
@@ -18,39 +17,39 @@ type recorder struct {
 	c *x11.Conn
 }
 
-func newRecorder(t testing.TB, display string) *recorder {
-	t.Helper()
+func newRecorder(tb testing.TB, display string) *recorder {
+	tb.Helper()
 	c, err := x11.Dial(display)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(c.Close)
+	tb.Cleanup(c.Close)
 	id := c.NewID()
 	const keysButtonsMotion = 1 | 2 | 4 | 8 | 64
 	create := x11.NewRequest(1, 0).U32(id, c.Root).U16(0, 0, c.Width, c.Height, 0, 1).U32(0, 1<<9|1<<11, 1, keysButtonsMotion)
 	for _, r := range []*x11.Request{create, x11.NewRequest(8, 0).U32(id), x11.NewRequest(42, 0).U32(id, 0)} {
 		if err := c.Check(r.Bytes()); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	return &recorder{c: c}
 }
 
 // next returns the next event: "key+38 shift", "button-1 10,20", "move 10,20".
-func (r *recorder) next(t testing.TB) string {
-	t.Helper()
+func (r *recorder) next(tb testing.TB) string {
+	tb.Helper()
 	timeout := time.After(10 * time.Second)
 	for {
 		select {
 		case ev, ok := <-r.c.Events():
 			if !ok {
-				t.Fatalf("recorder: %v", r.c.Err())
+				tb.Fatalf("recorder: %v", r.c.Err())
 			}
 			if s := describe(ev); s != "" {
 				return s
 			}
 		case <-timeout:
-			t.Fatal("waited 10 s for an event")
+			tb.Fatal("waited 10 s for an event")
 		}
 	}
 }
@@ -78,21 +77,21 @@ func describe(ev []byte) string {
 	return ""
 }
 
-func (r *recorder) wants(t testing.TB, want ...string) {
-	t.Helper()
+func (r *recorder) wants(tb testing.TB, want ...string) {
+	tb.Helper()
 	for i, w := range want {
-		if got := r.next(t); got != w {
-			t.Fatalf("event %d is %q, want %q", i, got, w)
+		if got := r.next(tb); got != w {
+			tb.Fatalf("event %d is %q, want %q", i, got, w)
 		}
 	}
 }
 
 // keysDown returns the keycodes the server holds pressed.
-func (r *recorder) keysDown(t testing.TB) (down []int) {
-	t.Helper()
+func (r *recorder) keysDown(tb testing.TB) (down []int) {
+	tb.Helper()
 	b, err := r.c.Call(x11.NewRequest(44, 0).Bytes()) // QueryKeymap
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	for kc := range 256 {
 		if b[8+kc/8]&(1<<(kc%8)) != 0 {
@@ -108,22 +107,22 @@ type session struct {
 	seq uint32
 }
 
-func (s *session) apply(t testing.TB, f input.Frame) {
-	t.Helper()
+func (s *session) apply(tb testing.TB, f input.Frame) {
+	tb.Helper()
 	s.seq++
 	f.Seq = s.seq
 	if err := s.in.Apply(me, f); err != nil {
-		t.Fatalf("Apply(%v) = %v", f.Type, err)
+		tb.Fatalf("Apply(%v) = %v", f.Type, err)
 	}
 }
 
-func (s *session) key(t testing.TB, down bool, code input.Code, mods input.Mods, text string) {
-	t.Helper()
+func (s *session) key(tb testing.TB, down bool, code input.Code, mods input.Mods, text string) {
+	tb.Helper()
 	f := input.Frame{Type: input.KeyUp, Code: code, Mods: mods}
 	if down {
 		f.Type, f.Text = input.KeyDown, []byte(text)
 	}
-	s.apply(t, f)
+	s.apply(tb, f)
 }
 
 func TestPointerOnX(t *testing.T) {

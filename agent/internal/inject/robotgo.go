@@ -4,12 +4,11 @@ package inject
 
 import (
 	"errors"
+	"handrail/signaling/input"
 	"time"
 	"unicode/utf8"
 
 	"github.com/go-vgo/robotgo"
-
-	"handrail/signaling/input"
 )
 
 // robotBackend injects through robotgo: SendInput on Windows, Quartz events on macOS.

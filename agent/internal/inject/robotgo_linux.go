@@ -4,10 +4,9 @@ package inject
 
 import (
 	"errors"
+	"handrail/agent/internal/x11"
 
 	"github.com/go-vgo/robotgo"
-
-	"handrail/agent/internal/x11"
 )
 
 const (

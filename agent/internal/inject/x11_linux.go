@@ -3,12 +3,11 @@ package inject
 import (
 	"encoding/binary"
 	"fmt"
+	"handrail/agent/internal/x11"
+	"handrail/signaling/input"
 	"log/slog"
 	"sync/atomic"
 	"time"
-
-	"handrail/agent/internal/x11"
-	"handrail/signaling/input"
 )
 
 // Event types of XTEST's FakeInput.
@@ -171,7 +170,7 @@ func (x *xBackend) close() error {
 		<-x.pumped
 		return err
 	}
-	x.settle()
+	x.logSend(x.settle())
 	if x.changed {
 		for i := range x.spares {
 			if x.spares[i].lower != 0 {

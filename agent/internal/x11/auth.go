@@ -30,7 +30,7 @@ func cookieFor(number string) []byte {
 	if err != nil {
 		return nil
 	}
-	host, _ := os.Hostname() //nolint:errcheck // an unknown host matches no entry
+	host, _ := os.Hostname() // an unknown host matches no entry
 	return findCookie(b, host, number)
 }
 

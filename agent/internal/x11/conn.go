@@ -23,9 +23,9 @@ const (
 
 // Errors of a connection.
 var (
-	ErrNoDisplay = errors.New("no X display")              // none named, or nobody answers there
-	ErrClosed    = errors.New("connection to X is over")   // closed here or lost; Err says which
-	ErrMissing   = errors.New("X extension not available") // wrapped with its name
+	ErrNoDisplay = errors.New("no X display")                    // none named, or nobody answers there
+	ErrClosed    = errors.New("connection to X is over")         // closed here or lost; Err says which
+	ErrMissing   = errors.New("the X server lacks an extension") // wrapped with its name
 )
 
 // ProtocolError is an X error that answers a request.

@@ -1,0 +1,8 @@
+package x11_test
+
+import (
+	"handrail/agent/internal/x11/x11test"
+	"testing"
+)
+
+func TestMain(m *testing.M) { x11test.Main(m) }
