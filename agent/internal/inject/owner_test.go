@@ -17,6 +17,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+const me = signaling.PeerID("peer_me")
+
 // fakeBackend writes down what it is told. Characters above U+FFFF need a mapping first,
 // as on X, and typeSome types ten characters at a time.
 type fakeBackend struct {

@@ -3,7 +3,6 @@ package inject
 import (
 	"context"
 	"handrail/agent/internal/x11/x11test"
-	"handrail/signaling"
 	"handrail/signaling/input"
 	"log/slog"
 	"os"
@@ -12,8 +11,6 @@ import (
 	"testing"
 	"time"
 )
-
-const me = signaling.PeerID("peer_me")
 
 // start runs an Injector on a display until the test ends.
 func start(tb testing.TB, display string) *Injector {
