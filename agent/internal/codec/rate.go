@@ -36,7 +36,7 @@ type budget struct {
 }
 
 func newBudget(r Rate, s Style) budget {
-	return budget{rate: r.orDefault(), style: s, price: [nkinds]float64{4000, 9000, 5000}}
+	return budget{rate: r.orDefault(), style: s, price: [nkinds]float64{4000, 9000, 9000}}
 }
 
 func (b *budget) set(r Rate) { b.rate = r.orDefault() }
@@ -61,21 +61,25 @@ func (b *budget) at(now time.Time) {
 	b.motion *= 1 / (1 + dt/0.5)
 }
 
-// bounds are the finest and coarsest quantizer worth using now. Much motion is not worth
-// the finest: it is gone before it is read, and what stays is sharpened.
-func (b *budget) bounds() (fine, coarse int) {
-	fine, coarse = sharpQuantizer, 72
+// bounds are the finest and coarsest quantizer worth using now for n blocks. What is typed
+// is sharp at once. Larger changes are sent sooner than sharp, and much motion is gone before
+// it is read; what stays of them is sharpened.
+func (b *budget) bounds(n int) (fine, coarse int) {
+	fine, coarse = sharpQuantizer, 96
+	if n > 64 {
+		fine = min(28, sharpQuantizer+(n-64)/30)
+	}
 	switch m := b.motion; {
-	case m > 2000:
-		fine = 36
-	case m > 500:
-		fine = sharpQuantizer + int((m-500)/1500*28)
+	case m > 2500:
+		fine = 68
+	case m > 1000:
+		fine = max(fine, sharpQuantizer+int((m-1000)/1500*60))
 	}
 	switch b.style {
 	case Sharp:
-		return sharpQuantizer + (fine-sharpQuantizer)/2, 40
+		return sharpQuantizer + (fine-sharpQuantizer)/2, 60
 	case Fast:
-		return fine + 6, 100
+		return fine + 6, 110
 	case Balanced:
 	}
 	return fine, coarse
@@ -89,9 +93,9 @@ func (b *budget) quantizer(k kind, n int, key bool) int {
 	} else {
 		b.motion += float64(n) / 0.5
 	}
-	fine, coarse := b.bounds()
+	fine, coarse := b.bounds(n)
 	if key {
-		fine = 20 // the rest comes with the sharpening; fewer bytes are shown sooner
+		fine = 32 // the rest comes with the sharpening; fewer bytes are shown sooner
 	}
 	may := max(float64(b.rate.Bps)*window.Seconds()-b.owed, float64(b.rate.Bps)/float64(b.rate.FPS)/2)
 	for q := fine; q < coarse; q += 2 {

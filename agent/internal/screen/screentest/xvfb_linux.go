@@ -159,3 +159,6 @@ func (p *Pen) Sync() {
 		p.t.Fatal(err)
 	}
 }
+
+// PID is the server's process.
+func (s *Server) PID() int { return s.cmd.Process.Pid }
