@@ -172,7 +172,10 @@ func isRetryable(err error) bool {
 
 // isAway: no answer, no connection, shutting down, starting up, too many connections, busy.
 func isAway(err error) bool {
-	if c := pgCode(err); c != "" {
+	var ce *pgconn.ConnectError
+	if c := pgCode(err); c == "55000" && errors.As(err, &ce) {
+		return true // connections to this database are not allowed for now
+	} else if c != "" {
 		return c[:2] == "08" || c == "57P01" || c == "57P02" || c == "57P03" || c == "53300" || isRetryable(err)
 	}
 	switch sqliteCode(err) & 0xff {
@@ -184,7 +187,6 @@ func isAway(err error) bool {
 	}
 	var ne net.Error
 	var oe *net.OpError
-	var ce *pgconn.ConnectError
 	return errors.As(err, &ne) || errors.As(err, &oe) || errors.As(err, &ce) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
 		errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.ENOENT)

@@ -30,6 +30,46 @@ func OpenPostgres(t testing.TB) *store.Store {
 	return open(t, store.Config{URL: Postgres(t)})
 }
 
+// Interruptible is a PostgreSQL store whose database can be taken away and given back.
+type Interruptible struct {
+	*store.Store
+	t            testing.TB
+	server, name string
+}
+
+// OpenInterruptible is OpenPostgres with a switch.
+func OpenInterruptible(t testing.TB) *Interruptible {
+	t.Helper()
+	u := Postgres(t)
+	s, err := store.Open(t.Context(), store.Config{URL: u}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := &Interruptible{Store: s, t: t, server: os.Getenv("HANDRAIL_TEST_POSTGRES"), name: u[strings.LastIndexByte(u, '/')+1:]}
+	if n := strings.IndexByte(i.name, '?'); n >= 0 {
+		i.name = i.name[:n]
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return i
+}
+
+// Interrupt ends every connection to the database and lets no new one in.
+func (i *Interruptible) Interrupt() {
+	i.t.Helper()
+	onServer(i.t, i.server, "ALTER DATABASE "+i.name+" ALLOW_CONNECTIONS false")
+	onServer(i.t, i.server, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '"+i.name+"'")
+}
+
+// Restore lets connections in again.
+func (i *Interruptible) Restore() {
+	i.t.Helper()
+	onServer(i.t, i.server, "ALTER DATABASE "+i.name+" ALLOW_CONNECTIONS true")
+}
+
 // HasPostgres reports whether a server was given.
 func HasPostgres() bool { return os.Getenv("HANDRAIL_TEST_POSTGRES") != "" }
 
