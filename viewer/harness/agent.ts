@@ -172,7 +172,8 @@ export class FakeAgent {
     at.setUint8(5, 1);
     at.setUint16(6, x);
     at.setUint16(8, y);
-    this.#channels.get("pointer")?.send(at.buffer);
+    const pointer = this.#channels.get("pointer");
+    if (pointer?.readyState === "open") pointer.send(at.buffer);
   }
 
   /** Sends a clipboard text. */

@@ -21,6 +21,8 @@ declare global {
 /** A browser and the address of the page. */
 export interface Bench {
   readonly open: (query?: string, options?: BrowserContextOptions) => Promise<Page>;
+  /** Closes every page that is open. */
+  readonly clear: () => Promise<void>;
   readonly close: () => Promise<void>;
 }
 
@@ -41,11 +43,15 @@ export async function startBench(): Promise<Bench> {
     open: async (query = "", options = {}) => {
       const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
       const page = await context.newPage();
+      page.setDefaultTimeout(12_000);
       page.on("pageerror", (e) => {
         throw e;
       });
       await page.goto(`${addressOf(server)}${query}`);
       return page;
+    },
+    clear: async () => {
+      await Promise.all(browser.contexts().map((c) => c.close()));
     },
     close: async () => {
       await browser.close();

@@ -247,6 +247,7 @@ export class Session extends Emitter<SessionEvents> {
     this.#joinId = this.#socket.newId();
     const body = peer === null ? { session: sessionId } : { session: sessionId, peer };
     this.#socket.send("session.join", body, this.#joinId);
+    this.#later(answerMs, () => this.#unjoined());
   }
 
   #message(m: GatewayMessage): void {
@@ -319,6 +320,13 @@ export class Session extends Emitter<SessionEvents> {
     if (code === "not_found" && this.#view.peer !== null && this.#view.transport === "connected") return;
     if (final.has(code)) this.#refuse(code, message);
     else this.#later(answerMs, () => this.#ready());
+  }
+
+  /** Nobody said whether we are in: the socket may be dead, and a new one joins again. */
+  #unjoined(): void {
+    if (this.#joinId === "") return;
+    this.#socket.doubt();
+    this.#later(answerMs, () => this.#unjoined());
   }
 
   #offerId(): string {
@@ -452,6 +460,7 @@ export class Session extends Emitter<SessionEvents> {
     this.#offerSent = false;
     this.#restarts = 0;
     this.#peer = this.#newPeer();
+    this.#apply({ kind: "blank" });
     if (was === "connected") {
       this.#apply({ kind: "transport", transport: "interrupted" });
       this.emit("channels", false);

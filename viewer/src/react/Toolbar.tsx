@@ -122,29 +122,30 @@ function ControlButton({ session, desk, view, viewOnly, actions }: ToolbarProps)
   const connected = view.transport === "connected";
   const askable =
     !view.granted.includes("control") && view.capabilities.includes("control") && actions.ask !== undefined;
-  let text = "View only";
-  let label = "Control is not granted";
+  let text = "No control";
+  let more = "it is not granted";
   let run: (() => void) | null = null;
   if (mine) {
-    text = viewOnly ? "Control (resting)" : "In control";
-    label = "You are in control: give control up";
+    text = viewOnly ? "Control rests" : "In control";
+    more = "give it up";
     run = () => session.dropControl();
   } else if (may && view.asking) {
-    text = "Asked";
-    label = "You asked for control: withdraw";
+    text = "Asked for control";
+    more = "withdraw";
     run = () => session.dropControl();
   } else if (may) {
     text = view.control === "" ? "Take control" : "Ask for control";
-    label = view.control === "" ? "Take control" : `Ask ${nameOf(view, view.control)} for control`;
+    more = view.control === "" ? "nobody has it" : `${nameOf(view, view.control)} has it`;
     run = () => {
       session.askControl();
       desk?.focus();
     };
   } else if (askable) {
     text = "Ask for control";
-    label = "Ask the person at the device for control";
+    more = "the person at the device decides";
     run = () => actions.ask?.([...view.granted, "control"]);
   }
+  const label = `${text}: ${more}`;
   return (
     <button
       type="button"

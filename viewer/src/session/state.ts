@@ -53,6 +53,8 @@ export interface SessionView {
   readonly wasConnected: boolean;
   /** Whether a picture has been shown. */
   readonly hasPicture: boolean;
+  /** Whether one has been shown before, over a connection that is gone. */
+  readonly hadPicture: boolean;
   /** Whether this page talks to the gateway. A picture goes on without. */
   readonly gateway: boolean;
   /** Whether the device talks to the gateway. */
@@ -88,6 +90,7 @@ export function initialView(deviceName = ""): SessionView {
     transport: "none",
     wasConnected: false,
     hasPicture: false,
+    hadPicture: false,
     gateway: false,
     online: true,
     deadlineUs: 0,
@@ -112,6 +115,8 @@ export type SessionEvent =
   | { readonly kind: "answered"; readonly peer: string }
   | { readonly kind: "transport"; readonly transport: Transport }
   | { readonly kind: "shown" }
+  /** A fresh connection takes over and has brought no picture yet. */
+  | { readonly kind: "blank" }
   | { readonly kind: "notice"; readonly code: Code | ""; readonly message: string }
   | { readonly kind: "refused"; readonly code: Code; readonly message: string };
 
@@ -153,6 +158,8 @@ export function next(v: SessionView, e: SessionEvent): SessionView {
       };
     case "shown":
       return v.hasPicture ? v : { ...v, hasPicture: true };
+    case "blank":
+      return { ...v, hasPicture: false, hadPicture: v.hadPicture || v.hasPicture };
     case "notice":
       return { ...v, notice: { serial: (v.notice?.serial ?? 0) + 1, code: e.code, message: e.message } };
     case "refused":
@@ -216,7 +223,7 @@ export function phaseOf(v: SessionView): Phase {
   if (v.refusal !== null || isFinal(v.state)) return "over";
   if (v.transport === "connected") {
     if (v.hasPicture || hasNothingToShow(v)) return "live";
-    return "connecting";
+    return v.hadPicture ? "reconnecting" : "connecting";
   }
   if (v.wasConnected) return "reconnecting";
   if (v.state === null) return "joining";

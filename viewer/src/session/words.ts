@@ -51,6 +51,7 @@ export function wordsFor(v: SessionView): Words | null {
 function lostBecause(v: SessionView, device: string): string {
   if (!v.gateway) return "The network between you and the gateway is interrupted.";
   if (!v.online) return `${device} has lost its network.`;
+  if (v.transport === "connected") return "Connected again; the picture is on its way.";
   return `The connection to ${device} is interrupted.`;
 }
 
