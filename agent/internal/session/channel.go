@@ -300,9 +300,7 @@ func (p *peer) mayWait(c *channel) bool {
 		return true
 	}
 	if p.said.first("not reading") {
-		p.host.spawn(func() {
-			p.fail(signaling.CodeBusy, "This page does not take what it is sent.", errors.New("send buffer is full"))
-		})
+		p.fail(signaling.CodeBusy, "This page does not take what it is sent.", errors.New("send buffer is full"))
 	}
 	return false
 }

@@ -20,6 +20,6 @@
 // All state of sessions and viewers belongs to the goroutine of Host.Run; everything else
 // reaches it by Host.post. Each viewer's connection has goroutines of its own: a worker for
 // what may block, two for its picture (track), one that reads RTCP. Lock order: gate.mu, held
-// while one input frame is checked and injected, before gate.ringMu; track.mu, gate.lostMu and
-// refusals.mu stand alone. None is held while posting.
+// while one input frame is checked and injected, before gate.ringMu; warmth.mu before
+// track.mu; gate.lostMu and refusals.mu stand alone. None is held while posting.
 package session

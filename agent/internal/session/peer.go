@@ -21,6 +21,8 @@ const keyframeGap = 400 * time.Millisecond
 // reportGap spaces what the picture is told of the network.
 const reportGap = 100 * time.Millisecond
 
+var errNoConnection = errors.New("no connection came about")
+
 // peer is one WebRTC connection of one viewer. Its worker goroutine does everything that
 // may block; it never touches a support or a viewer but by posting.
 type peer struct {
@@ -73,6 +75,7 @@ func (s *support) newPeer(v *viewer) *peer {
 	}
 	p.track, p.tracked = newTrack(h.cfg.Watch, p.log)
 	if p.tracked == nil {
+		p.track.warmth = s.warmth
 		p.wireTrack()
 	}
 	h.spawn(p.work)
@@ -107,10 +110,7 @@ func (p *peer) do(f func()) {
 	select {
 	case p.jobs <- f:
 	default:
-		// The caller may be Run, which must not wait for itself.
-		p.host.spawn(func() {
-			p.fail(signaling.CodeRateLimited, "Too many messages at once.", errors.New("job queue is full"))
-		})
+		p.fail(signaling.CodeRateLimited, "Too many messages at once.", errors.New("job queue is full"))
 	}
 }
 
@@ -134,7 +134,8 @@ func (p *peer) fail(code signaling.Code, text string, err error) {
 	p.log.Info("viewer's connection refused", "code", code, "error", err)
 	p.cancel()
 	p.host.closePeer(p.session, p.id, code, text)
-	p.post(func(s *support, v *viewer) { s.gone(v, text) })
+	// The caller may be Run, which must not wait for itself.
+	p.host.spawn(func() { p.post(func(s *support, v *viewer) { s.gone(v, text) }) })
 }
 
 // answer queues the viewer's offer, first or later.
@@ -276,7 +277,12 @@ func (p *peer) state(st webrtc.PeerConnectionState) {
 			p.post(func(s *support, v *viewer) { s.up(v, path) })
 		})
 	case webrtc.PeerConnectionStateDisconnected, webrtc.PeerConnectionStateFailed:
-		p.post(func(s *support, v *viewer) { s.lost(v, "network "+st.String()) })
+		p.post(func(s *support, v *viewer) {
+			s.lost(v, "network "+st.String())
+			if v.trying && st == webrtc.PeerConnectionStateFailed {
+				p.fail(signaling.CodeOffline, "No connection came about.", errNoConnection)
+			}
+		})
 	case webrtc.PeerConnectionStateClosed:
 		p.post(func(s *support, v *viewer) { s.gone(v, "closed") })
 	default: // on its way to one of those

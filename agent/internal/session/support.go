@@ -23,7 +23,7 @@ type support struct {
 	seen      time.Time // wall clock: when a viewer was last connected, or the consent given
 	paused    bool      // by the person
 	asking    context.CancelFunc
-	cool      context.CancelFunc // ends the warm picture; nil when there is none
+	warmth    *warmth // the picture begun for the first viewer; nil when there is none
 
 	viewers map[signaling.PeerID]*viewer
 	control signaling.PeerID   // who holds it, "" nobody
@@ -358,33 +358,4 @@ func (s *support) tellAll() {
 		b.Viewers = append(b.Viewers, v.Name)
 	}
 	s.host.cfg.Show(b)
-}
-
-// warm starts a picture nobody sees, so that the display is open and the encoder made by
-// the time the first viewer is connected.
-func (s *support) warm() {
-	h := s.host
-	if h.cfg.Watch == nil || s.cool != nil || !s.granted.Has(signaling.View) || s.isPaused() {
-		return
-	}
-	ctx, cancel := context.WithTimeout(h.ctx, warmFor)
-	s.cool = cancel
-	h.spawn(func() {
-		defer h.post(func() { s.cool = nil })
-		defer cancel()
-		w, err := h.cfg.Watch(Watch{Tier: tierAuto, Sink: func(Encoded) {}, Ready: func() bool { return true }})
-		if err != nil {
-			h.log.Warn("no picture to show yet", "error", err)
-			return
-		}
-		<-ctx.Done()
-		w.Close()
-	})
-}
-
-// stopWarm ends a warm picture: a viewer has its own, or there is to be none.
-func (s *support) stopWarm() {
-	if s.cool != nil {
-		s.cool()
-	}
 }

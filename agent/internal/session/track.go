@@ -22,11 +22,9 @@ const clockRate = 90_000
 const payloadSize = 1130
 
 // A viewer that cannot take pictures as they come gets the newest instead: the queue is
-// for a picture's packets being spread, and for the first pictures while the connection
-// is made.
+// for what an encoder shared with other viewers makes while a picture's packets are spread.
 const (
 	maxQueued      = 3
-	maxQueuedEarly = 8       // before the connection stands
 	maxQueuedBytes = 2 << 20 // a key picture of a busy 4K screen at full quality
 )
 
@@ -57,13 +55,14 @@ type queued struct {
 // track is one viewer's picture on its way out. Two goroutines serve it: feed opens and
 // closes the watcher, send writes packets.
 type track struct {
-	log   *slog.Logger
-	watch func(Watch) (Watcher, error)
-	rtp   *webrtc.TrackLocalStaticRTP
-	sent  func(q queued, timestamp uint32, took time.Duration) // after each picture, on send's goroutine
-	first func()                                               // once, when the first picture has gone out
-	shape func(width, height int)                              // when the size changes, on send's goroutine
-	fault func(error)                                          // when there is no picture to be had
+	log    *slog.Logger
+	watch  func(Watch) (Watcher, error)
+	warmth *warmth // to take over, or nil; feed's
+	rtp    *webrtc.TrackLocalStaticRTP
+	sent   func(q queued, timestamp uint32, took time.Duration) // after each picture, on send's goroutine
+	first  func()                                               // once, when the first picture has gone out
+	shape  func(width, height int)                              // when the size changes, on send's goroutine
+	fault  func(error)                                          // when there is no picture to be had
 
 	bitrate atomic.Int64  // estimate, bit/s
 	rtt     atomic.Int64  // nanoseconds, 0 unknown
@@ -206,7 +205,7 @@ func (t *track) open(is wanted) bool {
 	if t.watch == nil {
 		return false
 	}
-	w, err := t.watch(Watch{Monitor: is.monitor, Tier: is.tier, Sink: t.sink, Ready: t.ready})
+	w, err := t.acquire(is)
 	if err != nil {
 		t.log.Warn("no picture", "error", err)
 		t.fault(err)
@@ -222,11 +221,24 @@ func (t *track) open(is wanted) bool {
 	return true
 }
 
-// ready reports whether another picture would go out at once.
+// acquire takes over the picture begun for this viewer, or begins one.
+func (t *track) acquire(is wanted) (Watcher, error) {
+	warm := t.warmth
+	t.warmth = nil
+	if warm != nil && is.monitor == wholeDesktop && is.tier == tierAuto {
+		if w, ok := warm.adopt(t.sink, t.ready); ok {
+			return w, nil
+		}
+	}
+	return t.watch(Watch{Monitor: is.monitor, Tier: is.tier, Sink: t.sink, Ready: t.ready})
+}
+
+// ready reports whether another picture would go out at once. Before the connection stands
+// it lets one be made, the key picture to begin with.
 func (t *track) ready() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return len(t.queue) == 0 && !t.writing || !t.live
+	return len(t.queue) == 0 && !t.writing
 }
 
 // sink takes a picture from the encoder. It copies, and never waits for the network.
@@ -236,15 +248,11 @@ func (t *track) sink(e Encoded) {
 	if !t.is.on || t.needKey && !e.Key {
 		return
 	}
-	limit := maxQueued
-	if !t.live {
-		limit = maxQueuedEarly
-	}
 	switch {
 	case e.Key:
 		// Whatever has not been sent is older, and nothing builds on it any more.
 		t.queue, t.bytes = nil, 0
-	case len(t.queue) >= limit || t.bytes+len(e.Data) > maxQueuedBytes:
+	case len(t.queue) >= maxQueued || t.bytes+len(e.Data) > maxQueuedBytes:
 		// Nothing queued can be left out of a chain of differences but all of it. The next
 		// key picture is asked for when the last one is through (see send).
 		t.clear()
@@ -353,8 +361,9 @@ func (t *track) stamp(captured time.Time) uint32 {
 		t.epoch = captured
 		t.lastStamp = t.base - 1
 	}
-	s := t.base + uint32(int64(captured.Sub(t.epoch))*clockRate/int64(time.Second)) //nolint:gosec // wraps by RFC 3550
-	if int32(s-t.lastStamp) <= 0 {                                                  //nolint:gosec // distance of counters that wrap
+	// In microseconds, because nanoseconds times the clock overflow after a day.
+	s := t.base + uint32(captured.Sub(t.epoch).Microseconds()*(clockRate/10_000)/100) //nolint:gosec // wraps by RFC 3550
+	if int32(s-t.lastStamp) <= 0 {                                                    //nolint:gosec // distance of counters that wrap
 		s = t.lastStamp + 1
 	}
 	t.lastStamp = s

@@ -8,9 +8,6 @@ import (
 	"handrail/signaling"
 )
 
-// warmFor is how long a picture is kept running for a viewer that is about to connect.
-const warmFor = 10 * time.Second
-
 // tierAuto is the quality a viewer starts with; see signaling.PictureTier.
 const tierAuto = "auto"
 
@@ -154,9 +151,15 @@ func (s *support) offer(o signaling.PeerOffer) {
 	s.disconnect(v)
 	v.peer, v.trying = s.newPeer(v), true
 	s.applyRights(v)
-	v.peer.answer(o.SDP)
+	p := v.peer
+	s.host.after(s.host.cfg.OfferWithin, func() {
+		if v.peer == p && v.trying {
+			p.fail(signaling.CodeOffline, "No connection came about.", errNoConnection)
+		}
+	})
+	p.answer(o.SDP)
 	for _, c := range v.pending {
-		v.peer.candidate(c)
+		p.candidate(c)
 	}
 	v.pending = nil
 }
@@ -238,6 +241,9 @@ func (s *support) lost(v *viewer, why string) {
 
 // armForget gives a lost viewer's place up with the consent window.
 func (s *support) armForget(v *viewer) {
+	if v.patience != nil {
+		v.patience.Stop()
+	}
 	v.patience = s.host.after(s.window(), func() {
 		if s.viewers[v.info.Peer] == v && v.state == viewerLost {
 			s.remove(v, signaling.CodeNotFound, "You were away for too long.")
