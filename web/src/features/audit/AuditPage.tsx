@@ -10,7 +10,7 @@ import { type Column, RowTable } from "../../ui/RowTable.tsx";
 import { Empty, ErrorPanel, SkeletonRows } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { countWords } from "../../ui/words.ts";
-import { actionWords, detailWords } from "./auditWords.ts";
+import { actionWords, detailWords, shortName } from "./auditWords.ts";
 
 interface AuditPageProps {
   filter: AuditFilter;
@@ -25,7 +25,7 @@ const columns: Column<AuditEntry>[] = [
     width: "20%",
     render: (e) => (
       <div className="one-line" title={e.actor.name || e.actor.kind}>
-        {e.actor.name || e.actor.kind || "Handrail"}
+        {shortName(e.actor) || "Handrail"}
       </div>
     ),
   },
@@ -33,9 +33,9 @@ const columns: Column<AuditEntry>[] = [
     key: "action",
     header: "What",
     render: (e) => (
-      <div className="one-line">
+      <div className="one-line" title={e.target.name}>
         <span style={{ fontWeight: 550 }}>{actionWords(e.action)}</span>
-        {e.target.name && <span className="quiet"> · {e.target.name}</span>}
+        {e.target.name && <span className="quiet"> · {shortName(e.target)}</span>}
       </div>
     ),
   },

@@ -39,3 +39,8 @@ export function detailWords(entry: Pick<AuditEntry, "detail">): string {
     .map(([name, value]) => `${name.replace(/_/g, " ")}: ${value}`)
     .join(", ");
 }
+
+/** "Ada Marsh" of "Ada Marsh <ada@example.org>": lists have room for the name alone. */
+export function shortName(who: AuditEntry["actor"]): string {
+  return who.name.replace(/ <[^<>]*>$/, "") || who.kind;
+}

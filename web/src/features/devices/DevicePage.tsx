@@ -1,4 +1,4 @@
-import { Alert, Group, Menu, SimpleGrid, Skeleton, Text, Title } from "@mantine/core";
+import { Alert, Group, Menu, Skeleton, Text, Title } from "@mantine/core";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { isNotFound } from "../../api/client.ts";
@@ -84,11 +84,15 @@ function DeviceContent({ device }: { device: Device }) {
       }
     >
       <DeviceNotices device={device} />
-      <Inventory device={device} />
-      <SimpleGrid cols={{ base: 1, md: 2 }} mt="md">
-        {may(me, "session.list") && <RecentSessions device={device} />}
-        <Access device={device} />
-      </SimpleGrid>
+      <Inventory
+        device={device}
+        beside={
+          <>
+            <Access device={device} />
+            {may(me, "session.list") && <RecentSessions device={device} />}
+          </>
+        }
+      />
       <DeviceDialogs device={device} dialog={dialog} onClose={() => setDialog(null)} />
     </Page>
   );

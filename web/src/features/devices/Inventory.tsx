@@ -1,4 +1,4 @@
-import { Progress, SimpleGrid, Skeleton, Text, Title } from "@mantine/core";
+import { Progress, SimpleGrid, Skeleton, Stack, Text, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import type { ReactNode } from "react";
 import { inventoryQuery } from "../../api/devices.ts";
@@ -7,48 +7,62 @@ import { ErrorPanel } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { countWords, sizeWords } from "../../ui/words.ts";
 
-/** What the device says it is, section by section. */
-export function Inventory({ device }: { device: Device }) {
+/**
+ * What the device says it is, section by section, in two columns; `beside` is the top of
+ * the second.
+ */
+export function Inventory({ device, beside }: { device: Device; beside: ReactNode }) {
   const query = useQuery(inventoryQuery(device.id));
-  if (query.isPending) return <Skeleton height={220} radius="md" />;
-  if (query.isError && !query.data) {
-    return (
-      <ErrorPanel
-        error={query.error}
-        title="The inventory could not be loaded"
-        onRetry={() => void query.refetch()}
-      />
-    );
-  }
-  const { sections, changed_at } = query.data;
-  const newest = Object.values(changed_at).sort().at(-1);
-  if (!sections || Object.keys(sections).length === 0) {
-    return (
-      <div className="panel panel-pad">
-        <Text c="dimmed">
-          {device.state === "online"
-            ? "The inventory is on its way; it takes some seconds after the first connection."
-            : "This device has not sent an inventory yet. It does once it connects."}
-        </Text>
-      </div>
-    );
-  }
+  const sections = query.data?.sections;
+  const newest = Object.values(query.data?.changed_at ?? {})
+    .sort()
+    .at(-1);
   return (
-    <>
-      <SimpleGrid cols={{ base: 1, md: 2 }}>
-        <SystemPanel s={sections} />
-        <HardwarePanel s={sections} />
-        <StoragePanel disks={sections.disks ?? []} filesystems={sections.filesystems ?? []} />
-        <NetworkPanel interfaces={sections.network ?? []} />
-        <MonitorsPanel s={sections} />
-        <UsersPanel s={sections} />
-      </SimpleGrid>
-      {newest && (
-        <Text size="sm" c="dimmed" mt={6}>
-          Inventory last changed <Time at={newest} />.
-        </Text>
-      )}
-    </>
+    <SimpleGrid cols={{ base: 1, md: 2 }} style={{ alignItems: "start" }}>
+      <Stack gap="md">
+        {query.isPending && <Skeleton height={320} radius="md" />}
+        {query.isError && !query.data && (
+          <ErrorPanel
+            error={query.error}
+            title="The inventory could not be loaded"
+            onRetry={() => void query.refetch()}
+          />
+        )}
+        {sections && newest === undefined && <NoInventory online={device.state === "online"} />}
+        {sections && newest !== undefined && (
+          <>
+            <SystemPanel s={sections} />
+            <HardwarePanel s={sections} />
+            <StoragePanel disks={sections.disks ?? []} filesystems={sections.filesystems ?? []} />
+            <Text size="sm" c="dimmed">
+              Inventory last changed <Time at={newest} />.
+            </Text>
+          </>
+        )}
+      </Stack>
+      <Stack gap="md">
+        {beside}
+        {sections && newest !== undefined && (
+          <>
+            <UsersPanel s={sections} />
+            <MonitorsPanel s={sections} />
+            <NetworkPanel interfaces={sections.network ?? []} />
+          </>
+        )}
+      </Stack>
+    </SimpleGrid>
+  );
+}
+
+function NoInventory({ online }: { online: boolean }) {
+  return (
+    <div className="panel panel-pad">
+      <Text c="dimmed">
+        {online
+          ? "The inventory is on its way; it takes some seconds after the first connection."
+          : "This device has not sent an inventory yet. It does once it connects."}
+      </Text>
+    </div>
   );
 }
 

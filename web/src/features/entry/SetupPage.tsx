@@ -56,8 +56,8 @@ function SetupForm({ token }: { token: string }) {
   const form = useForm({
     initialValues: { organisation: "", name: "", email: "", password: "" },
     validate: {
-      organisation: (v) => (v.trim() === "" ? "People at the devices see this name." : null),
-      name: (v) => (v.trim() === "" ? "People at the devices see this name." : null),
+      organisation: (v) => (v.trim() === "" ? "Enter a name; people at the devices see it." : null),
+      name: (v) => (v.trim() === "" ? "Enter your name; people at the devices see it." : null),
       email: (v) => (/^\S+@\S+$/.test(v.trim()) ? null : "An address such as you@example.org."),
       password: passwordProblem,
     },

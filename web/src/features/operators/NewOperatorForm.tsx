@@ -28,7 +28,7 @@ export function NewOperatorForm({ roles, groups, onClose }: NewOperatorFormProps
       grants: [{ role: "technician", group_id: groupTrees(groups)[0]?.group.id ?? "" }] as Grant[],
     },
     validate: {
-      name: (v) => (v.trim() === "" ? "People at the devices see this name." : null),
+      name: (v) => (v.trim() === "" ? "Enter a name; people at the devices see it." : null),
       email: (v) => (/^\S+@\S+$/.test(v.trim()) ? null : "An address such as you@example.org."),
     },
   });

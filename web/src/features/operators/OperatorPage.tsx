@@ -219,7 +219,7 @@ function AccountActions({ operator }: { operator: Operator }) {
             Disable…
           </Button>
         )}
-        <Button variant="default" c="red" onClick={() => setAsking("delete")}>
+        <Button variant="default" c="var(--handrail-bad)" onClick={() => setAsking("delete")}>
           Delete…
         </Button>
       </Stack>

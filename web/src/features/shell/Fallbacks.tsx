@@ -9,7 +9,7 @@ import { Empty, ErrorPanel } from "../../ui/states.tsx";
 /** For an address that leads nowhere. */
 export function NotFoundPage() {
   return (
-    <div style={{ padding: "1rem" }}>
+    <main style={{ padding: "1rem" }}>
       <Page title="Nothing here">
         <div className="panel">
           <Empty title="This page does not exist" action={<ButtonLink to="/">Go to the overview</ButtonLink>}>
@@ -17,7 +17,7 @@ export function NotFoundPage() {
           </Empty>
         </div>
       </Page>
-    </div>
+    </main>
   );
 }
 

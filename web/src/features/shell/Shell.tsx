@@ -35,7 +35,7 @@ export function Shell() {
         Skip to content
       </a>
       <AppShell
-        header={{ height: 52, collapsed: false }}
+        header={{ height: { base: 52, sm: 0 } }}
         navbar={{ width: 216, breakpoint: "sm", collapsed: { mobile: !opened } }}
         padding="md"
         layout="alt"
@@ -121,7 +121,7 @@ function UserMenu() {
     <Group gap={4} wrap="nowrap">
       <Menu position="top-start" width={208}>
         <Menu.Target>
-          <UnstyledButton className="user-button" aria-label={`Account of ${me.name}`}>
+          <UnstyledButton className="user-button">
             <div style={{ minWidth: 0, flex: 1 }}>
               <Text fw={550} size="md" className="one-line">
                 {me.name}
