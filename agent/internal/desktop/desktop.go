@@ -4,6 +4,7 @@ import (
 	"errors"
 	"handrail/signaling"
 	"log/slog"
+	"sync"
 	"time"
 	"unicode/utf8"
 )
@@ -65,14 +66,17 @@ type Cursor struct {
 // Desktop watches one desktop. Its methods may be called from any goroutine and do not
 // wait for the display.
 type Desktop struct {
-	cfg      Config
-	log      *slog.Logger
-	commands chan command
+	cfg  Config
+	log  *slog.Logger
+	wake chan struct{} // tells Run of a wish
+
+	mu   sync.Mutex
+	wish wish // not yet taken by Run
 }
 
-// command is something to do on Run's goroutine. It is kept in mind while there is no
-// display.
-type command struct {
+// wish is what Run is asked for; nil is nothing. A newer wish replaces an older one, so
+// that callers never wait for Run.
+type wish struct {
 	watch *bool
 	text  *string
 }
@@ -83,13 +87,33 @@ func New(cfg Config, log *slog.Logger) (*Desktop, error) {
 	if err := supported(cfg); err != nil {
 		return nil, err
 	}
-	return &Desktop{cfg: cfg, log: log, commands: make(chan command, 64)}, nil
+	return &Desktop{cfg: cfg, log: log, wake: make(chan struct{}, 1)}, nil
 }
 
 // Watch begins or ends watching: call it with true when the first viewer may see the
 // screen and with false when the last one has gone. Beginning wakes a blank screen, and
 // it stays awake while watched.
-func (d *Desktop) Watch(on bool) { d.commands <- command{watch: &on} }
+func (d *Desktop) Watch(on bool) {
+	d.mu.Lock()
+	d.wish.watch = &on
+	d.mu.Unlock()
+	d.poke()
+}
+
+func (d *Desktop) poke() {
+	select {
+	case d.wake <- struct{}{}:
+	default:
+	}
+}
+
+// takeWish returns what has been wished for since the last time.
+func (d *Desktop) takeWish() (w wish) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	w, d.wish = d.wish, w
+	return w
+}
 
 // SetClipboard puts text on the clipboard, in place of what is there. An empty text
 // gives the clipboard up if it is ours. It returns ErrTooLarge or ErrText and does
@@ -101,6 +125,9 @@ func (d *Desktop) SetClipboard(text string) error {
 	if !utf8.ValidString(text) {
 		return ErrText
 	}
-	d.commands <- command{text: &text}
+	d.mu.Lock()
+	d.wish.text = &text
+	d.mu.Unlock()
+	d.poke()
 	return nil
 }

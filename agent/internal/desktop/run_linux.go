@@ -95,7 +95,7 @@ func (w *watcher) tellState(err error) {
 	}
 }
 
-// rest waits before the next try and keeps commands in mind. It reports whether ctx goes on.
+// rest waits before the next try and keeps wishes in mind. It reports whether ctx goes on.
 func (w *watcher) rest(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -105,20 +105,22 @@ func (w *watcher) rest(ctx context.Context, d time.Duration) bool {
 			return false
 		case <-t.C:
 			return true
-		case cmd := <-w.commands:
-			w.note(cmd)
+		case <-w.wake:
+			w.note()
 		}
 	}
 }
 
-// note remembers a command.
-func (w *watcher) note(cmd command) {
-	if cmd.watch != nil {
-		w.watched = *cmd.watch
+// note remembers what is wished for and returns it.
+func (w *watcher) note() wish {
+	wish := w.takeWish()
+	if wish.watch != nil {
+		w.watched = *wish.watch
 	}
-	if cmd.text != nil {
-		w.text, w.known = cmd.text, *cmd.text
+	if wish.text != nil {
+		w.text, w.known = wish.text, *wish.text
 	}
+	return wish
 }
 
 // connect makes a connection and asks for events.
@@ -179,9 +181,8 @@ func (w *watcher) serve(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case cmd := <-w.commands:
-			w.note(cmd)
-			err = w.do(cmd)
+		case <-w.wake:
+			err = w.grant(w.note())
 		case <-timer.C:
 			err = w.elapsed(time.Now())
 		case ev, ok := <-w.c.Events():
@@ -199,11 +200,13 @@ func (w *watcher) serve(ctx context.Context) error {
 	}
 }
 
-func (w *watcher) do(cmd command) error {
-	if cmd.watch != nil {
-		return w.setWatched(*cmd.watch)
+func (w *watcher) grant(wish wish) error {
+	if wish.text != nil {
+		w.own()
 	}
-	w.own()
+	if wish.watch != nil {
+		return w.setWatched(*wish.watch)
+	}
 	return nil
 }
 

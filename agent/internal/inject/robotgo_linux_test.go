@@ -3,11 +3,10 @@
 package inject
 
 import (
-	"log/slog"
-	"testing"
-
 	"handrail/agent/internal/x11/x11test"
 	"handrail/signaling/input"
+	"log/slog"
+	"testing"
 )
 
 // TestRobotgo drives the back end of Windows and macOS on X, as far as that tells
