@@ -4,9 +4,11 @@ package screentest
 
 import (
 	"bufio"
+	"fmt"
 	"image"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -88,6 +90,21 @@ func (s *Server) Xrandr(args ...string) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		s.t.Fatalf("xrandr %v: %v\n%s", args, err, out)
 	}
+}
+
+// Resize changes the desktop's size, to at most what the server started with.
+func (s *Server) Resize(w, h int) {
+	s.t.Helper()
+	mode := fmt.Sprintf("%dx%d-test", w, h)
+	args := []string{"--newmode", mode, "30"}
+	for _, side := range []int{w, h} {
+		for i := range 4 {
+			args = append(args, strconv.Itoa(side+8*i))
+		}
+	}
+	s.Xrandr(args...)
+	s.Xrandr("--addmode", "screen", mode)
+	s.Xrandr("--output", "screen", "--mode", mode)
 }
 
 // Pen draws on a server, on a window that covers the whole desktop.
