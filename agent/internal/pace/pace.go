@@ -63,6 +63,10 @@ const (
 	saverBelow, liteAbove = 400_000, 650_000
 	upAfter               = 5 * time.Second
 
+	// waiting is how much may wait to be sent, in the network's own time, before the network
+	// and not the screen is what limits us.
+	waiting = 100 * time.Millisecond
+
 	// headroom is the part of the estimate that pictures may take; the rest is for the
 	// retransmissions, the probing and the data channels beside them.
 	headroom = 0.85
@@ -78,6 +82,7 @@ type Pacer struct {
 	bps     float64   // what we trust
 	known   bool      // something was observed
 	auto    Tier      // Full, Lite or Saver, by the network alone
+	pressed int       // observations in a row with pictures waiting
 	goodFor time.Time // since when the estimate is above the border to the next tier; zero: it is not
 }
 
@@ -100,10 +105,13 @@ func (p *Pacer) Observe(now time.Time, n Network) Target {
 // follow moves what we trust toward the estimate.
 func (p *Pacer) follow(n Network) {
 	est := float64(n.EstimateBps)
+	if p.pressed++; float64(n.Queued*8) < est*waiting.Seconds() {
+		p.pressed = 0
+	}
 	// An estimate that falls while we send far less than we may, and nothing is lost or
-	// queued, says nothing about the network: delay-based control cuts to a share of what
-	// it received, and a still screen sends nearly nothing.
-	idle := float64(n.SentBps) < p.bps/2 && n.Loss < 0.05 && n.Queued < int(p.bps/8/4)
+	// keeps waiting, says nothing about the network: delay-based control cuts to a share of
+	// what it received, and a still screen sends nearly nothing.
+	idle := float64(n.SentBps) < p.bps/2 && n.Loss < 0.05 && p.pressed < 3
 	switch {
 	case !p.known && est >= p.bps/2, est > p.bps:
 		p.bps = est
