@@ -242,8 +242,7 @@ func (s *Store) SeenDevices(ctx context.Context, seen map[mdm.DeviceID]time.Time
 				args = append(args, string(id), micros(seen[id]))
 			}
 			_, err := tx.ExecContext(ctx, `WITH seen (id, us) AS (VALUES `+values.String()+`)
-				UPDATE devices SET last_seen_us = (SELECT us FROM seen WHERE seen.id = devices.id)
-				WHERE id IN (SELECT id FROM seen WHERE us > devices.last_seen_us)`, args...)
+				UPDATE devices SET last_seen_us = seen.us FROM seen WHERE devices.id = seen.id AND devices.last_seen_us < seen.us`, args...)
 			if err != nil {
 				return err
 			}
