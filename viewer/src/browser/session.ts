@@ -221,6 +221,7 @@ export class Session extends Emitter<SessionEvents> {
 
   /** Says that a picture has been put on the screen. */
   pictureShown(): void {
+    if (this.#stream === null) return; // the last one of a connection that is gone
     if (this.firstPictureMs === null) this.firstPictureMs = performance.now() - this.startedMs;
     if (!this.#view.hasPicture) this.#apply({ kind: "shown" });
   }
@@ -460,6 +461,7 @@ export class Session extends Emitter<SessionEvents> {
     this.#offerSent = false;
     this.#restarts = 0;
     this.#peer = this.#newPeer();
+    this.#stream = null;
     this.#apply({ kind: "blank" });
     if (was === "connected") {
       this.#apply({ kind: "transport", transport: "interrupted" });

@@ -169,13 +169,22 @@ function EndButton({ actions }: { readonly actions: ToolbarActions }): ReactNode
         <button
           type="button"
           className="hv-button"
-          onClick={actions.leave}
+          aria-label="Leave; the session goes on"
           title="Leave; the session goes on"
+          onClick={actions.leave}
         >
-          <span>Leave</span>
+          <Icon name="leave" />
+          <span className="hv-text">Leave</span>
         </button>
-        <button type="button" className="hv-button hv-danger" onClick={() => setSure(true)}>
-          <span>End session</span>
+        <button
+          type="button"
+          className="hv-button hv-danger"
+          aria-label="End session"
+          title="End the session for everybody"
+          onClick={() => setSure(true)}
+        >
+          <Icon name="end" />
+          <span className="hv-text">End session</span>
         </button>
       </div>
     );

@@ -46,6 +46,7 @@ export class Screen {
   readonly #cursors = new Cursors();
   readonly #observer: ResizeObserver;
   #framing: Framing = wholePicture;
+  #size: Size<ScreenPx> = { width: screenPx(0), height: screenPx(0) };
   #layout: Layout;
   #monitor = 0;
   #cursorAt: { monitor: number; x: number; y: number } | null = null;
@@ -177,8 +178,11 @@ export class Screen {
     return { width: cssPx(this.#el.view.clientWidth), height: cssPx(this.#el.view.clientHeight) };
   }
 
+  /** The size of the picture; while a fresh stream has brought none, that of the last. */
   #picture(): Size<ScreenPx> {
-    return { width: screenPx(this.#el.video.videoWidth), height: screenPx(this.#el.video.videoHeight) };
+    const { videoWidth, videoHeight } = this.#el.video;
+    if (videoWidth > 0) this.#size = { width: screenPx(videoWidth), height: screenPx(videoHeight) };
+    return this.#size;
   }
 
   #layOut(): Layout {
