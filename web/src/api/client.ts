@@ -113,7 +113,7 @@ function problemOf(response: Response, text: string): ApiError {
 }
 
 /** The gateway speaks as a log does; people read sentences. */
-function sentence(text: string): string {
+export function sentence(text: string): string {
   if (text === "") return "";
   const first = text.charAt(0).toUpperCase() + text.slice(1);
   return /[.!?…]$/.test(first) ? first : `${first}.`;

@@ -26,7 +26,7 @@ interface RowTableProps<T> {
   onMore: () => void;
 }
 
-const rowHeight = 46; // px; .rows td in console.css
+const rowHeight = 46; // px, of a row of one line; the others are measured
 
 /**
  * A table of any length: only the rows in sight are in the document, and the next page
@@ -72,12 +72,18 @@ export function RowTable<T>(props: RowTableProps<T>) {
           </tr>
         </thead>
         <tbody>
-          {before > 0 && <Spacer height={before} span={columns.length} />}
+          {before > 0 && <Spacer height={before} />}
           {items.map((item) => {
             const row = rows[item.index];
             if (row === undefined) return null;
             return (
-              <tr key={props.rowKey(row)} data-row aria-rowindex={item.index + 2}>
+              <tr
+                key={props.rowKey(row)}
+                ref={virtual.measureElement}
+                data-index={item.index}
+                data-row
+                aria-rowindex={item.index + 2}
+              >
                 {columns.map((c) => (
                   <td key={c.key} className={c.wide ? "wide-only" : undefined}>
                     {c.render(row)}
@@ -86,7 +92,7 @@ export function RowTable<T>(props: RowTableProps<T>) {
               </tr>
             );
           })}
-          {after > 0 && <Spacer height={after} span={columns.length} />}
+          {after > 0 && <Spacer height={after} />}
         </tbody>
       </table>
       {loadingMore && (
@@ -112,11 +118,11 @@ export function RowTable<T>(props: RowTableProps<T>) {
   );
 }
 
-function Spacer({ height, span }: { height: number; span: number }) {
+function Spacer({ height }: { height: number }) {
   return (
     // biome-ignore lint/a11y/noAriaHiddenOnFocusable: a row of nothing cannot take the focus
     <tr aria-hidden="true">
-      <td colSpan={span} style={{ height, padding: 0, border: 0 }} />
+      <td style={{ height, padding: 0, border: 0 }} />
     </tr>
   );
 }

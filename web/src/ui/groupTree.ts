@@ -35,17 +35,14 @@ export function flatten(nodes: readonly GroupNode[]): GroupNode[] {
   return nodes.flatMap((n) => [n, ...flatten(n.children)]);
 }
 
-/** Groups as choices of a select, indented as the tree is. */
-export function groupChoices(groups: readonly DeviceGroup[]): { value: string; label: string }[] {
-  return flatten(groupTrees(groups)).map((n) => ({
-    value: n.group.id,
-    label: `${"\u2003".repeat(n.depth)}${n.group.name}`,
-  }));
+/** "Berlin › Reception": the group everything is in goes without saying. */
+export function pathWords(path: readonly string[]): string {
+  return (path.length > 1 ? path.slice(1) : path).join(" › ");
 }
 
-/** Where a group stands: "All devices › Berlin › Reception"; nothing when it is out of sight. */
+/** Where a group stands, in words; nothing when it is out of sight. */
 export function groupPath(groups: readonly DeviceGroup[], id: string): string {
-  return groups.find((g) => g.id === id)?.path.join(" › ") ?? "";
+  return pathWords(groups.find((g) => g.id === id)?.path ?? []);
 }
 
 /** The nearest group, from this one up, that has a policy of its own for unattended access. */

@@ -7,11 +7,11 @@ const units: [Intl.RelativeTimeFormatUnit, number][] = [
   ["minute", 60],
 ];
 
-const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "short" });
+const relative = new Intl.RelativeTimeFormat("en", { numeric: "auto", style: "long" });
 const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
 const clockTime = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
 
-/** "3 min. ago", "in 2 days", "just now". */
+/** "3 minutes ago", "in 2 days", "just now". */
 export function agoWords(at: Date, nowMs: number): string {
   const seconds = (at.getTime() - nowMs) / 1000;
   for (const [unit, size] of units) {

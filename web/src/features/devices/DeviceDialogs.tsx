@@ -1,4 +1,4 @@
-import { Button, Group, Modal, Select, Stack, Text, TextInput } from "@mantine/core";
+import { Button, Group, Modal, Stack, Text, TextInput } from "@mantine/core";
 import { useForm } from "@mantine/form";
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
@@ -6,7 +6,7 @@ import { useDeleteDevice, useRevokeDevice, useUpdateDevice } from "../../api/dev
 import { groupsQuery } from "../../api/groups.ts";
 import type { Device } from "../../api/types.ts";
 import { Confirm } from "../../ui/Confirm.tsx";
-import { groupChoices } from "../../ui/groupTree.ts";
+import { GroupSelect } from "../../ui/GroupSelect.tsx";
 import { notifyDone } from "../../ui/notify.ts";
 import { ErrorPanel } from "../../ui/states.tsx";
 
@@ -86,12 +86,11 @@ function EditForm({ device, onClose }: { device: Device; onClose: () => void }) 
     <form onSubmit={submit}>
       <Stack gap="sm">
         <TextInput label="Name" maxLength={128} data-autofocus {...form.getInputProps("name")} />
-        <Select
+        <GroupSelect
           label="Group"
           description="Decides who may act on it and by which policy"
-          searchable
           allowDeselect={false}
-          data={groupChoices(groups.data ?? [])}
+          groups={groups.data ?? []}
           {...form.getInputProps("group_id")}
         />
         {update.isError && <ErrorPanel error={update.error} title="That did not work" />}

@@ -12,9 +12,10 @@ import { policySource } from "../../ui/groupTree.ts";
 import { IconButton } from "../../ui/IconButton.tsx";
 import { DeviceIcon, MoreIcon, ShieldIcon, WarningIcon } from "../../ui/icons.tsx";
 import { ButtonLink, PageLink } from "../../ui/links.tsx";
-import { DeviceMark, SessionMark } from "../../ui/marks.tsx";
+import { DeviceMark } from "../../ui/marks.tsx";
 import { Page } from "../../ui/Page.tsx";
 import { may } from "../../ui/permissions.ts";
+import { SessionList } from "../../ui/SessionList.tsx";
 import { Empty, ErrorPanel } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { ConnectButton } from "./ConnectButton.tsx";
@@ -188,25 +189,7 @@ function RecentSessions({ device }: { device: Device }) {
       ) : rows.length === 0 ? (
         <Text c="dimmed">Nobody has connected to this device yet.</Text>
       ) : (
-        <ul className="plain-list">
-          {rows.slice(0, 5).map((s) => (
-            <li key={s.id}>
-              <PageLink
-                to="/sessions/$sessionId"
-                params={{ sessionId: s.id }}
-                className="one-line"
-                style={{ flex: 1 }}
-              >
-                {s.operator_name}
-                {s.reason && <span className="quiet"> · {s.reason}</span>}
-              </PageLink>
-              <SessionMark state={s.state} />
-              <span className="quiet">
-                <Time at={s.requested_at} />
-              </span>
-            </li>
-          ))}
-        </ul>
+        <SessionList sessions={rows.slice(0, 5)} by="operator" />
       )}
     </section>
   );

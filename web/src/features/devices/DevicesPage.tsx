@@ -6,7 +6,8 @@ import { type DeviceFilter, devicesQuery } from "../../api/devices.ts";
 import { groupsQuery } from "../../api/groups.ts";
 import { useMe } from "../../api/me.ts";
 import type { Device, DeviceState } from "../../api/types.ts";
-import { groupChoices } from "../../ui/groupTree.ts";
+import { GroupSelect } from "../../ui/GroupSelect.tsx";
+import { pathWords } from "../../ui/groupTree.ts";
 import { DeviceIcon, EnrollIcon, SearchIcon } from "../../ui/icons.tsx";
 import { ButtonLink, PageLink } from "../../ui/links.tsx";
 import { DeviceMark } from "../../ui/marks.tsx";
@@ -106,14 +107,14 @@ function Filters({ filter, onFilter }: DevicesPageProps) {
           setText(e.currentTarget.value);
           search(e.currentTarget.value);
         }}
-        style={{ flex: "1 1 16rem" }}
+        style={{ flex: "3 1 16rem" }}
         type="search"
         maxLength={200}
       />
       <Select
         aria-label="State"
         placeholder="Any state"
-        w={136}
+        style={{ flex: "1 1 8rem", maxWidth: "13rem" }}
         clearable
         data={[
           { value: "online", label: "Online" },
@@ -123,20 +124,19 @@ function Filters({ filter, onFilter }: DevicesPageProps) {
         value={filter.state ?? null}
         onChange={(v) => set({ state: (v ?? undefined) as DeviceState | undefined })}
       />
-      <Select
+      <GroupSelect
         aria-label="Group"
         placeholder="Any group"
-        w={180}
+        style={{ flex: "1 1 8rem", maxWidth: "13rem" }}
         clearable
-        searchable
-        data={groupChoices(groups.data ?? [])}
+        groups={groups.data ?? []}
         value={filter.group ?? null}
         onChange={(v) => set({ group: v ?? undefined })}
       />
       <Select
         aria-label="Operating system"
         placeholder="Any system"
-        w={140}
+        style={{ flex: "1 1 8rem", maxWidth: "13rem" }}
         clearable
         data={[
           { value: "linux", label: "Linux" },
@@ -148,7 +148,7 @@ function Filters({ filter, onFilter }: DevicesPageProps) {
       />
       <Select
         aria-label="Order"
-        w={150}
+        style={{ flex: "1 1 8rem", maxWidth: "13rem" }}
         allowDeselect={false}
         data={[
           { value: "name", label: "By name" },
@@ -214,7 +214,7 @@ function DeviceTable({
         header: "Group",
         width: "20%",
         wide: true,
-        render: (d) => <span className="one-line quiet">{d.group_path.join(" › ")}</span>,
+        render: (d) => <span className="one-line quiet">{pathWords(d.group_path)}</span>,
       },
       {
         key: "seen",

@@ -4,7 +4,8 @@ import { useQuery } from "@tanstack/react-query";
 import { useCreateToken } from "../../api/enrollment.ts";
 import { groupsQuery } from "../../api/groups.ts";
 import type { DeviceGroup, NewToken } from "../../api/types.ts";
-import { groupChoices, groupTrees } from "../../ui/groupTree.ts";
+import { GroupSelect } from "../../ui/GroupSelect.tsx";
+import { groupTrees } from "../../ui/groupTree.ts";
 import { ErrorPanel, Loaded } from "../../ui/states.tsx";
 
 const lifetimes = [
@@ -56,12 +57,11 @@ function Form({ groups, onMade, onCancel }: NewTokenFormProps & { groups: Device
           data-autofocus
           {...form.getInputProps("note")}
         />
-        <Select
+        <GroupSelect
           label="Group"
           description="Devices that join with this token go here"
-          searchable
           allowDeselect={false}
-          data={groupChoices(groups)}
+          groups={groups}
           {...form.getInputProps("group_id")}
         />
         <Group grow align="flex-start">

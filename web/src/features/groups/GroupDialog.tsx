@@ -1,9 +1,10 @@
-import { Button, Checkbox, Group, Modal, Radio, Select, Stack, Text, TextInput } from "@mantine/core";
+import { Button, Checkbox, Group, Modal, Radio, Stack, Text, TextInput } from "@mantine/core";
 import { useState } from "react";
 import { useCreateGroup, useUpdateGroup } from "../../api/groups.ts";
 import type { Capability, DeviceGroup, GroupChange } from "../../api/types.ts";
 import { capabilityWords } from "../../ui/capabilities.ts";
-import { flatten, groupChoices, groupTrees } from "../../ui/groupTree.ts";
+import { GroupSelect } from "../../ui/GroupSelect.tsx";
+import { flatten, groupTrees } from "../../ui/groupTree.ts";
 import { ErrorPanel } from "../../ui/states.tsx";
 
 /** What is being changed. */
@@ -88,11 +89,11 @@ function NameForm({
           data-autofocus
         />
         {(edit.kind === "new" || old?.parent_id) && (
-          <Select
+          <GroupSelect
             label="Below"
             allowDeselect={false}
-            searchable
-            data={groupChoices(groups).filter((c) => !within.has(c.value))}
+            groups={groups}
+            without={within}
             value={parent}
             onChange={(v) => setParent(v ?? parent)}
           />

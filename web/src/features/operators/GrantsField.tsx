@@ -1,6 +1,7 @@
 import { Button, Group, Input, Select, Stack } from "@mantine/core";
 import type { DeviceGroup, Grant, Role } from "../../api/types.ts";
-import { groupChoices } from "../../ui/groupTree.ts";
+import { GroupSelect } from "../../ui/GroupSelect.tsx";
+import { groupTrees } from "../../ui/groupTree.ts";
 import { IconButton } from "../../ui/IconButton.tsx";
 import { CloseIcon, EnrollIcon } from "../../ui/icons.tsx";
 
@@ -14,7 +15,6 @@ interface GrantsFieldProps {
 
 /** A list of "role on group". */
 export function GrantsField({ value, onChange, roles, groups, error }: GrantsFieldProps) {
-  const choices = groupChoices(groups);
   const change = (i: number, part: Partial<Grant>) =>
     onChange(value.map((g, j) => (j === i ? { ...g, ...part } : g)));
   return (
@@ -32,12 +32,11 @@ export function GrantsField({ value, onChange, roles, groups, error }: GrantsFie
               onChange={(role) => role && change(i, { role: role as Grant["role"] })}
             />
             <span className="quiet">on</span>
-            <Select
+            <GroupSelect
               aria-label={`Group of role ${i + 1}`}
               style={{ flex: 1.3 }}
               allowDeselect={false}
-              searchable
-              data={choices}
+              groups={groups}
               value={g.group_id}
               onChange={(group_id) => group_id && change(i, { group_id })}
             />
@@ -54,7 +53,9 @@ export function GrantsField({ value, onChange, roles, groups, error }: GrantsFie
           size="xs"
           leftSection={<EnrollIcon size={14} />}
           style={{ alignSelf: "flex-start" }}
-          onClick={() => onChange([...value, { role: "technician", group_id: choices[0]?.value ?? "" }])}
+          onClick={() =>
+            onChange([...value, { role: "technician", group_id: groupTrees(groups)[0]?.group.id ?? "" }])
+          }
         >
           Add a role
         </Button>

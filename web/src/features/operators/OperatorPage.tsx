@@ -94,7 +94,14 @@ function OperatorContent({ operator }: { operator: Operator }) {
       }
       lead={
         <>
-          {operator.email} · signed in <Time at={operator.signed_in_at} />
+          {operator.email} ·{" "}
+          {operator.signed_in_at ? (
+            <>
+              signed in <Time at={operator.signed_in_at} />
+            </>
+          ) : (
+            "never signed in"
+          )}
         </>
       }
     >

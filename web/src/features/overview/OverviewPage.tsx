@@ -1,13 +1,16 @@
-import { SimpleGrid, Skeleton, Text, Title } from "@mantine/core";
-import { useQuery } from "@tanstack/react-query";
+import { Group, SimpleGrid, Skeleton, Text, Title } from "@mantine/core";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import type { ReactNode } from "react";
+import { sentence } from "../../api/client.ts";
 import { useMe } from "../../api/me.ts";
 import { overviewQuery } from "../../api/overview.ts";
+import { sessionsQuery } from "../../api/sessions.ts";
 import type { Attention, Overview } from "../../api/types.ts";
 import { CheckIcon, ChevronIcon, DeviceIcon, WarningIcon } from "../../ui/icons.tsx";
 import { ButtonLink, PageLink } from "../../ui/links.tsx";
 import { Page } from "../../ui/Page.tsx";
 import { may } from "../../ui/permissions.ts";
+import { SessionList } from "../../ui/SessionList.tsx";
 import { Empty, Loaded } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { countWords } from "../../ui/words.ts";
@@ -56,6 +59,7 @@ function NoDevices() {
 }
 
 function OverviewContent({ data }: { data: Overview }) {
+  const me = useMe();
   const offline = data.devices.total - data.devices.online;
   return (
     <>
@@ -87,7 +91,11 @@ function OverviewContent({ data }: { data: Overview }) {
           Now
         </Title>
         <SimpleGrid cols={{ base: 2, md: 4 }} spacing="sm">
-          <Figure n={data.devices.online} label="online" of={countWords(data.devices.total, "device")}>
+          <Figure
+            n={data.devices.online}
+            label="online"
+            of={`of ${countWords(data.devices.total, "device")}`}
+          >
             {(content) => (
               <PageLink
                 to="/devices"
@@ -100,7 +108,7 @@ function OverviewContent({ data }: { data: Overview }) {
               </PageLink>
             )}
           </Figure>
-          <Figure n={offline} label="offline" of={countWords(data.devices.total, "device")}>
+          <Figure n={offline} label="offline" of={`of ${countWords(data.devices.total, "device")}`}>
             {(content) => (
               <PageLink
                 to="/devices"
@@ -113,7 +121,11 @@ function OverviewContent({ data }: { data: Overview }) {
               </PageLink>
             )}
           </Figure>
-          <Figure n={data.sessions.live} label="live sessions" of="now">
+          <Figure
+            n={data.sessions.live}
+            label={data.sessions.live === 1 ? "live session" : "live sessions"}
+            of=""
+          >
             {(content) => (
               <PageLink
                 to="/sessions"
@@ -126,7 +138,7 @@ function OverviewContent({ data }: { data: Overview }) {
               </PageLink>
             )}
           </Figure>
-          <Figure n={data.sessions.waiting} label="sessions waiting" of="for an answer">
+          <Figure n={data.sessions.waiting} label="waiting" of="for an answer at the device">
             {(content) => (
               <PageLink
                 to="/sessions"
@@ -141,7 +153,29 @@ function OverviewContent({ data }: { data: Overview }) {
           </Figure>
         </SimpleGrid>
       </section>
+      {may(me, "session.list") && <Latest />}
     </>
+  );
+}
+
+function Latest() {
+  const query = useInfiniteQuery(sessionsQuery({}, 8));
+  const rows = query.data?.pages[0]?.items ?? [];
+  if (rows.length === 0) return null;
+  return (
+    <section aria-labelledby="latest" style={{ marginTop: "1.5rem" }}>
+      <Group justify="space-between" mb="xs">
+        <Title order={2} id="latest">
+          Latest sessions
+        </Title>
+        <PageLink to="/sessions" size="sm">
+          All sessions
+        </PageLink>
+      </Group>
+      <div className="panel" style={{ padding: "0.35rem 1.1rem" }}>
+        <SessionList sessions={rows} by="device" />
+      </div>
+    </section>
   );
 }
 
@@ -160,7 +194,7 @@ function Figure({
     <>
       <span className="figure-number">{n.toLocaleString("en")}</span>
       <span className="figure-label">
-        {label} <span className="quiet">· {of}</span>
+        {label} {of && <span className="quiet">· {of}</span>}
       </span>
     </>,
   );
@@ -183,7 +217,7 @@ function AttentionRow({ item }: { item: Attention }) {
         </Text>
         {item.message && (
           <Text component="span" c="dimmed" size="sm" display="block">
-            {item.message}
+            {sentence(item.message)}
           </Text>
         )}
       </span>
