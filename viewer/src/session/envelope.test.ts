@@ -1,5 +1,45 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { decodeGateway, decodeHelper, encode, WireError } from "./envelope.ts";
+import type { Bodies, MessageType } from "./wire.gen.ts";
+
+interface Vector {
+  readonly name: string;
+  readonly from: "agent" | "gateway" | "browser" | "viewer" | "helper";
+  readonly frame: string;
+  readonly error?: string;
+}
+
+const golden = new URL("../../../signaling/testdata/golden.json", import.meta.url);
+const vectors = JSON.parse(readFileSync(golden, "utf8")) as Vector[];
+
+describe("golden messages of signaling", () => {
+  for (const v of vectors.filter((x) => x.error === undefined)) {
+    const m = JSON.parse(v.frame) as { type: MessageType; id?: string; body: Bodies[MessageType] };
+    if (v.from === "browser" || v.from === "viewer") {
+      test(`encodes: ${v.name}`, () => {
+        expect(JSON.parse(encode(m.type, m.body, m.id))).toEqual(JSON.parse(v.frame));
+      });
+    } else if (v.from === "gateway") {
+      test(`decodes: ${v.name}`, () => expect({ v: 1, ...decodeGateway(v.frame) }).toEqual(m));
+    } else if (v.from === "helper") {
+      test(`decodes: ${v.name}`, () => {
+        // Its picture is in a state nobody knows.
+        const body = m.type === "picture" ? { ...m.body, state: "failed" } : m.body;
+        expect(decodeHelper(v.frame)).toEqual({ type: m.type, body });
+      });
+    }
+  }
+
+  for (const name of ["cut off", "not an object", "two values", "no version", "newer version"]) {
+    test(`refuses: ${name}`, () => {
+      const frame = vectors.find((v) => v.name === name)?.frame ?? "";
+      expect(frame).not.toBe("");
+      expect(() => decodeHelper(frame)).toThrow(WireError);
+      expect(() => decodeGateway(frame)).toThrow(WireError);
+    });
+  }
+});
 
 const say = (type: string, body: unknown, v = 1) => JSON.stringify({ v, type, body });
 
@@ -52,7 +92,7 @@ describe("a hostile device", () => {
     expect(m?.type === "say" && m.body.message.length).toBe(4096);
   });
 
-  test("cannot invent monitors without size or pictures in an unknown state", () => {
+  test("cannot invent monitors without size, or show a picture in an unknown state", () => {
     const monitor = { id: 1, name: "a", x: 0, y: -1080, width: 1920, height: 1080, primary: true };
     expect(decodeHelper(say("monitors", { monitors: [monitor], selected: 1 }))?.body).toEqual({
       monitors: [monitor],
@@ -63,9 +103,7 @@ describe("a hostile device", () => {
         decodeHelper(say("monitors", { monitors: [{ ...monitor, ...bad }], selected: 1 })),
       ).toThrow(WireError);
     }
-    expect(() => decodeHelper(say("picture", { state: "fine", codec: "vp8", width: 1, height: 1 }))).toThrow(
-      WireError,
-    );
-    expect(() => decodeHelper(say("pong", { t: null }))).toThrow(WireError);
+    const picture = decodeHelper(say("picture", { state: "fine", codec: "vp8", width: 1, height: 1 }));
+    expect(picture?.type === "picture" && picture.body.state).toBe("failed");
   });
 });

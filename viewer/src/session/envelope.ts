@@ -174,10 +174,9 @@ function capabilities(b: Fields, name: string): readonly Capability[] {
 
 const pictureStates: readonly PictureState[] = ["ok", "paused", "no_display", "failed"];
 
+/** A state this page does not know shows no picture, whatever else it means. */
 function pictureState(v: unknown): PictureState {
-  const state = pictureStates.find((s) => s === v);
-  if (state === undefined) throw new WireError("unknown picture state");
-  return state;
+  return pictureStates.find((s) => s === v) ?? "failed";
 }
 
 function viewer(b: Fields): Viewer {
