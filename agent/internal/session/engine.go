@@ -173,9 +173,7 @@ func (e *engine) connect(servers []signaling.ICEServer) (*webrtc.PeerConnection,
 	cfg := webrtc.Configuration{
 		Certificates: []webrtc.Certificate{cert},
 		BundlePolicy: webrtc.BundlePolicyMaxBundle,
-	}
-	for _, s := range servers {
-		cfg.ICEServers = append(cfg.ICEServers, webrtc.ICEServer{URLs: s.URLs, Username: s.Username, Credential: s.Credential})
+		ICEServers:   iceServers(servers),
 	}
 	e.estimator = nil
 	pc, err := e.api.NewPeerConnection(cfg)
@@ -183,4 +181,12 @@ func (e *engine) connect(servers []signaling.ICEServer) (*webrtc.PeerConnection,
 		return nil, nil, fmt.Errorf("make peer connection: %w", err)
 	}
 	return pc, e.estimator, nil
+}
+
+func iceServers(list []signaling.ICEServer) []webrtc.ICEServer {
+	out := make([]webrtc.ICEServer, 0, len(list))
+	for _, s := range list {
+		out = append(out, webrtc.ICEServer{URLs: s.URLs, Username: s.Username, Credential: s.Credential})
+	}
+	return out
 }

@@ -138,9 +138,17 @@ func (p *peer) fail(code signaling.Code, text string, err error) {
 	p.host.spawn(func() { p.post(func(s *support, v *viewer) { s.gone(v, text) }) })
 }
 
-// answer queues the viewer's offer, first or later.
-func (p *peer) answer(sdp string) {
+// answer queues the viewer's offer, first or later. The servers are those to gather from;
+// credentials for a relay do not live as long as a session.
+func (p *peer) answer(sdp string, servers []signaling.ICEServer) {
 	p.do(func() {
+		if p.pc != nil {
+			cfg := p.pc.GetConfiguration()
+			cfg.ICEServers = iceServers(servers)
+			if err := p.pc.SetConfiguration(cfg); err != nil {
+				p.log.Debug("relay servers not renewed", "error", err)
+			}
+		}
 		if err := p.answerNow(sdp); err != nil && p.ctx.Err() == nil {
 			p.fail(signaling.CodeMalformed, "The offer could not be used.", err)
 		}

@@ -87,7 +87,7 @@ type track struct {
 	seq       uint16
 	epoch     time.Time
 	base      uint32
-	lastStamp uint32
+	ticks     int64 // of the last picture, since epoch
 	width     int
 	height    int
 	started   bool
@@ -358,16 +358,12 @@ func (t *track) picture(ctx context.Context, q queued) {
 // stamp turns a capture time into an RTP timestamp, which always rises.
 func (t *track) stamp(captured time.Time) uint32 {
 	if t.epoch.IsZero() {
-		t.epoch = captured
-		t.lastStamp = t.base - 1
+		t.epoch, t.ticks = captured, -1
 	}
-	// In microseconds, because nanoseconds times the clock overflow after a day.
-	s := t.base + uint32(captured.Sub(t.epoch).Microseconds()*(clockRate/10_000)/100) //nolint:gosec // wraps by RFC 3550
-	if int32(s-t.lastStamp) <= 0 {                                                    //nolint:gosec // distance of counters that wrap
-		s = t.lastStamp + 1
-	}
-	t.lastStamp = s
-	return s
+	// In microseconds, because nanoseconds times the clock overflow after a day; counted in
+	// 64 bits, because a screen may rest for longer than half of 32 bits last (6.6 h).
+	t.ticks = max(captured.Sub(t.epoch).Microseconds()*(clockRate/10_000)/100, t.ticks+1)
+	return t.base + uint32(t.ticks) //nolint:gosec // wraps by RFC 3550
 }
 
 // spread waits until packet i of a picture may go out; false when ctx has ended.

@@ -144,7 +144,7 @@ func (s *support) offer(o signaling.PeerOffer) {
 			refuse(signaling.CodeNotFound, "That connection is gone; make a new one.")
 			return
 		}
-		v.peer.answer(o.SDP)
+		v.peer.answer(o.SDP, v.info.ICEServers)
 		return
 	}
 	s.lost(v, "connecting anew")
@@ -157,7 +157,7 @@ func (s *support) offer(o signaling.PeerOffer) {
 			p.fail(signaling.CodeOffline, "No connection came about.", errNoConnection)
 		}
 	})
-	p.answer(o.SDP)
+	p.answer(o.SDP, v.info.ICEServers)
 	for _, c := range v.pending {
 		p.candidate(c)
 	}
