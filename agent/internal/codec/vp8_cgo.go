@@ -21,7 +21,7 @@ import (
 
 // wholeShare is the share of a picture's blocks from which libvpx codes it: below, delta.c
 // is as quick or quicker, and a picture that large moves in ways that libvpx can follow.
-const wholeShare = 0.5
+const wholeShare = 0.25
 
 // vp8 is the VP8 encoder: libvpx for key pictures and for pictures that change as a whole,
 // delta.c for small changes and scrolls. Both write one stream: each refers only to the

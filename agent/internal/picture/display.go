@@ -17,6 +17,10 @@ const (
 	quietFrames = 15
 	// keyInterval is between key pictures that viewers ask for; the first comes at once.
 	keyInterval = 500 * time.Millisecond
+	// A key typed is often drawn in two goes, the second right after the first was captured:
+	// after a rest, that many pictures may come at that distance instead of the rate's.
+	burstFrames = 3
+	burstGap    = 8 * time.Millisecond
 	// notReadyPoll is how often a watcher that was not ready is asked again while there is
 	// something for it.
 	notReadyPoll = 15 * time.Millisecond
@@ -66,6 +70,7 @@ type stream struct {
 	urgentKey bool      // somebody has none yet
 	keyAt     time.Time // of the last key picture
 	last      time.Time // of the last picture
+	credit    float64   // pictures not made since, that may be made up for
 	hold      time.Time // no picture before
 	quiet     time.Time // when to sharpen; zero: nothing to
 	sharpen   bool      // the picture being made is a sharpening one
@@ -249,7 +254,7 @@ func (s *stream) interval() time.Duration { return time.Second / time.Duration(m
 // next says when a stream may make its next picture.
 func (s *stream) next() time.Time {
 	// A tenth early: timers and damage come with jitter, and a missed slot costs a frame.
-	t := s.last.Add(s.interval() * 9 / 10)
+	t := s.last.Add(max(burstGap, time.Duration((1-s.credit)*float64(s.interval())*9/10)))
 	if s.hold.After(t) {
 		t = s.hold
 	}
@@ -327,6 +332,7 @@ func (s *stream) encode(now time.Time) {
 		s.fault = err
 		return
 	}
+	s.credit = min(burstFrames, s.credit+float64(now.Sub(s.last))/float64(s.interval())) - 1
 	s.last, s.hold, s.quiet = now, now.Add(pkt.Hold), time.Time{}
 	if pkt.Blurred {
 		s.quiet = now.Add(s.interval())
