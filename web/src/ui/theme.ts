@@ -4,6 +4,7 @@ import {
   type CSSVariablesResolver,
   createTheme,
   type MantineColorsTuple,
+  Menu,
   Modal,
   Paper,
   PasswordInput,
@@ -70,6 +71,8 @@ export const theme = createTheme({
     Badge: Badge.extend({ defaultProps: { radius: "sm", tt: "none", fw: 550 } }),
     Table: Table.extend({ defaultProps: { verticalSpacing: 7, horizontalSpacing: "sm" } }),
     Tooltip: Tooltip.extend({ defaultProps: { openDelay: 250, withArrow: true } }),
+    // The placeholder would be a child of role="menu" that is no menu item.
+    Menu: Menu.extend({ defaultProps: { withInitialFocusPlaceholder: false } }),
     Modal: Modal.extend({
       defaultProps: {
         centered: true,

@@ -163,7 +163,7 @@ function Verdict({ verify }: { verify: ReturnType<typeof useVerifyAudit> }) {
     <div aria-live="polite">
       {verdict?.ok && (
         <Alert
-          color="green"
+          color="rail"
           variant="light"
           icon={<ShieldIcon />}
           mb="md"

@@ -1,18 +1,19 @@
-import { Alert, Group, Menu, Skeleton, Text, Title } from "@mantine/core";
+import { Alert, Button, Group, Menu, Skeleton, Text, Title } from "@mantine/core";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { isNotFound } from "../../api/client.ts";
 import { deviceQuery } from "../../api/devices.ts";
 import { groupsQuery } from "../../api/groups.ts";
 import { useMe } from "../../api/me.ts";
-import { sessionsQuery } from "../../api/sessions.ts";
+import { sessionsQuery, useEndSession } from "../../api/sessions.ts";
 import type { Device } from "../../api/types.ts";
 import { capabilityList } from "../../ui/capabilities.ts";
 import { policySource } from "../../ui/groupTree.ts";
 import { IconButton } from "../../ui/IconButton.tsx";
-import { DeviceIcon, MoreIcon, ShieldIcon, WarningIcon } from "../../ui/icons.tsx";
+import { DeviceIcon, InfoIcon, MoreIcon, ShieldIcon, WarningIcon } from "../../ui/icons.tsx";
 import { ButtonLink, PageLink } from "../../ui/links.tsx";
 import { DeviceMark } from "../../ui/marks.tsx";
+import { notifyFailed } from "../../ui/notify.ts";
 import { Page } from "../../ui/Page.tsx";
 import { may } from "../../ui/permissions.ts";
 import { SessionList } from "../../ui/SessionList.tsx";
@@ -85,6 +86,7 @@ function DeviceContent({ device }: { device: Device }) {
       }
     >
       <DeviceNotices device={device} />
+      {mayConnect && <OwnOpenSession device={device} />}
       <Inventory
         device={device}
         beside={
@@ -129,11 +131,11 @@ function DeviceMenu({ device, onChoose }: { device: Device; onChoose: (d: Device
           <>
             <Menu.Divider />
             {device.state !== "revoked" && (
-              <Menu.Item color="red" onClick={() => onChoose("revoke")}>
+              <Menu.Item c="var(--handrail-bad)" onClick={() => onChoose("revoke")}>
                 Revoke…
               </Menu.Item>
             )}
-            <Menu.Item color="red" onClick={() => onChoose("delete")}>
+            <Menu.Item c="var(--handrail-bad)" onClick={() => onChoose("delete")}>
               Delete the record…
             </Menu.Item>
           </>
@@ -164,6 +166,39 @@ function DeviceNotices({ device }: { device: Device }) {
         </Alert>
       )}
     </>
+  );
+}
+
+/** Leaving a screen does not end its session; this leads back to one's own. */
+function OwnOpenSession({ device }: { device: Device }) {
+  const me = useMe();
+  const query = useInfiniteQuery(sessionsQuery({ device: device.id, state: "open" }, 5));
+  const own = query.data?.pages[0]?.items.find((s) => s.operator_id === me.id);
+  const end = useEndSession(own?.id ?? "");
+  if (!own) return null;
+  return (
+    <Alert color="rail" variant="light" icon={<InfoIcon />} mb="md">
+      <Group justify="space-between" gap="sm">
+        <span>
+          Your session from <Time at={own.requested_at} /> is still open.
+        </span>
+        <Group gap="xs">
+          <ButtonLink size="compact-sm" to="/sessions/$sessionId/live" params={{ sessionId: own.id }}>
+            Return to it
+          </ButtonLink>
+          <Button
+            size="compact-sm"
+            variant="default"
+            loading={end.isPending}
+            onClick={() =>
+              end.mutate("", { onError: (error) => notifyFailed("The session could not be ended", error) })
+            }
+          >
+            End it
+          </Button>
+        </Group>
+      </Group>
+    </Alert>
   );
 }
 

@@ -95,7 +95,7 @@ function Branch({ node, groups, onEdit, onDelete }: BranchProps) {
               {!isTop && (
                 <>
                   <Menu.Divider />
-                  <Menu.Item color="red" onClick={() => onDelete(group)}>
+                  <Menu.Item c="var(--handrail-bad)" onClick={() => onDelete(group)}>
                     Delete…
                   </Menu.Item>
                 </>

@@ -138,7 +138,7 @@ function OverviewContent({ data }: { data: Overview }) {
               </PageLink>
             )}
           </Figure>
-          <Figure n={data.sessions.waiting} label="waiting" of="for an answer at the device">
+          <Figure n={data.sessions.waiting} label="waiting" of="for an answer">
             {(content) => (
               <PageLink
                 to="/sessions"

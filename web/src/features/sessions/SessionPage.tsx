@@ -16,7 +16,7 @@ import { may } from "../../ui/permissions.ts";
 import { Empty, ErrorPanel } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { clockWords, durationWords, exactWords } from "../../ui/words.ts";
-import { timelineWords } from "./timeline.ts";
+import { particulars, timelineWords } from "./timeline.ts";
 
 /** One session: who, what for, what was allowed, and everything that happened. */
 export function SessionPage({ id }: { id: string }) {
@@ -193,7 +193,7 @@ function Timeline({ entries }: { entries: TimelineEntry[] }) {
               {text}
               {(e.actor || e.detail) && (
                 <span className="quiet" style={{ display: "block", fontSize: "var(--mantine-font-size-sm)" }}>
-                  {[e.actor, e.detail].filter(Boolean).join(" · ")}
+                  {particulars(e)}
                 </span>
               )}
             </span>

@@ -44,3 +44,9 @@ export function timelineWords(entry: Pick<TimelineEntry, "kind">): TimelineWords
   const spelled = entry.kind.replace(/_/g, " ");
   return { text: spelled.charAt(0).toUpperCase() + spelled.slice(1), tone: "plain" };
 }
+
+/** Who and what of an entry on one line; devices begin their detail with the name again. */
+export function particulars({ actor, detail }: Pick<TimelineEntry, "actor" | "detail">): string {
+  if (actor !== "" && detail.startsWith(actor)) return detail;
+  return [actor, detail].filter((part) => part !== "").join(" · ");
+}
