@@ -1,6 +1,7 @@
 /** Starting and stopping real programs, and waiting for what they say rather than for time to pass. */
 import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
@@ -110,4 +111,14 @@ export async function eventually<T>(
     if (Date.now() > until) throw new Error(`${what}: not within ${withinMs} ms`);
     await new Promise((r) => setTimeout(r, 50));
   }
+}
+
+/** A loopback port that was free a moment ago, for programs that must come back on the same one. */
+export async function freePort(): Promise<number> {
+  return new Promise((done) => {
+    const s = createServer().listen(0, "127.0.0.1", () => {
+      const address = s.address();
+      s.close(() => done(typeof address === "object" && address ? address.port : 0));
+    });
+  });
 }

@@ -1,10 +1,7 @@
 /** The whole product on this machine, from its built programs: a gateway and the demo's desktop as a device. */
 import { join } from "node:path";
 import type { Page } from "playwright-core";
-import { bin, Program, run, scratch } from "./program.ts";
-
-/** Settings that keep tests off fixed ports. */
-const quiet = { HANDRAIL_LISTEN: "127.0.0.1:0", HANDRAIL_TURN_LISTEN: "127.0.0.1:0" };
+import { bin, freePort, Program, run, scratch } from "./program.ts";
 
 /** The admin every test signs in as. */
 export const admin = {
@@ -23,11 +20,15 @@ export interface Demo {
   stop(): Promise<void>;
 }
 
-/** Starts the demo on a data directory of its own, or again on one that has been used. */
-export async function startDemo(data?: string, env: Record<string, string> = {}): Promise<Demo> {
-  const own = data === undefined ? await scratch() : undefined;
-  const dir = data ?? (own?.dir as string);
-  const program = new Program([join(bin, "handrail-demo"), "--data", dir], { ...quiet, ...env });
+/** Starts the demo on a data directory of its own, or again on one that has been used, at the address it had. */
+export async function startDemo(again?: { data: string; url: string }): Promise<Demo> {
+  const own = again === undefined ? await scratch() : undefined;
+  const dir = again?.data ?? (own?.dir as string);
+  const port = again === undefined ? await freePort() : new URL(again.url).port;
+  const program = new Program([join(bin, "handrail-demo"), "--data", dir], {
+    HANDRAIL_LISTEN: `127.0.0.1:${port}`,
+    HANDRAIL_TURN_LISTEN: "127.0.0.1:0",
+  });
   const said = await program.says(/^Handrail .*?(https?:\/\/\S+).*$/m, 60_000);
   const words = said[0].split(/\s+/).filter((w) => w.startsWith("http"));
   return {

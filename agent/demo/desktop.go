@@ -125,6 +125,9 @@ func firstLine(ctx context.Context, r *os.File, p *process) (string, error) {
 func (d *desktop) keep(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return d.run.supervise(ctx, "openbox", []string{"openbox", "--sm-disable"}) })
+	if err := d.awaitManager(ctx); err != nil {
+		return errors.Join(err, g.Wait())
+	}
 	paint := exec.CommandContext(ctx, "xsetroot", "-solid", "#2b3a4a")
 	paint.Env = append(os.Environ(), d.run.env...)
 	if err := paint.Run(); err != nil && ctx.Err() == nil {
@@ -142,6 +145,24 @@ func (d *desktop) keep(ctx context.Context) error {
 		}
 	})
 	return g.Wait()
+}
+
+// awaitManager waits until the window manager has announced itself (EWMH's
+// _NET_SUPPORTING_WM_CHECK): windows that appear earlier are not placed.
+func (d *desktop) awaitManager(ctx context.Context) error {
+	for range 100 {
+		look := exec.CommandContext(ctx, "xprop", "-root", "_NET_SUPPORTING_WM_CHECK")
+		look.Env = append(os.Environ(), d.run.env...)
+		if b, err := look.Output(); err == nil && strings.Contains(string(b), "window id") {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return errors.New("the window manager did not come up within 5 s: see openbox.log")
 }
 
 func (d *desktop) close() {

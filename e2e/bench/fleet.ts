@@ -1,23 +1,12 @@
 /** Thousands of idle devices on one gateway, and all of them coming back after it restarts. */
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { residentMib } from "../desktop.ts";
-import { bin, eventually, Program, scratch } from "../program.ts";
+import { bin, eventually, freePort, Program, scratch } from "../program.ts";
 import { api, setUp } from "../stack.ts";
 import { type Benchmark, summarise } from "./figure.ts";
 
 const count = 5000;
-
-/** A loopback port that was free a moment ago; the gateway must come back on the same one. */
-async function freePort(): Promise<number> {
-  return new Promise((done) => {
-    const s = createServer().listen(0, "127.0.0.1", () => {
-      const address = s.address();
-      s.close(() => done(typeof address === "object" && address ? address.port : 0));
-    });
-  });
-}
 
 export const fleet: Benchmark = {
   bars: [
