@@ -2,7 +2,6 @@ package session
 
 import (
 	"errors"
-	"strings"
 	"sync"
 	"time"
 
@@ -220,8 +219,7 @@ func (p *peer) onClipboard(c *channel, in *clip.Receiver, m webrtc.DataChannelMe
 }
 
 func (p *peer) refuseClip(c *channel, transfer uint32, reason string) {
-	reason = strings.ReplaceAll(shorten(reason, clip.MaxReason), "\n", " ")
-	b, err := clip.Frame{Type: clip.TypeRefused, Transfer: transfer, Reason: reason}.Append(nil)
+	b, err := clip.Frame{Type: clip.TypeRefused, Transfer: transfer, Reason: shorten(reason, clip.MaxReason)}.Append(nil)
 	if err == nil {
 		p.sendOn(c, b)
 	}

@@ -391,3 +391,61 @@ func TestNewRefusesNothingToSendWith(t *testing.T) {
 		t.Error("New without Send succeeds")
 	}
 }
+
+func TestFlood(t *testing.T) {
+	d := newDevice(t, nil)
+	ses := d.begin(all)
+	v, w := d.announce(ses, "Mallory", all), d.announce(ses, "Ada", all)
+	v.connect()
+	w.connect()
+	f := input.Frame{Type: input.KeyDown, Code: 4}
+	for range 20_000 {
+		v.seq++
+		f.Seq = v.seq
+		b, err := f.Append(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v.control.Send(b) != nil {
+			break // closed already
+		}
+	}
+	v.until("end of the flood", func() bool { return len(v.closed) == 1 && v.closed[0].Code == signaling.CodeRateLimited })
+	w.moving(5)
+	w.pong(1)
+}
+
+func TestNoConnectionComesAbout(t *testing.T) {
+	d := newDevice(t, func(c *session.Config) { c.OfferWithin = 500 * time.Millisecond })
+	ses := d.begin(all)
+	v := d.announce(ses, "Ada", all)
+	w := newWire(t) // nobody else is on it
+	n := w.host(t, "10.0.0.2")
+	w.start(t)
+	v.dial(on(n))
+	v.until("end of patience", func() bool { return len(v.closed) > 0 })
+	if n := count(d.gw, func(e signaling.SessionEvent) bool { return e.Kind == signaling.EventViewerJoined }); n != 0 {
+		t.Errorf("%d viewers joined", n)
+	}
+	if b := d.host.Briefs(); len(b) != 1 {
+		t.Errorf("briefs = %+v, want the session alive", b)
+	}
+}
+
+func TestWhatDoesNotFitTheWire(t *testing.T) {
+	d := newDevice(t, func(c *session.Config) {
+		c.Ask = func(context.Context, session.Request) session.Answer {
+			return session.Answer{Decision: signaling.DecisionGranted, Granted: all, By: strings.Repeat("\x1b\xff", 500), Message: strings.Repeat("x", 10_000)}
+		}
+	})
+	ses := signaling.NewSessionID()
+	d.handle(signaling.SessionRequest{Session: ses, Capabilities: all, Consent: signaling.ConsentAsk})
+	// The gateway of the tests refuses what the real one would.
+	wait(d.gw, "consent", func(c signaling.SessionConsent) bool { return c.Decision == signaling.DecisionGranted })
+	v := d.announce(ses, strings.Repeat("ü", 128), all)
+	v.connect()
+	v.moving(1)
+	d.gw.event(signaling.EventViewerJoined)
+	d.host.Pause(ses, "\x1b[2J")
+	d.gw.event(signaling.EventPaused)
+}

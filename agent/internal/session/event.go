@@ -1,7 +1,9 @@
 package session
 
 import (
+	"strings"
 	"time"
+	"unicode"
 
 	"handrail/signaling"
 )
@@ -85,8 +87,14 @@ func (l *timeline) linkDown() {
 	l.events = keep
 }
 
-// shorten cuts text to n bytes, not within a character.
+// shorten makes text fit for the wire: at most n bytes, UTF-8, without control characters.
 func shorten(text string, n int) string {
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(text, "\uFFFD"))
 	if len(text) <= n {
 		return text
 	}

@@ -2,10 +2,14 @@ package session
 
 import (
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/pion/webrtc/v4"
+
+	"handrail/signaling"
+	"handrail/signaling/input"
 )
 
 const goodOffer = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0 1\r\n" +
@@ -101,5 +105,54 @@ func TestAcross(t *testing.T) {
 		if got := across(c.v, c.n); got != c.want {
 			t.Errorf("across(%d, %d) = %d, want %d", c.v, c.n, got, c.want)
 		}
+	}
+}
+
+type nothing struct{}
+
+func (nothing) Apply(signaling.PeerID, input.Frame) error { return nil }
+func (nothing) ReleaseAll(signaling.PeerID)               {}
+func (nothing) Leave(signaling.PeerID)                    {}
+
+func TestGateDoesNotAllocate(t *testing.T) {
+	var local atomic.Int64
+	g := newGate("peer_a", nothing{}, &local, func(f func()) { f() })
+	g.set(rights{may: signaling.SetOf(signaling.Control), granted: signaling.SetOf(signaling.Control), control: true})
+	move := input.Frame{Type: input.Move, Seq: 1}
+	b, err := move.Append(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := testing.AllocsPerRun(1000, func() {
+		f, err := input.Decode(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if code, err := g.apply(&f); code != "" || err != nil {
+			t.Fatal(code, err)
+		}
+	})
+	if n != 0 {
+		t.Errorf("%v allocations for a move", n)
+	}
+}
+
+func TestInputBeforeACapture(t *testing.T) {
+	var r ring
+	t0 := time.Now()
+	if got := r.before(t0); got != 0 {
+		t.Errorf("before anything = %d", got)
+	}
+	for i := range uint32(200) {
+		r.add(i+1, t0.Add(time.Duration(i)*time.Millisecond))
+	}
+	if got := r.before(t0.Add(150*time.Millisecond + 1)); got != 151 {
+		t.Errorf("before 150 ms = %d, want 151", got)
+	}
+	if got := r.before(t0.Add(time.Hour)); got != 200 {
+		t.Errorf("newest = %d, want 200", got)
+	}
+	if got := r.before(t0); got != 0 {
+		t.Errorf("forgotten = %d, want 0", got)
 	}
 }

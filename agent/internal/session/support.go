@@ -90,7 +90,7 @@ func (s *support) report() {
 
 func (s *support) consent(message string) {
 	s.host.send(signaling.TypeSessionConsent, signaling.SessionConsent{
-		Session: s.req.Session, Decision: signaling.DecisionGranted, Granted: s.granted, By: s.by, Message: message,
+		Session: s.req.Session, Decision: signaling.DecisionGranted, Granted: s.granted, By: s.by, Message: shorten(message, 1024),
 	})
 }
 
@@ -154,7 +154,7 @@ func (s *support) decide(a Answer) {
 	if a.Message == "" {
 		a.Message = refusalWords(a.Decision)
 	}
-	s.refusal = signaling.SessionConsent{Session: s.req.Session, Decision: a.Decision, By: shorten(a.By, 256), Message: a.Message}
+	s.refusal = signaling.SessionConsent{Session: s.req.Session, Decision: a.Decision, By: shorten(a.By, 256), Message: shorten(a.Message, 1024)}
 	s.host.log.Info("session refused", "session", s.req.Session, "decision", a.Decision, "by", a.By)
 	s.host.send(signaling.TypeSessionConsent, s.refusal)
 	for id := range s.viewers {
