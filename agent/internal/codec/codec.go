@@ -26,7 +26,7 @@ const MaxSide = 16383
 // Config says what to encode. Width and Height are needed.
 type Config struct {
 	Width, Height int // pixels, 1 to MaxSide
-	Threads       int // of the encoder; 0 means 2 from 1280x720 on a machine that has them, else 1
+	Threads       int // of the encoder; 0 means 2 from 1280x720 on where there are 4 processors, else 1
 	Rate          Rate
 	Style         Style
 }

@@ -492,15 +492,34 @@ enum { Q_LUMA, Q_WALSH, Q_CHROMA };
 /* quantize replaces coefficients by levels in levels (zigzag order) and by what decoders
  * get back in c, from place first on. It returns the place after the last level. */
 static int quantize(const hr_delta *d, int kind, int16_t *c, int first, int16_t *levels) {
+  int16_t level[16];
+  int step = d->quant[kind].step[1], mul = d->quant[kind].mul[1], bias = d->quant[kind].bias[1], any = 0;
+  int dc = c[0];
+  for (int i = 0; i < 16; i++) { /* all alike, for the compiler to do side by side */
+    int v = c[i], sign = v >> 31, a = ((((v ^ sign) - sign) + bias) * mul) >> 16;
+    a = a > 2047 ? 2047 : a;
+    a = (a ^ sign) - sign;
+    any |= a;
+    level[i] = (int16_t)a;
+    c[i] = (int16_t)(a * step);
+  }
+  if (first) {
+    level[0] = 0;
+    c[0] = (int16_t)dc;
+  } else {
+    int a = (((dc < 0 ? -dc : dc) + d->quant[kind].bias[0]) * d->quant[kind].mul[0]) >> 16;
+    a = a > 2047 ? 2047 : a;
+    a = dc < 0 ? -a : a;
+    any |= a;
+    level[0] = (int16_t)a;
+    c[0] = (int16_t)(a * d->quant[kind].step[0]);
+  }
+  if (!any) return 0;
   int end = 0;
-  for (int i = first; i < 16; i++) {
-    int z = zigzag[i], ac = i > 0, v = c[z], a = v < 0 ? -v : v;
-    int level = (int)(((int64_t)(a + d->quant[kind].bias[ac]) * d->quant[kind].mul[ac]) >> 16);
-    if (level > 2047) level = 2047;
-    if (level) end = i + 1;
-    level = v < 0 ? -level : level;
-    levels[i] = (int16_t)level;
-    c[z] = (int16_t)(level * d->quant[kind].step[ac]);
+  for (int i = 0; i < 16; i++) {
+    int v = level[zigzag[i]];
+    levels[i] = (int16_t)v;
+    end = v ? i + 1 : end;
   }
   return end > first ? end : 0;
 }

@@ -45,8 +45,10 @@ func New(cfg Config) (Encoder, error) {
 	}
 	if cfg.Threads == 0 {
 		cfg.Threads = 1
-		if cfg.Width*cfg.Height >= 1280*720 {
-			cfg.Threads = min(2, runtime.NumCPU())
+		// libvpx's threads wait for each other by spinning: with other work on the machine
+		// two of them took 500 ms for a key picture that one makes in 70 (2 busy cores, 2026-11).
+		if cfg.Width*cfg.Height >= 1280*720 && runtime.NumCPU() >= 4 {
+			cfg.Threads = 2
 		}
 	}
 	var why *C.char
