@@ -3,7 +3,6 @@ package inventory_test
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 	"unicode"
@@ -94,6 +93,7 @@ func FuzzDecode(f *testing.F) {
 }
 
 func checkText(t *testing.T, v any) {
+	t.Helper()
 	switch v := v.(type) {
 	case string:
 		for _, r := range v {
@@ -112,6 +112,6 @@ func checkText(t *testing.T, v any) {
 		}
 	case float64, bool, nil:
 	default:
-		t.Fatal(fmt.Sprintf("unexpected %T", v))
+		t.Fatalf("unexpected %T", v)
 	}
 }

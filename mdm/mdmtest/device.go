@@ -13,6 +13,7 @@ import (
 
 // RunDeviceStore is the suite of device.Store.
 func RunDeviceStore(t *testing.T, open func(t *testing.T) Store) {
+	t.Helper()
 	t.Run("change and find", func(t *testing.T) { deviceChange(t, open(t)) })
 	t.Run("search and filter", func(t *testing.T) { deviceSearch(t, open(t)) })
 	t.Run("paging", func(t *testing.T) { devicePaging(t, open(t)) })
@@ -20,6 +21,7 @@ func RunDeviceStore(t *testing.T, open func(t *testing.T) Store) {
 }
 
 func deviceChange(t *testing.T, s Store) {
+	t.Helper()
 	ctx, r := t.Context(), device.New(s)
 	id := Join(t, s, 1, mdm.RootGroup)
 	d := must(r.Device(ctx, id))(t)
@@ -69,6 +71,7 @@ func deviceChange(t *testing.T, s Store) {
 }
 
 func deviceSearch(t *testing.T, s Store) {
+	t.Helper()
 	ctx, r := t.Context(), device.New(s)
 	sales := must(group.New(s).Create(ctx, mdm.RootGroup, "Sales", nil, Start))(t).ID
 	a, b, c := Join(t, s, 1, mdm.RootGroup), Join(t, s, 2, sales), Join(t, s, 3, sales)
@@ -123,6 +126,7 @@ func ids(p device.Page) []mdm.DeviceID {
 }
 
 func devicePaging(t *testing.T, s Store) {
+	t.Helper()
 	ctx, r := t.Context(), device.New(s)
 	seen := map[mdm.DeviceID]time.Time{}
 	var want []mdm.DeviceID
@@ -165,6 +169,7 @@ func devicePaging(t *testing.T, s Store) {
 }
 
 func deviceSeen(t *testing.T, s Store) {
+	t.Helper()
 	ctx, r := t.Context(), device.New(s)
 	id, other := Join(t, s, 1, mdm.RootGroup), Join(t, s, 2, mdm.RootGroup)
 	for _, at := range []time.Duration{time.Hour, time.Minute} { // the second is late

@@ -15,6 +15,7 @@ import (
 
 // RunEnrollStore is the suite of enroll.Store.
 func RunEnrollStore(t *testing.T, open func(t *testing.T) Store) {
+	t.Helper()
 	t.Run("refusals", func(t *testing.T) { enrollRefusals(t, open(t)) })
 	t.Run("same hardware", func(t *testing.T) { enrollAgain(t, open(t)) })
 	t.Run("uses are counted at once", func(t *testing.T) { enrollRace(t, open(t)) })
@@ -23,8 +24,9 @@ func RunEnrollStore(t *testing.T, open func(t *testing.T) Store) {
 }
 
 func enrollRefusals(t *testing.T, s Store) {
+	t.Helper()
 	ctx, r := t.Context(), enroll.New(s)
-	make := func(w enroll.Wanted) (enroll.Token, string) {
+	newToken := func(w enroll.Wanted) (enroll.Token, string) {
 		t.Helper()
 		w.Group = mdm.RootGroup
 		tok, text, err := r.Create(ctx, w, Start)
@@ -33,12 +35,12 @@ func enrollRefusals(t *testing.T, s Store) {
 		}
 		return tok, text
 	}
-	_, old := make(enroll.Wanted{TTL: time.Minute})
-	revoked, gone := make(enroll.Wanted{})
+	_, old := newToken(enroll.Wanted{TTL: time.Minute})
+	revoked, gone := newToken(enroll.Wanted{})
 	if err := r.Revoke(ctx, revoked.ID, Start); err != nil {
 		t.Fatal(err)
 	}
-	_, once := make(enroll.Wanted{Uses: 1})
+	_, once := newToken(enroll.Wanted{Uses: 1})
 	if _, _, err := r.Redeem(ctx, once, Machine(1), Start); err != nil {
 		t.Fatal(err)
 	}
@@ -76,6 +78,7 @@ func enrollRefusals(t *testing.T, s Store) {
 }
 
 func enrollAgain(t *testing.T, s Store) {
+	t.Helper()
 	ctx, r := t.Context(), enroll.New(s)
 	tok, text, err := r.Create(ctx, enroll.Wanted{Group: mdm.RootGroup, Uses: 3}, Start)
 	if err != nil {
@@ -121,6 +124,7 @@ func enrollAgain(t *testing.T, s Store) {
 }
 
 func enrollRace(t *testing.T, s Store) {
+	t.Helper()
 	const uses, machines = 3, 12
 	ctx, r := t.Context(), enroll.New(s)
 	_, text, err := r.Create(ctx, enroll.Wanted{Group: mdm.RootGroup, Uses: uses}, Start)
@@ -148,6 +152,7 @@ func enrollRace(t *testing.T, s Store) {
 }
 
 func enrollTwin(t *testing.T, s Store) {
+	t.Helper()
 	ctx, r := t.Context(), enroll.New(s)
 	var wg sync.WaitGroup
 	for range 4 {
@@ -168,6 +173,7 @@ func enrollTwin(t *testing.T, s Store) {
 }
 
 func enrollList(t *testing.T, s Store) {
+	t.Helper()
 	ctx, r := t.Context(), enroll.New(s)
 	a := must(group.New(s).Create(ctx, mdm.RootGroup, "A", nil, Start))(t)
 	for n := range 5 {

@@ -16,12 +16,14 @@ import (
 
 // RunGroupStore is the suite of group.Store.
 func RunGroupStore(t *testing.T, open func(t *testing.T) Store) {
+	t.Helper()
 	t.Run("tree", func(t *testing.T) { groupTree(t, open(t)) })
 	t.Run("delete", func(t *testing.T) { groupDelete(t, open(t)) })
 	t.Run("moves at once make no circle", func(t *testing.T) { groupMoves(t, open(t)) })
 }
 
 func groupTree(t *testing.T, s Store) {
+	t.Helper()
 	ctx, r := t.Context(), group.New(s)
 	a := must(r.Create(ctx, mdm.RootGroup, "A", &group.Unattended{Enabled: true, Capabilities: []string{"view"}}, Start))(t)
 	b := must(r.Create(ctx, a.ID, "B", nil, Start))(t)
@@ -83,6 +85,7 @@ func groupTree(t *testing.T, s Store) {
 }
 
 func groupDelete(t *testing.T, s Store) {
+	t.Helper()
 	ctx, r := t.Context(), group.New(s)
 	a := must(r.Create(ctx, mdm.RootGroup, "A", nil, Start))(t)
 	b := must(r.Create(ctx, a.ID, "B", nil, Start))(t)
@@ -121,6 +124,7 @@ func groupDelete(t *testing.T, s Store) {
 }
 
 func groupMoves(t *testing.T, s Store) {
+	t.Helper()
 	ctx, r := t.Context(), group.New(s)
 	a := must(r.Create(ctx, mdm.RootGroup, "A", nil, Start))(t)
 	b := must(r.Create(ctx, mdm.RootGroup, "B", nil, Start))(t)

@@ -22,6 +22,7 @@ func Section(data string) inventory.Section {
 
 // RunInventoryStore is the suite of inventory.Store.
 func RunInventoryStore(t *testing.T, open func(t *testing.T) Store) {
+	t.Helper()
 	s := open(t)
 	ctx, r := t.Context(), inventory.New(s)
 	id := Join(t, s, 1, mdm.RootGroup)

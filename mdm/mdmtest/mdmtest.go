@@ -26,6 +26,7 @@ type Store interface {
 
 // Run runs every suite, each on a store of its own that open gives empty.
 func Run(t *testing.T, open func(t *testing.T) Store) {
+	t.Helper()
 	t.Run("device", func(t *testing.T) { RunDeviceStore(t, open) })
 	t.Run("group", func(t *testing.T) { RunGroupStore(t, open) })
 	t.Run("enroll", func(t *testing.T) { RunEnrollStore(t, open) })

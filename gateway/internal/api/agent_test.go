@@ -19,6 +19,7 @@ import (
 
 func TestEnrollment(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		t.Helper()
 		g := newGateway(t, s)
 		admin := g.admin()
 		north := admin.group("North")
@@ -135,6 +136,7 @@ func upload(full bool, sections map[string]string) signaling.InventoryUpload {
 
 func TestInventory(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		t.Helper()
 		g := newGateway(t, s)
 		admin := g.admin()
 		id := admin.device("grp_root", "pc")

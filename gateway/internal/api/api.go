@@ -120,6 +120,8 @@ func build(cfg Config, log *slog.Logger) (*API, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	now := cfg.Now
+	cfg.Now = func() time.Time { return now().UTC().Truncate(time.Microsecond) } // as exact as it is stored
 	a := &API{cfg: cfg, log: log}
 	mux := http.NewServeMux()
 	hc := huma.DefaultConfig("Handrail", "1")

@@ -69,7 +69,12 @@ func (a *API) admit(ctx context.Context, p auth.Permission, rq *request) error {
 		return nil
 	case byDevice:
 		return a.admitDevice(ctx, rq)
+	default:
+		return a.admitOperator(ctx, p, rq)
 	}
+}
+
+func (a *API) admitOperator(ctx context.Context, p auth.Permission, rq *request) error {
 	if c, err := rq.http.Cookie(auth.CookieName); err == nil {
 		rq.cookie = c.Value
 	}

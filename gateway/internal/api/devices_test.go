@@ -16,6 +16,7 @@ import (
 
 func TestDeviceList(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		t.Helper()
 		g := newGateway(t, s)
 		admin := g.admin()
 		for n := range 7 {
@@ -78,7 +79,7 @@ func TestDeviceChanges(t *testing.T) {
 	}
 	for what, in := range map[string]any{
 		"name of 10 kB": map[string]string{"name": strings.Repeat("n", 10_000)}, "empty name": map[string]string{"name": ""},
-		"only control characters": map[string]string{"name": "\x01\x02"}, "a number": map[string]int{"name": 5}, "unknown field": map[string]string{"nmae": "x"},
+		"only control characters": map[string]string{"name": "\x01\x02"}, "a number": map[string]int{"name": 5}, "unknown field": map[string]string{"colour": "x"},
 	} {
 		if got := admin.do(http.MethodPatch, path, in, nil); got != http.StatusUnprocessableEntity {
 			t.Errorf("%s: %d, want 422", what, got)

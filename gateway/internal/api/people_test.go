@@ -18,6 +18,7 @@ import (
 
 func TestSetupHappensOnce(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		t.Helper()
 		g := newGateway(t, s)
 		token, needed, err := g.auth.SetupToken(t.Context())
 		if err != nil || !needed {
@@ -211,6 +212,7 @@ func TestHeadersAndPages(t *testing.T) {
 
 func TestSocketTicketsWorkOnceOnAnyNode(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		t.Helper()
 		g := newGateway(t, s)
 		admin := g.admin()
 		ticket := func() string {

@@ -103,6 +103,7 @@ func TestEveryOperationNeedsItsPermission(t *testing.T) {
 
 func TestRolesActOnTheirGroups(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		t.Helper()
 		g := newGateway(t, s)
 		admin := g.admin()
 		north, south := admin.group("North"), admin.group("South")

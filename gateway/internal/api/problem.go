@@ -36,7 +36,7 @@ const (
 const problemType = "application/problem+json"
 
 // Problem is an error as the API tells it, after RFC 9457.
-type Problem struct {
+type Problem struct { //nolint:errname // a document that is also an error
 	Title        string         `json:"title" doc:"The status in words"`
 	Status       int            `json:"status" doc:"HTTP status"`
 	Code         signaling.Code `json:"code" doc:"Machine-readable reason, stable for ever"`
@@ -76,14 +76,7 @@ func problem(status int, code signaling.Code, detail string) *Problem {
 	return &Problem{Title: http.StatusText(status), Status: status, Code: code, Detail: detail}
 }
 
-func problemf(status int, code signaling.Code, format string, args ...any) *Problem {
-	return problem(status, code, fmt.Sprintf(format, args...))
-}
-
-var (
-	errForbidden = problem(http.StatusForbidden, signaling.CodeForbidden, "your roles do not allow this")
-	errSignIn    = problem(http.StatusUnauthorized, signaling.CodeUnauthorized, "sign in first")
-)
+var errForbidden = problem(http.StatusForbidden, signaling.CodeForbidden, "your roles do not allow this")
 
 // notFound hides, as forbidden would not, whether the thing exists.
 func notFound(noun string) *Problem {

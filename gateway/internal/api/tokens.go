@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -50,12 +51,12 @@ type NewTokenInput struct {
 
 func (a *API) tokenBody(t enroll.Token) TokenBody {
 	state := "usable"
-	switch t.Check(a.cfg.Now()) {
-	case enroll.ErrTokenRevoked:
+	switch err := t.Check(a.cfg.Now()); {
+	case errors.Is(err, enroll.ErrTokenRevoked):
 		state = "revoked"
-	case enroll.ErrTokenExpired:
+	case errors.Is(err, enroll.ErrTokenExpired):
 		state = "expired"
-	case enroll.ErrTokenSpent:
+	case errors.Is(err, enroll.ErrTokenSpent):
 		state = "spent"
 	}
 	return TokenBody{

@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -200,9 +201,7 @@ type Verdict struct {
 func (v Verdict) OK() bool { return v.Broken == 0 }
 
 // errBroken ends a walk early.
-type errBroken struct{}
-
-func (errBroken) Error() string { return "chain is broken" }
+var errBroken = errors.New("chain is broken")
 
 // Verify reads the whole log and checks the chain from the first entry to the head. The
 // error is only about reading.
@@ -210,7 +209,7 @@ func (l *Log) Verify(ctx context.Context) (Verdict, error) {
 	var v Verdict
 	fail := func(seq int64, reason string) error {
 		v.Broken, v.Reason = seq, reason
-		return errBroken{}
+		return errBroken
 	}
 	seq, head, err := l.store.WalkAudit(ctx, func(e Entry) error {
 		switch {

@@ -30,6 +30,7 @@ func entry(action string) audit.Entry {
 
 func TestChainUnderConcurrency(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		t.Helper()
 		const writers, each = 6, 10
 		l := newLog(s)
 		var wg sync.WaitGroup
@@ -52,6 +53,7 @@ func TestChainUnderConcurrency(t *testing.T) {
 
 func TestEntries(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		t.Helper()
 		l := newLog(s)
 		for n := range 5 {
 			e := entry([]string{"device.enroll", "device.revoke", "devices.odd", "session.end", "device.revoke"}[n])

@@ -18,7 +18,7 @@ type Config struct {
 	AccessTTL  time.Duration    // of device access tokens; 0 means 1 h
 	TicketTTL  time.Duration    // of socket tickets; 0 means 30 s
 	PurgeEvery time.Duration    // how often Run removes what has expired; 0 means 10 min
-	Now        func() time.Time // 0 means time.Now
+	Now        func() time.Time // nil means time.Now
 }
 
 // Store is everything auth keeps.
@@ -61,6 +61,8 @@ func New(cfg Config, store Store, tree func(context.Context) (group.Tree, error)
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
+	now := cfg.Now
+	cfg.Now = func() time.Time { return now().UTC().Truncate(time.Microsecond) } // as exact as it is stored
 	return &Auth{
 		cfg: cfg, store: store, tree: tree, log: log, now: cfg.Now,
 		hashes: make(chan struct{}, hashesAtOnce), macKey: cfg.Key.Derive("device access"),

@@ -22,12 +22,12 @@ type room struct {
 	clock time.Time
 }
 
-func newRoom(t testing.TB, s *store.Store, key secret.Key) *room {
-	t.Helper()
+func newRoom(tb testing.TB, s *store.Store, key secret.Key) *room {
+	tb.Helper()
 	r := &room{clock: time.Date(2026, 11, 23, 9, 0, 0, 0, time.UTC)}
 	a, err := auth.New(auth.Config{Key: key, Now: func() time.Time { return r.clock }}, s, group.New(s).Tree, slog.New(slog.DiscardHandler))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	r.Auth = a
 	return r
@@ -150,8 +150,10 @@ func TestBackOffGrowsAndEnds(t *testing.T) {
 
 func TestCaller(t *testing.T) {
 	tree := group.NewTree([]group.Group{
-		{ID: mdm.RootGroup, Name: "All"}, {ID: "grp_a", Parent: mdm.RootGroup, Name: "A"},
-		{ID: "grp_b", Parent: "grp_a", Name: "B"}, {ID: "grp_c", Parent: mdm.RootGroup, Name: "C"},
+		{ID: mdm.RootGroup, Name: "All"},
+		{ID: "grp_a", Parent: mdm.RootGroup, Name: "A"},
+		{ID: "grp_b", Parent: "grp_a", Name: "B"},
+		{ID: "grp_c", Parent: mdm.RootGroup, Name: "C"},
 	})
 	c := auth.NewCaller(auth.Operator{Grants: []auth.Grant{{Role: auth.HelpDesk, Group: "grp_a"}, {Role: auth.Technician, Group: "grp_b"}}}, tree)
 	for _, tt := range []struct {
@@ -159,9 +161,16 @@ func TestCaller(t *testing.T) {
 		g    mdm.GroupID
 		want bool
 	}{
-		{auth.SessionView, "grp_a", true}, {auth.SessionView, "grp_b", true}, {auth.SessionView, "grp_c", false},
-		{auth.SessionView, mdm.RootGroup, false}, {auth.SessionControl, "grp_a", false}, {auth.SessionControl, "grp_b", true},
-		{auth.SessionView, "grp_none", false}, {auth.SessionView, "", false}, {"", "grp_a", false}, {"no.such", "grp_a", false},
+		{auth.SessionView, "grp_a", true},
+		{auth.SessionView, "grp_b", true},
+		{auth.SessionView, "grp_c", false},
+		{auth.SessionView, mdm.RootGroup, false},
+		{auth.SessionControl, "grp_a", false},
+		{auth.SessionControl, "grp_b", true},
+		{auth.SessionView, "grp_none", false},
+		{auth.SessionView, "", false},
+		{"", "grp_a", false},
+		{"no.such", "grp_a", false},
 	} {
 		if got := c.May(tt.p, tt.g); got != tt.want {
 			t.Errorf("May(%s, %s) = %v", tt.p, tt.g, got)

@@ -16,6 +16,7 @@ import (
 
 func TestNodesShareOneIdentity(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		t.Helper()
 		key := secret.New()
 		keys := make([]string, 4)
 		var wg sync.WaitGroup

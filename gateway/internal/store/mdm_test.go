@@ -9,11 +9,11 @@ import (
 
 func TestManagement(t *testing.T) {
 	t.Run("sqlite", func(t *testing.T) {
-		mdmtest.Run(t, func(t *testing.T) mdmtest.Store { return storetest.Open(t) })
+		mdmtest.Run(t, func(t *testing.T) mdmtest.Store { t.Helper(); return storetest.Open(t) })
 	})
 	if storetest.HasPostgres() {
 		t.Run("postgres", func(t *testing.T) {
-			mdmtest.Run(t, func(t *testing.T) mdmtest.Store { return storetest.OpenPostgres(t) })
+			mdmtest.Run(t, func(t *testing.T) mdmtest.Store { t.Helper(); return storetest.OpenPostgres(t) })
 		})
 	}
 }

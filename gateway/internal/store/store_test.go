@@ -25,6 +25,7 @@ func TestOpenTwice(t *testing.T) {
 
 func TestPing(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		t.Helper()
 		if err := s.Ping(t.Context()); err != nil {
 			t.Error(err)
 		}

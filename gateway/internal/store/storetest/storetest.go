@@ -5,6 +5,7 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/url"
 	"os"
@@ -18,40 +19,40 @@ import (
 )
 
 // Open returns an empty SQLite store that is closed when the test ends.
-func Open(t testing.TB) *store.Store {
-	t.Helper()
-	return open(t, store.Config{Dir: t.TempDir()})
+func Open(tb testing.TB) *store.Store {
+	tb.Helper()
+	return open(tb, store.Config{Dir: tb.TempDir()})
 }
 
 // OpenPostgres returns an empty PostgreSQL store that is closed when the test ends; see
 // Postgres.
-func OpenPostgres(t testing.TB) *store.Store {
-	t.Helper()
-	return open(t, store.Config{URL: Postgres(t)})
+func OpenPostgres(tb testing.TB) *store.Store {
+	tb.Helper()
+	return open(tb, store.Config{URL: Postgres(tb)})
 }
 
 // Interruptible is a PostgreSQL store whose database can be taken away and given back.
 type Interruptible struct {
 	*store.Store
-	t            testing.TB
+	tb           testing.TB
 	server, name string
 }
 
 // OpenInterruptible is OpenPostgres with a switch.
-func OpenInterruptible(t testing.TB) *Interruptible {
-	t.Helper()
-	u := Postgres(t)
-	s, err := store.Open(t.Context(), store.Config{URL: u}, slog.New(slog.DiscardHandler))
+func OpenInterruptible(tb testing.TB) *Interruptible {
+	tb.Helper()
+	u := Postgres(tb)
+	s, err := store.Open(tb.Context(), store.Config{URL: u}, slog.New(slog.DiscardHandler))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	i := &Interruptible{Store: s, t: t, server: os.Getenv("HANDRAIL_TEST_POSTGRES"), name: u[strings.LastIndexByte(u, '/')+1:]}
+	i := &Interruptible{Store: s, tb: tb, server: os.Getenv("HANDRAIL_TEST_POSTGRES"), name: u[strings.LastIndexByte(u, '/')+1:]}
 	if n := strings.IndexByte(i.name, '?'); n >= 0 {
 		i.name = i.name[:n]
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := s.Close(); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
 	return i
@@ -59,15 +60,15 @@ func OpenInterruptible(t testing.TB) *Interruptible {
 
 // Interrupt ends every connection to the database and lets no new one in.
 func (i *Interruptible) Interrupt() {
-	i.t.Helper()
-	onServer(i.t, i.server, "ALTER DATABASE "+i.name+" ALLOW_CONNECTIONS false")
-	onServer(i.t, i.server, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '"+i.name+"'")
+	i.tb.Helper()
+	onServer(i.tb, i.server, "ALTER DATABASE "+i.name+" ALLOW_CONNECTIONS false")
+	onServer(i.tb, i.server, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '"+i.name+"'")
 }
 
 // Restore lets connections in again.
 func (i *Interruptible) Restore() {
-	i.t.Helper()
-	onServer(i.t, i.server, "ALTER DATABASE "+i.name+" ALLOW_CONNECTIONS true")
+	i.tb.Helper()
+	onServer(i.tb, i.server, "ALTER DATABASE "+i.name+" ALLOW_CONNECTIONS true")
 }
 
 // HasPostgres reports whether a server was given.
@@ -84,45 +85,45 @@ func Each(t *testing.T, test func(t *testing.T, s *store.Store)) {
 
 // Postgres makes an empty database on the server of HANDRAIL_TEST_POSTGRES, drops it when the
 // test ends, and returns its URL. It fails the test where no server was given.
-func Postgres(t testing.TB) string {
-	t.Helper()
+func Postgres(tb testing.TB) string {
+	tb.Helper()
 	server := os.Getenv("HANDRAIL_TEST_POSTGRES")
 	if server == "" {
-		t.Fatal("HANDRAIL_TEST_POSTGRES is not set: `make test` starts a server and sets it")
+		tb.Fatal("HANDRAIL_TEST_POSTGRES is not set: `make test` starts a server and sets it")
 	}
 	u, err := url.Parse(server)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	name := strings.ReplaceAll(mdm.NewID("hr"), "-", "")
-	onServer(t, server, "CREATE DATABASE "+name)
-	t.Cleanup(func() { onServer(t, server, "DROP DATABASE "+name+" WITH (FORCE)") })
+	onServer(tb, server, "CREATE DATABASE "+name)
+	tb.Cleanup(func() { onServer(tb, server, "DROP DATABASE "+name+" WITH (FORCE)") })
 	u.Path = "/" + name
 	return u.String()
 }
 
-func onServer(t testing.TB, server, statement string) {
-	t.Helper()
+func onServer(tb testing.TB, server, statement string) {
+	tb.Helper()
 	ctx := context.Background()
 	c, err := pgx.Connect(ctx, server)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	defer c.Close(ctx)
-	if _, err := c.Exec(ctx, statement); err != nil {
-		t.Fatal(err)
+	_, err = c.Exec(ctx, statement)
+	if err = errors.Join(err, c.Close(ctx)); err != nil {
+		tb.Fatal(err)
 	}
 }
 
-func open(t testing.TB, cfg store.Config) *store.Store {
-	t.Helper()
-	s, err := store.Open(t.Context(), cfg, slog.New(slog.DiscardHandler))
+func open(tb testing.TB, cfg store.Config) *store.Store {
+	tb.Helper()
+	s, err := store.Open(tb.Context(), cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := s.Close(); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
 	return s
