@@ -251,6 +251,21 @@ int hr_delta_scroll(hr_delta *d, const uint8_t *y, const uint8_t *u, const uint8
   return n - moved;
 }
 
+int hr_delta_busy(hr_delta *d, const uint8_t *y, int stride) {
+  int n = 0;
+  for (int r = 0; r < d->src[0].h; r += 16) {
+    for (int c = 0; c < d->src[0].w; c += 16) {
+      int w = min_int(16, d->src[0].w - c), h = min_int(16, d->src[0].h - r), busy = 0;
+      const uint8_t *p = y + (size_t)r * stride + c, first = *p;
+      for (int i = 0; i < h && !busy; i++, p += stride) {
+        for (int j = 0; j < w; j++) busy |= p[j] ^ first;
+      }
+      n += busy != 0;
+    }
+  }
+  return n;
+}
+
 static void take(plane *src, const uint8_t *f, int stride, int x, int y, int side) {
   int w = min_int(side, src->w - x), h = min_int(side, src->h - y);
   uint8_t *to = src->p + (size_t)y * src->stride + x;

@@ -31,6 +31,10 @@ int hr_delta_compare(hr_delta *d, const uint8_t *y, const uint8_t *u, const uint
 int hr_delta_scroll(hr_delta *d, const uint8_t *y, const uint8_t *u, const uint8_t *v, int stride_y,
                     int stride_uv, uint8_t *map);
 
+/* hr_delta_busy counts the blocks of a picture that are not of one brightness: what a key
+ * picture costs. */
+int hr_delta_busy(hr_delta *d, const uint8_t *y, int stride);
+
 /* hr_delta_take keeps the blocks of map as the picture last encoded; hr_delta_take with
  * map NULL keeps all. Called once for each picture, before it is encoded either way. */
 void hr_delta_take(hr_delta *d, const uint8_t *y, const uint8_t *u, const uint8_t *v, int stride_y, int stride_uv,

@@ -36,7 +36,7 @@ type budget struct {
 }
 
 func newBudget(r Rate, s Style) budget {
-	return budget{rate: r.orDefault(), style: s, price: [nkinds]float64{4000, 9000, 9000}}
+	return budget{rate: r.orDefault(), style: s, price: [nkinds]float64{8000, 9000, 20000}}
 }
 
 func (b *budget) set(r Rate) { b.rate = r.orDefault() }

@@ -101,7 +101,7 @@ func (e *vp8) Encode(f *pixel.I420, damage *Blocks, r Request) (Packet, error) {
 // encode chooses who codes the picture.
 func (e *vp8) encode(f *pixel.I420, damage *Blocks, r Request) (Packet, error) {
 	if r.Key || !e.begun {
-		return e.whole(f, nil, len(damage.Set))
+		return e.whole(f, nil, int(C.hr_delta_busy(e.delta, ptr(f.Y), C.int(f.StrideY))))
 	}
 	n := 0
 	if damage.Count() > 0 {
@@ -144,7 +144,8 @@ func (e *vp8) sharpenSome() (Packet, error) {
 	return e.part(e.sharpen, sharpQuantizer, n)
 }
 
-// whole has libvpx code the picture: a key picture with set nil, else the n blocks of set.
+// whole has libvpx code the picture: a key picture with set nil, else the blocks of set.
+// n of them cost something.
 func (e *vp8) whole(f *pixel.I420, set []byte, n int) (Packet, error) {
 	key := set == nil
 	q := libvpxQuantizer(e.rate.quantizer(whole, n, key))
