@@ -6,5 +6,6 @@
 // On X11 it lives on one connection (agent/internal/x11) and on events: RandR for
 // monitors, XFixes for cursors and the clipboard's owner, XInput 2 raw events for pointer
 // and local input. Nothing is polled, and while nobody watches only RandR is heard. It
-// comes back by itself when the X server does. Elsewhere New refuses.
+// comes back by itself when the X server does. Elsewhere New refuses. Of the selections only
+// CLIPBOARD counts; PRIMARY, for the middle button, changes with every drag of the mouse.
 package desktop

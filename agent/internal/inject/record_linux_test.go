@@ -364,6 +364,28 @@ func TestLayoutChange(t *testing.T) {
 	}
 }
 
+// TestOthersBorrowToo checks that a spare whose character another program has replaced is
+// noticed, and that our own lending is no news to us.
+func TestOthersBorrowToo(t *testing.T) {
+	x := x11test.Start(t)
+	in := start(t, x.Display)
+	back := in.dev.(*xBackend) //nolint:forcetypeassert // New made it
+	tm := newTerminal(t, x, in)
+	tm.tap(t, 0x04, 0, "世")
+	tm.wants(t, "世")
+	if back.stale.Load() {
+		t.Error("our own lending made us read the keyboard anew")
+	}
+	<-time.After(echo)
+	in.mu.Lock()
+	lent := back.spares[0].keycode
+	in.mu.Unlock()
+	x.Run(t, "xmodmap", "-e", fmt.Sprintf("keycode %d = b", lent))
+	x11test.Eventually(t, "word of the change", back.stale.Load)
+	tm.tap(t, 0x04, 0, "世")
+	tm.wants(t, "世")
+}
+
 // TestManyCharacters types more different characters than there are spare keycodes, so
 // that each is lent again and again.
 func TestManyCharacters(t *testing.T) {

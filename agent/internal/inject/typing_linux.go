@@ -77,20 +77,20 @@ func (x *xBackend) lend(r rune, now time.Time) (wait time.Duration, ok bool) {
 	if lower != upper {
 		second = keysymOf(upper)
 	}
+	x.lentAt.Store(now.UnixNano())
 	x.send(bindRequest(best.keycode, keysymOf(lower), second))
 	x.changed = true
 	*best = spare{keycode: best.keycode, lower: lower, upper: upper, bound: now, used: now}
 	return 0, true
 }
 
-// lent returns how to type r on a spare that has it, and since when.
-func (x *xBackend) lent(r rune, now time.Time) (st stroke, since time.Time, ok bool) {
+// lentTo returns how to type r on a spare that has it, and since when.
+func (x *xBackend) lentTo(r rune) (st stroke, since time.Time, ok bool) {
 	for i := range x.spares {
 		s := &x.spares[i]
 		if s.lower == 0 || s.lower != r && s.upper != r {
 			continue
 		}
-		s.used = now
 		// Servers and programs differ in which characters they let Caps Lock change, and ß has a
 		// capital for some of them only.
 		st = stroke{keycode: s.keycode, unlock: unicode.IsLetter(r)}
@@ -112,7 +112,7 @@ func (x *xBackend) reach(r rune, preferred byte) (st stroke, wait time.Duration,
 		return st, 0, true
 	}
 	now := time.Now()
-	if st, since, found := x.lent(r, now); found {
+	if st, since, found := x.lentTo(r); found {
 		return st, max(0, settled-now.Sub(since)), true
 	}
 	wait, ok = x.lend(r, now)
@@ -148,7 +148,10 @@ func (x *xBackend) typeSome(text []byte) (n int, wait time.Duration, err error) 
 			}
 			err = x.tap(stroke{keycode: keycodeOf(code), mask: xShift | xMod5})
 		} else if st, wait, ok := x.reach(r, 0); wait > 0 {
-			x.lendAhead(text[n+size:])
+			// Only once r has its own: otherwise those behind it would take what it waits for.
+			if _, _, has := x.lentTo(r); has {
+				x.lendAhead(text[n+size:])
+			}
 			return n, wait, x.settle()
 		} else if ok {
 			err = x.tap(st)
@@ -172,11 +175,10 @@ func (x *xBackend) lendAhead(text []byte) {
 		if _, ok := x.keys.find(r, x.group, x.locked(), 0); ok {
 			continue
 		}
-		now := time.Now()
-		if _, _, ok := x.lent(r, now); ok {
+		if _, _, ok := x.lentTo(r); ok {
 			continue
 		}
-		if wait, ok := x.lend(r, now); !ok || wait > 0 {
+		if wait, ok := x.lend(r, time.Now()); !ok || wait > 0 {
 			return
 		}
 	}
@@ -228,6 +230,11 @@ func (x *xBackend) shape(st stroke) error {
 	if unlock := st.unlock && x.locked()&xLock != 0; unlock != x.relock {
 		if err := x.liftLock(unlock); err != nil {
 			return err
+		}
+	}
+	for i := range x.spares {
+		if x.spares[i].keycode == st.keycode {
+			x.spares[i].used = time.Now()
 		}
 	}
 	err := x.reshape(lift, add)

@@ -54,6 +54,7 @@ type xBackend struct {
 	protocols uint32    // atom WM_PROTOCOLS
 	pingAtom  uint32    // atom _NET_WM_PING
 	ping      ping
+	lentAt    atomic.Int64  // Unix nanoseconds
 	ponged    atomic.Uint32 // stamp of the newest answer to a ping
 	caughtUp  time.Time     // keys pressed up to here have been read
 	changed   bool          // some spare was given a character: close takes it back
@@ -147,13 +148,21 @@ func (x *xBackend) pump(c *x11.Conn, gone, pumped chan struct{}) {
 	}
 }
 
-// isOwnChange reports whether a MapNotify is about symbols of spare keycodes alone.
+// echo is how long after lending a spare its MapNotify may take.
+const echo = time.Second
+
+// isOwnChange reports whether a MapNotify says nothing new: it is about symbols of spare
+// keycodes alone and comes soon after we lent one (xdotool and others borrow keycodes too),
+// or about nothing that we read.
 func (x *xBackend) isOwnChange(ev []byte) bool {
-	first, n := ev[16], int(ev[17])
-	changed := x11.Get16(ev, 10)
-	if changed&(xkbPartTypes|xkbPartModifiers) != 0 || changed&xkbPartSyms == 0 || n == 0 {
-		return changed&(xkbPartTypes|xkbPartSyms|xkbPartModifiers) == 0
+	changed := x11.Get16(ev, 10) & (xkbPartTypes | xkbPartSyms | xkbPartModifiers)
+	if changed == 0 {
+		return true
 	}
+	if changed != xkbPartSyms || time.Now().UnixNano()-x.lentAt.Load() > int64(echo) {
+		return false
+	}
+	first, n := ev[16], int(ev[17])
 	for i := range n {
 		if !x.isSpare[first+byte(i)] {
 			return false
