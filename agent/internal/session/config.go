@@ -42,7 +42,8 @@ type Config struct {
 	// are of no use otherwise. It may block. May be nil.
 	Watching func(bool)
 	// Save keeps what a restarted agent needs to go on with the sessions that live: called
-	// whenever that changes, with all of it. nil: a restart ends consent.
+	// after that changed, with all of it, one call at a time. It may block. nil: a restart ends
+	// consent.
 	Save func([]Saved)
 	// Restore is what Save was last given.
 	Restore []Saved

@@ -30,6 +30,8 @@ type Host struct {
 
 	watched    atomic.Bool // a viewer may see the desktop
 	watchedNew chan struct{}
+	unsaved    atomic.Pointer[[]Saved]
+	saveNew    chan struct{}
 
 	// The rest belongs to Run.
 	ctx      context.Context //nolint:containedctx // of Run, for the goroutines it owns
@@ -47,7 +49,7 @@ func New(cfg Config, log *slog.Logger) (*Host, error) {
 	}
 	h := &Host{
 		cfg: cfg.withDefaults(), log: log,
-		events: make(chan func(), 1024), done: make(chan struct{}), watchedNew: make(chan struct{}, 1),
+		events: make(chan func(), 1024), done: make(chan struct{}), watchedNew: make(chan struct{}, 1), saveNew: make(chan struct{}, 1),
 		sessions: map[signaling.SessionID]*support{}, present: true,
 	}
 	h.desk.picture.State = signaling.PictureOK
@@ -71,6 +73,9 @@ func (h *Host) Run(ctx context.Context) error {
 	if h.cfg.Watching != nil {
 		h.spawn(h.tellWatching)
 	}
+	if h.cfg.Save != nil {
+		h.spawn(h.save)
+	}
 	for _, s := range h.sessions {
 		s.resume()
 	}
@@ -85,6 +90,8 @@ func (h *Host) Run(ctx context.Context) error {
 	for _, s := range h.sessions {
 		s.close()
 	}
+	h.dirty = true
+	h.publish()
 	cancel()
 	close(h.done)
 	h.wg.Wait()
@@ -124,13 +131,33 @@ func (h *Host) publish() {
 	})
 	h.briefs.Store(&briefs)
 	if h.dirty && h.cfg.Save != nil {
-		h.cfg.Save(h.saved())
+		list := h.saved()
+		h.unsaved.Store(&list)
+		signal(h.saveNew)
 	}
 	h.dirty = false
 	watched := false
 	h.eachViewer(func(s *support, v *viewer) { watched = watched || s.may(v).Has(signaling.View) })
 	if h.watched.Swap(watched) != watched {
 		signal(h.watchedNew)
+	}
+}
+
+// save writes the newest state, away from Run: a disk takes its time, and a viewer waits.
+func (h *Host) save() {
+	flush := func() {
+		if list := h.unsaved.Swap(nil); list != nil {
+			h.cfg.Save(*list)
+		}
+	}
+	for {
+		select {
+		case <-h.saveNew:
+			flush()
+		case <-h.ctx.Done():
+			flush()
+			return
+		}
 	}
 }
 
