@@ -38,10 +38,10 @@ export async function keepPeers(context: BrowserContext): Promise<void> {
 
 /** The only device of the demo, once it is online. */
 export async function demoDevice(url: string, cookie: string): Promise<string> {
-  type Page = { items: { id: string; name: string; online: boolean }[] };
+  type Page = { items: { id: string; name: string; state: string }[] };
   const found = await eventually("demo-desktop online", async () => {
     const { items } = await api<Page>(url, cookie, "GET", "/api/devices");
-    return items.find((d) => d.name === "demo-desktop" && d.online);
+    return items.find((d) => d.name === "demo-desktop" && d.state === "online");
   });
   return found.id;
 }

@@ -41,8 +41,18 @@ beforeAll(async () => {
   // The gateway's own certificate authority is new to this machine; the agent pins it at enrollment.
   process.env.NODE_TLS_REJECT_UNAUTHORIZED = "0";
   cookie = await setUp({ url, setup });
-  const token = start([join(bin, "handrail-gateway"), "demo-token", "--data", dir]);
-  await token.exited;
+  // The device's group lets people connect without asking; its token's command pins the gateway's own authority.
+  const group = await api<{ id: string }>(url, cookie, "POST", "/api/groups", {
+    name: "Far away",
+    parent_id: "grp_root",
+    unattended: { enabled: true, capabilities: ["view", "control"] },
+  });
+  const { command } = await api<{ command: string }>(url, cookie, "POST", "/api/enrollment-tokens", {
+    group_id: group.id,
+    uses: 1,
+    ttl_seconds: 600,
+    note: "",
+  });
 
   const x = start(["Xvfb", "-displayfd", "1", "-screen", "0", "1280x720x24", "-nolisten", "tcp"]);
   const display = { DISPLAY: `:${(await x.says(/^(\d+)$/m))[1]}` };
@@ -52,22 +62,10 @@ beforeAll(async () => {
   );
   await app.says(/ready/);
   const state = join(dir, "device");
-  await mkdir(state);
+  await mkdir(state, { mode: 0o700 });
   const agent = join(bin, "handrail-agent");
-  const enroll = start(
-    host.on([
-      agent,
-      "enroll",
-      "--gateway",
-      url,
-      "--token",
-      token.said.trim(),
-      "--state",
-      state,
-      "--name",
-      "far-away",
-    ]),
-  );
+  const options = command.replace(/^.*?\senroll\s/, "").split(/\s+/);
+  const enroll = start(host.on([agent, "enroll", ...options, "--state", state, "--name", "far-away"]));
   expect(await enroll.exited, enroll.said).toBe(0);
   start(host.on([agent, "run", "--state", state]), display);
 
@@ -76,10 +74,10 @@ beforeAll(async () => {
   await keepPeers(context);
   page = await context.newPage();
   await signIn(page, url, cookie);
-  type Devices = { items: { id: string; online: boolean }[] };
+  type Devices = { items: { id: string; state: string }[] };
   const device = await eventually("the device online", async () => {
     const { items } = await api<Devices>(url, cookie, "GET", "/api/devices");
-    return items.find((d) => d.online);
+    return items.find((d) => d.state === "online");
   });
   await page.goto(`${url}/devices/${device.id}`);
   await connect(page);
