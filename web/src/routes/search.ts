@@ -5,6 +5,10 @@ import type { DeviceState, SessionStateName } from "../api/types.ts";
 
 type Search = Record<string, unknown>;
 
+// Each function names every key it owns, with undefined where the address holds nothing of
+// use: the router lays the result over the raw address, so a key left out would let the
+// raw value through.
+
 /** A short text from the address, or nothing. What the router parsed as a number is text again. */
 function text(value: unknown): string | undefined {
   if (typeof value === "number") return String(value);
@@ -13,11 +17,6 @@ function text(value: unknown): string | undefined {
 
 function oneOf<T extends string>(value: unknown, allowed: readonly T[]): T | undefined {
   return allowed.find((a) => a === value);
-}
-
-/** Leaves out what is not set, so that the address stays short. */
-function compact<T extends object>(search: T): T {
-  return Object.fromEntries(Object.entries(search).filter(([, v]) => v !== undefined)) as T;
 }
 
 const deviceStates: readonly DeviceState[] = ["online", "offline", "revoked"];
@@ -32,29 +31,29 @@ const sessionStates: readonly SessionStateName[] = [
 ];
 
 export function devicesSearch(s: Search): DeviceFilter {
-  return compact({
+  return {
     q: text(s.q),
     group: text(s.group),
     state: oneOf(s.state, deviceStates),
     os: text(s.os),
     sort: oneOf(s.sort, ["name", "last_seen"] as const),
-  });
+  };
 }
 
 export function sessionsSearch(s: Search): SessionFilter {
-  return compact({
+  return {
     device: text(s.device),
     operator: text(s.operator),
     state: oneOf(s.state, [...sessionStates, "open" as const]),
-  });
+  };
 }
 
 export function auditSearch(s: Search): AuditFilter {
-  return compact({ q: text(s.q), actor: text(s.actor), action: text(s.action) });
+  return { q: text(s.q), actor: text(s.actor), action: text(s.action) };
 }
 
 /** Where to go after signing in: a path of this console, never another site. */
-export function signInSearch(s: Search): { to?: string } {
+export function signInSearch(s: Search): { to?: string | undefined } {
   const to = text(s.to);
-  return to && /^\/(?![/\\])/.test(to) ? { to } : {};
+  return { to: to && /^\/(?![/\\])/.test(to) ? to : undefined };
 }

@@ -15,7 +15,9 @@ const clockTime = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
 export function agoWords(at: Date, nowMs: number): string {
   const seconds = (at.getTime() - nowMs) / 1000;
   for (const [unit, size] of units) {
-    if (Math.abs(seconds) >= size) return relative.format(Math.trunc(seconds / size), unit);
+    // What lies ahead is rounded: a token made for a day ends "tomorrow", not in 23 hours.
+    if (seconds >= size * 0.98) return relative.format(Math.max(1, Math.round(seconds / size)), unit);
+    if (-seconds >= size) return relative.format(Math.trunc(seconds / size), unit);
   }
   return seconds > 5 ? "in less than a minute" : "just now";
 }

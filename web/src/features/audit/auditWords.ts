@@ -23,8 +23,17 @@ const words: Record<string, string> = {
   "device.delete": "Deleted a device",
   "session.request": "Asked for a session",
   "session.ask": "Asked for more rights",
-  "session.consent": "Session answered",
+  "session.consented": "Session accepted",
+  "session.declined": "Session declined",
+  "session.timed_out": "Session not answered",
+  "session.granted": "Rights changed",
+  "session.not_granted": "More rights refused",
+  "session.live": "Session went live",
   "session.end": "Ended a session",
+  "session.ended": "Session ended",
+  "session.stopped": "Session stopped at the device",
+  "session.expired": "Session expired",
+  "session.failed": "Session failed",
 };
 
 /** What was done, in words; an action from a newer version reads as it is spelled. */
