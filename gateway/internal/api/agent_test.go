@@ -101,6 +101,11 @@ func TestEnrollmentRefusals(t *testing.T) {
 		if got := g.client().do(http.MethodPost, "/agent/enroll", r, &p); got != tt.status || p.Code != tt.code {
 			t.Errorf("%s: %d %s, want %d %s", tt.what, got, p.Code, tt.status, tt.code)
 		}
+		g.mu.Lock()
+		if p.ID == "" || !strings.Contains(g.log.String(), p.ID) {
+			t.Errorf("%s: no line in the log under %q", tt.what, p.ID)
+		}
+		g.mu.Unlock()
 	}
 	for what, in := range map[string][]byte{"not JSON": []byte(`{"token":`), "a list": []byte(`[]`), "100 kB": []byte(`{"token":"` + strings.Repeat("x", 100_000) + `"}`)} {
 		if got := g.client().do(http.MethodPost, "/agent/enroll", in, nil); got != 400 && got != 422 && got != 413 {

@@ -130,7 +130,7 @@ func build(cfg Config, log *slog.Logger) (*API, error) {
 	hc.OpenAPIPath, hc.DocsPath, hc.SchemasPath = "", "", "" // served by documents.go
 	hc.CreateHooks = nil                                     // no $schema links in bodies
 	hc.Formats = map[string]huma.Format{"application/json": huma.DefaultJSONFormat, "json": huma.DefaultJSONFormat}
-	hc.Transformers = []huma.Transformer{problemOfHuma}
+	hc.Transformers = []huma.Transformer{a.problemOfHuma}
 	hc.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		"operator": {Type: "apiKey", In: "cookie", Name: auth.CookieName},
 		"device":   {Type: "http", Scheme: "bearer"},
@@ -219,7 +219,7 @@ func operation[I, O any](a *API, permission auth.Permission, op huma.Operation, 
 	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handle(ctx, in)
 		if err != nil {
-			return nil, a.problemOf(ctx, err)
+			return nil, a.refused(ctx, a.problemOf(ctx, err))
 		}
 		return out, nil
 	})

@@ -55,7 +55,7 @@ func (a *API) authorize(hc huma.Context, next func(huma.Context)) {
 	ctx := context.WithValue(r.Context(), requestKey{}, rq)
 	permission, _ := hc.Operation().Metadata[permissionKey].(auth.Permission)
 	if err := a.admit(ctx, permission, rq); err != nil {
-		a.writeProblem(w, a.problemOf(ctx, err))
+		a.writeProblem(w, a.refused(ctx, a.problemOf(ctx, err)))
 		return
 	}
 	next(huma.WithContext(hc, ctx))

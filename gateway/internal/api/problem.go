@@ -164,9 +164,23 @@ func (a *API) logged(ctx context.Context, err error, p *Problem) *Problem {
 	return p
 }
 
+// refused gives a refusal that somebody may have to look into an id and a line in the log. Not
+// being signed in and asking for what is not there are everyday.
+func (a *API) refused(ctx context.Context, p *Problem) *Problem {
+	if p.ID != "" || p.Status == http.StatusUnauthorized && p.Code == signaling.CodeUnauthorized || p.Status == http.StatusNotFound {
+		return p
+	}
+	c := *p // some are shared
+	c.ID = mdm.NewID("err")
+	rq := requestOf(ctx)
+	a.log.InfoContext(ctx, "request_refused", "id", c.ID, "operation", rq.operation, "operator", string(rq.caller.Operator.ID),
+		"device", string(rq.device), "address", rq.address, "code", string(c.Code), "detail", c.Detail)
+	return &c
+}
+
 // problemOfHuma turns huma's own refusals into problems. The values it would echo stay
 // here: one of them may be a password.
-func problemOfHuma(_ huma.Context, _ string, v any) (any, error) {
+func (a *API) problemOfHuma(hc huma.Context, _ string, v any) (any, error) {
 	e, ok := v.(*huma.ErrorModel)
 	if !ok {
 		return v, nil
@@ -182,7 +196,7 @@ func problemOfHuma(_ huma.Context, _ string, v any) (any, error) {
 	for _, d := range e.Errors[:min(len(e.Errors), 20)] {
 		p.Errors = append(p.Errors, FieldProblem{Location: mdm.Clean(d.Location, 100), Message: mdm.Clean(d.Message, 200)})
 	}
-	return p, nil
+	return a.refused(hc.Context(), p), nil
 }
 
 func (a *API) writeProblem(w http.ResponseWriter, p *Problem) {

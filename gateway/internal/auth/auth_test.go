@@ -2,6 +2,7 @@ package auth_test
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
@@ -109,8 +110,10 @@ func TestFailuresDoNotTell(t *testing.T) {
 
 func TestBackOffGrowsAndEnds(t *testing.T) {
 	a := newRoom(t, storetest.Open(t), secret.New())
+	from := 0
 	wait := func() time.Duration {
-		_, _, err := a.SignIn(t.Context(), "nobody@b.c", "x", "x", "")
+		from++ // many machines, one account
+		_, _, err := a.SignIn(t.Context(), "nobody@b.c", "x", fmt.Sprint("10.0.0.", from), "")
 		var many *auth.TooManyError
 		if errors.As(err, &many) {
 			return many.RetryAfter
@@ -141,6 +144,13 @@ func TestBackOffGrowsAndEnds(t *testing.T) {
 	for range 5 {
 		if w := wait(); w != 0 {
 			t.Errorf("after half an hour: wait %v", w)
+		}
+	}
+	for n := range 30 { // one machine, many accounts
+		_, _, err := a.SignIn(t.Context(), fmt.Sprintf("%d@b.c", n), "x", "1.2.3.4", "")
+		var many *auth.TooManyError
+		if errors.As(err, &many) != (n >= 20) {
+			t.Errorf("attempt %d from one address: %v", n, err)
 		}
 	}
 	if err := a.EnrollAllowed("1.2.3.4"); err != nil {

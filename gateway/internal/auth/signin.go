@@ -79,10 +79,11 @@ func hashOf(secret string) string {
 // *TooManyError before anything is looked at.
 func (a *Auth) SignIn(ctx context.Context, email, password, address, browser string) (Operator, string, error) {
 	key := strings.ToLower(strings.TrimSpace(email))
-	if err := a.attempt(a.accounts, mdm.Clean(key, maxEmail)); err != nil {
+	// The address first: one that is slowed down must not go on locking somebody's account.
+	if err := a.attempt(a.addresses, address); err != nil {
 		return Operator{}, "", err
 	}
-	if err := a.attempt(a.addresses, address); err != nil {
+	if err := a.attempt(a.accounts, mdm.Clean(key, maxEmail)); err != nil {
 		return Operator{}, "", err
 	}
 	acc, err := a.store.AccountByEmail(ctx, mdm.Clean(key, maxEmail))

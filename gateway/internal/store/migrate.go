@@ -2,9 +2,13 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
+	"path/filepath"
 
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
@@ -17,8 +21,9 @@ import (
 var migrations embed.FS
 
 // migrate brings the schema up to date. Several gateways may start on one PostgreSQL at
-// once: the session lock lets one migrate and the others wait for it.
-func (s *Store) migrate(ctx context.Context) error {
+// once, or a gateway and its command line on one SQLite file: a lock lets one migrate and
+// the others wait for it.
+func (s *Store) migrate(ctx context.Context, cfg Config) (err error) {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {
 		return err
@@ -30,11 +35,17 @@ func (s *Store) migrate(ctx context.Context) error {
 	}
 	if s.postgres {
 		dialect = goose.DialectPostgres
-		locker, err := lock.NewPostgresSessionLocker()
+		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 120)) // each second, for two minutes
 		if err != nil {
 			return err
 		}
 		opts = append(opts, goose.WithSessionLocker(locker))
+	} else {
+		unlock, lerr := lockFile(ctx, filepath.Join(cfg.Dir, sqliteFile+".lock"))
+		if lerr != nil {
+			return fmt.Errorf("lock: %w", lerr)
+		}
+		defer func() { err = errors.Join(err, unlock()) }()
 	}
 	p, err := goose.NewProvider(dialect, s.writer, files, opts...)
 	if err != nil {
@@ -48,4 +59,19 @@ func (s *Store) migrate(ctx context.Context) error {
 		s.log.Info("database_migrated", "migration", r.Source.Path, "ms", r.Duration.Milliseconds())
 	}
 	return nil
+}
+
+// lockFile holds an exclusive lock until unlock is called or the process ends. The lock is
+// SQLite's own, on an empty database, because that works alike on every system; goose's
+// version table cannot serve, as another process may make it in between.
+func lockFile(ctx context.Context, path string) (unlock func() error, err error) {
+	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?_txlock=exclusive&_pragma=busy_timeout(60000)")
+	if err != nil {
+		return nil, err
+	}
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return func() error { return errors.Join(tx.Rollback(), db.Close()) }, nil
 }

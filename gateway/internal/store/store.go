@@ -54,7 +54,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open database %s: %w", cfg.name(), classify(err))
 	}
-	if err := s.migrate(ctx); err != nil {
+	if err := s.migrate(ctx, cfg); err != nil {
 		return nil, errors.Join(fmt.Errorf("migrate database %s: %w", cfg.name(), classify(err)), s.Close())
 	}
 	return s, nil
