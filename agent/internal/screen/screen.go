@@ -35,7 +35,6 @@ type Config struct {
 	Display  string        // X11 only, such as ":0"; "" means $DISPLAY
 	Portable bool          // use the portable capture even where a faster one works
 	Poll     time.Duration // how often the portable capture looks; 0 means 100 ms
-	Timeout  time.Duration // a display silent for so long counts as lost; 0 means 5 s
 }
 
 // Monitor is one output. Rect is in the desktop's pixels; its origin may be negative
@@ -101,9 +100,6 @@ type Source interface {
 // Open opens the display by the fastest way that works here. It returns an error that
 // is ErrNoDisplay when there is none.
 func Open(cfg Config, log *slog.Logger) (Source, error) {
-	if cfg.Timeout == 0 {
-		cfg.Timeout = 5 * time.Second
-	}
 	if cfg.Poll == 0 {
 		cfg.Poll = 100 * time.Millisecond
 	}

@@ -1,5 +1,3 @@
-//go:build linux
-
 package screen
 
 import (
@@ -7,26 +5,6 @@ import (
 	"math/rand/v2"
 	"testing"
 )
-
-func TestFindCookie(t *testing.T) {
-	entry := func(family uint16, fields ...string) []byte {
-		b := []byte{byte(family >> 8), byte(family)}
-		for _, f := range fields {
-			b = append(append(b, byte(len(f)>>8), byte(len(f))), f...)
-		}
-		return b
-	}
-	file := append(entry(256, "other", "7", "MIT-MAGIC-COOKIE-1", "no"), entry(256, "here", "7", "MIT-MAGIC-COOKIE-1", "yes")...)
-	file = append(file, entry(65535, "", "", "MIT-MAGIC-COOKIE-1", "any")...)
-	for _, c := range []struct{ number, want string }{{"7", "yes"}, {"8", "any"}} {
-		if _, got := findCookie(file, "here", c.number); got != c.want {
-			t.Errorf("cookie for display %s is %q, want %q", c.number, got, c.want)
-		}
-	}
-	for n := range file { // a file cut off anywhere must not panic
-		findCookie(file[:n], "here", "9")
-	}
-}
 
 func TestMergeCoversAndIsFew(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
