@@ -9,6 +9,10 @@ import (
 // macroblock: reading less than one saves nothing further on.
 const mergeUnit = 16
 
+// maxTakeRects bounds what Take reports one by one; more is merged into rows, because
+// each rectangle costs a request.
+const maxTakeRects = 8
+
 // merger turns many small rectangles into few, by bands of rows: each rectangle costs a
 // request, and the rows between two near ones cost less than that.
 type merger struct {

@@ -42,10 +42,6 @@ const (
 // zPixmap is the image format with whole pixels side by side.
 const zPixmap = 2
 
-// maxTakeRects bounds what Take reports one by one; more is merged into rows, because
-// each rectangle costs a request.
-const maxTakeRects = 8
-
 // x11Source reads an X server through XDamage and MIT-SHM.
 type x11Source struct {
 	c      *x11.Conn
