@@ -7,7 +7,7 @@ import { Icon } from "./icons.tsx";
 
 const shareNames: readonly (readonly [keyof Shares, string])[] = [
   ["network", "Network"],
-  ["program", "Program on the device"],
+  ["program", "Program"],
   ["capture", "Capture"],
   ["encode", "Encode"],
   ["queue", "Sending"],

@@ -88,7 +88,7 @@ export function Toolbar(props: ToolbarProps): ReactNode {
         run={actions.fullscreen}
       />
       <Tool label="Keyboard help" icon="help" run={actions.help} />
-      <EndButton actions={actions} />
+      {phaseOf(view) !== "over" && <EndButton actions={actions} />}
     </div>
   );
 }
