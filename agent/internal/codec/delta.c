@@ -1,51 +1,13 @@
 //go:build cgo
 
-#include "delta.h"
-
-#include "boolenc.h"
+#include "delta_state.h"
 #include "tables.h"
+#include "transform.h"
 
 enum { DC_PRED, V_PRED, H_PRED, TM_PRED };
 
 /* How a block is said to move. */
 enum { MOVE_ZERO, MOVE_NEAREST, MOVE_NEAR, MOVE_NEW };
-
-/* A block of the picture being written. */
-typedef struct {
-  int16_t row; /* its movement, in 1/8 pixel */
-  uint8_t inter;
-  uint8_t skip;
-  uint8_t y_mode, uv_mode;
-} block_info;
-
-typedef struct {
-  int w, h;          /* pixels */
-  int stride;        /* of whole blocks */
-  uint8_t *p;
-} plane;
-
-struct hr_delta {
-  int cols, rows;
-  plane src[3]; /* the picture last taken, its edges repeated to whole blocks */
-  plane rec[3]; /* what decoders have */
-  plane old[3]; /* what they had before a scroll */
-  int scroll;   /* pixels the picture moved up by; negative is down */
-  uint8_t *quality; /* the quantizer each block was last coded with */
-  size_t sharpen_at;
-
-  block_info *info; /* with a border row above and a column before */
-  uint8_t (*above)[9], left[9];
-  uint16_t *tokens; /* see put_token */
-  size_t ntokens, captokens;
-  uint32_t counts[1056][2];
-  uint8_t probs[1056];
-  hr_bytes out;
-  int oom;
-
-  struct {
-    int step[2], mul[2], bias[2];
-  } quant[3]; /* luma, second order luma, chroma; DC then AC */
-};
 
 static int plane_open(plane *p, int w, int h, int align) {
   p->w = w;
@@ -55,8 +17,6 @@ static int plane_open(plane *p, int w, int h, int align) {
   p->p = calloc((size_t)p->stride, (size_t)rows);
   return p->p != NULL;
 }
-
-static int plane_rows(const plane *p, int align) { return (p->h + align - 1) / align * align; }
 
 hr_delta *hr_delta_open(int width, int height) {
   hr_delta *d = calloc(1, sizeof *d);
@@ -95,19 +55,6 @@ void hr_delta_close(hr_delta *d) {
   free(d);
 }
 
-static inline int min_int(int a, int b) { return a < b ? a : b; }
-
-/* same tells whether the visible part of a block of f is what src has at row offset dy. */
-static int same(const plane *src, const uint8_t *f, int stride, int x, int y, int side, int dy) {
-  int w = min_int(side, src->w - x), h = min_int(side, src->h - y);
-  const uint8_t *a = f + (size_t)y * stride + x;
-  const uint8_t *b = src->p + (size_t)(y + dy) * src->stride + x;
-  for (int i = 0; i < h; i++) {
-    if (memcmp(a + (size_t)i * stride, b + (size_t)i * src->stride, w)) return 0;
-  }
-  return 1;
-}
-
 int hr_delta_compare(hr_delta *d, const uint8_t *y, const uint8_t *u, const uint8_t *v, int stride_y,
                      int stride_uv, uint8_t *map) {
   int n = 0;
@@ -122,133 +69,6 @@ int hr_delta_compare(hr_delta *d, const uint8_t *y, const uint8_t *u, const uint
     }
   }
   return n;
-}
-
-/* --- finding a scroll --- */
-
-enum {
-  MAX_SCROLL = 255,  /* what a motion vector reaches */
-  STRIPS = 12,       /* columns of blocks looked at */
-  HASH_BITS = 12,
-  MIN_SCROLL_BLOCKS = 24, /* fewer blocks are cheaper coded than searched */
-};
-
-static inline uint32_t row_hash(const uint8_t *p, int *flat) {
-  uint64_t a, b;
-  memcpy(&a, p, 8);
-  memcpy(&b, p + 8, 8);
-  *flat = a == b && a == (uint64_t)p[0] * 0x0101010101010101u;
-  a = (a ^ (b >> 29) ^ (b << 35)) * 0x9e3779b97f4a7c15u;
-  return (uint32_t)(a >> 32) ^ (uint32_t)b * 0x85ebca6bu;
-}
-
-/* vote counts, for one column of blocks, by how much rows that differ from their like at the
- * same place are found again elsewhere. */
-static void vote(const hr_delta *d, const uint8_t *y, int stride, int x, int top, int bottom, uint32_t *votes) {
-  static const int none = -1;
-  int16_t head[1 << HASH_BITS];
-  int16_t next[4096];
-  uint32_t hash[4096];
-  int n = min_int(bottom - top, 4096), flat;
-  memset(head, none, sizeof head);
-  for (int i = n - 1; i >= 0; i--) {
-    hash[i] = row_hash(d->src[0].p + (size_t)(top + i) * d->src[0].stride + x, &flat);
-    next[i] = (int16_t)none;
-    if (flat) continue;
-    uint32_t h = hash[i] >> (32 - HASH_BITS);
-    next[i] = head[h];
-    head[h] = (int16_t)i;
-  }
-  for (int i = 0; i < n; i++) {
-    uint32_t h = row_hash(y + (size_t)(top + i) * stride + x, &flat);
-    if (flat) continue;
-    int tries = 8;
-    for (int j = head[h >> (32 - HASH_BITS)]; j >= 0 && tries > 0; j = next[j]) {
-      if (hash[j] != h) continue;
-      tries--;
-      if (j - i >= -MAX_SCROLL && j - i <= MAX_SCROLL) votes[j - i + MAX_SCROLL]++;
-    }
-  }
-}
-
-/* find_scroll returns how many pixels up most of what changed moved, or 0. */
-static int find_scroll(const hr_delta *d, const uint8_t *y, int stride, const uint8_t *map) {
-  int top = d->rows, bottom = 0, left = d->cols, right = 0;
-  for (int r = 0; r < d->rows; r++) {
-    for (int c = 0; c < d->cols; c++) {
-      if (!map[r * d->cols + c]) continue;
-      if (r < top) top = r;
-      bottom = r + 1;
-      if (c < left) left = c;
-      if (c >= right) right = c + 1;
-    }
-  }
-  right = min_int(right, d->src[0].w / 16); /* whole blocks only */
-  if (right <= left) return 0;
-  uint32_t votes[2 * MAX_SCROLL + 1] = {0};
-  int strips = min_int(STRIPS, right - left);
-  for (int i = 0; i < strips; i++) {
-    int c = left + (right - left) * i / strips;
-    vote(d, y, stride, c * 16, top * 16, min_int(bottom * 16, d->src[0].h), votes);
-  }
-  int best = MAX_SCROLL;
-  votes[MAX_SCROLL] = 0;
-  for (int i = 0; i <= 2 * MAX_SCROLL; i++) {
-    if (votes[i] > votes[best]) best = i;
-  }
-  return votes[best] >= 32 ? best - MAX_SCROLL : 0;
-}
-
-/* half_row is the pixel between the rows at p and at p + stride: the six tap filter of
- * RFC 6386 section 18.3 for half a pixel. row and rows keep it inside the plane. */
-static inline int half_row(const uint8_t *col, int stride, int row, int rows) {
-  static const int taps[6] = {3, -16, 77, 77, -16, 3};
-  int sum = 64;
-  for (int i = 0; i < 6; i++) {
-    int r = row + i - 2;
-    r = r < 0 ? 0 : r >= rows ? rows - 1 : r;
-    sum += taps[i] * col[(size_t)r * stride];
-  }
-  sum >>= 7;
-  return sum < 0 ? 0 : sum > 255 ? 255 : sum;
-}
-
-/* near_chroma tells whether chroma that moves by half a sample is near enough to be put
- * right later. */
-static int near_chroma(const plane *src, const uint8_t *f, int stride, int x, int y, int row) {
-  int w = min_int(8, src->w - x), h = min_int(8, src->h - y), rows = plane_rows(src, 8);
-  for (int j = 0; j < h; j++) {
-    for (int i = 0; i < w; i++) {
-      int diff = half_row(src->p + x + i, src->stride, y + j + row, rows) - f[(size_t)(y + j) * stride + x + i];
-      if (diff < -40 || diff > 40) return 0;
-    }
-  }
-  return 1;
-}
-
-int hr_delta_scroll(hr_delta *d, const uint8_t *y, const uint8_t *u, const uint8_t *v, int stride_y,
-                    int stride_uv, uint8_t *map) {
-  int n = 0, moved = 0;
-  size_t blocks = (size_t)d->cols * d->rows;
-  for (size_t i = 0; i < blocks; i++) n += map[i];
-  d->scroll = n < MIN_SCROLL_BLOCKS ? 0 : find_scroll(d, y, stride_y, map);
-  if (!d->scroll) return n;
-  int dy = d->scroll, odd = dy & 1, half = (dy - odd) / 2;
-  for (int r = 0; r < d->rows; r++) {
-    if (r * 16 + dy < 0 || r * 16 + 16 + dy > d->rows * 16) continue;
-    for (int c = 0; c < d->cols; c++) {
-      uint8_t *m = &map[r * d->cols + c];
-      if (!*m || !same(&d->src[0], y, stride_y, c * 16, r * 16, 16, dy)) continue;
-      int ok = odd ? near_chroma(&d->src[1], u, stride_uv, c * 8, r * 8, half) &&
-                         near_chroma(&d->src[2], v, stride_uv, c * 8, r * 8, half)
-                   : same(&d->src[1], u, stride_uv, c * 8, r * 8, 8, half) &&
-                         same(&d->src[2], v, stride_uv, c * 8, r * 8, 8, half);
-      if (!ok) continue;
-      *m = 2;
-      moved++;
-    }
-  }
-  return n - moved;
 }
 
 int hr_delta_busy(hr_delta *d, const uint8_t *y, int stride) {
@@ -405,87 +225,6 @@ static int best_intra(const plane *src, const plane *rec, int x, int y, int side
     }
   }
   return best;
-}
-
-/* --- transforms, RFC 6386 section 14 --- */
-
-/* forward is the 4x4 transform whose inverse is section 14.3's. */
-static void forward(const int16_t *in, int stride, int16_t *out) {
-  int t[16];
-  for (int i = 0; i < 4; i++, in += stride) {
-    int a = (in[0] + in[3]) * 8, b = (in[1] + in[2]) * 8, c = (in[1] - in[2]) * 8, e = (in[0] - in[3]) * 8;
-    t[i * 4] = a + b;
-    t[i * 4 + 2] = a - b;
-    t[i * 4 + 1] = (c * 2217 + e * 5352 + 2048) >> 12;
-    t[i * 4 + 3] = (e * 2217 - c * 5352 + 2048) >> 12;
-  }
-  for (int i = 0; i < 4; i++) {
-    int a = t[i] + t[12 + i], b = t[4 + i] + t[8 + i], c = t[4 + i] - t[8 + i], e = t[i] - t[12 + i];
-    out[i] = (int16_t)((a + b + 7) >> 4);
-    out[8 + i] = (int16_t)((a - b + 7) >> 4);
-    out[4 + i] = (int16_t)((c * 2217 + e * 5352 + 32768) >> 16);
-    out[12 + i] = (int16_t)((e * 2217 - c * 5352 + 32768) >> 16);
-  }
-}
-
-static void inverse_add(const int16_t *in, uint8_t *to, int stride) {
-  int t[16];
-  for (int i = 0; i < 4; i++) {
-    int a = in[i] + in[8 + i], b = in[i] - in[8 + i];
-    int c = ((in[4 + i] * 35468) >> 16) - (in[12 + i] + ((in[12 + i] * 20091) >> 16));
-    int e = in[4 + i] + ((in[4 + i] * 20091) >> 16) + ((in[12 + i] * 35468) >> 16);
-    t[i] = a + e;
-    t[12 + i] = a - e;
-    t[4 + i] = b + c;
-    t[8 + i] = b - c;
-  }
-  for (int i = 0; i < 4; i++, to += stride) {
-    const int *p = t + i * 4;
-    int a = p[0] + p[2], b = p[0] - p[2];
-    int c = ((p[1] * 35468) >> 16) - (p[3] + ((p[3] * 20091) >> 16));
-    int e = p[1] + ((p[1] * 20091) >> 16) + ((p[3] * 35468) >> 16);
-    int v[4] = {(a + e + 4) >> 3, (b + c + 4) >> 3, (b - c + 4) >> 3, (a - e + 4) >> 3};
-    for (int j = 0; j < 4; j++) {
-      int x = to[j] + v[j];
-      to[j] = x < 0 ? 0 : x > 255 ? 255 : x;
-    }
-  }
-}
-
-static void forward_walsh(const int16_t *in, int16_t *out) {
-  int t[16];
-  for (int i = 0; i < 4; i++) {
-    int a = in[i * 4] + in[i * 4 + 3], b = in[i * 4 + 1] + in[i * 4 + 2];
-    int c = in[i * 4 + 1] - in[i * 4 + 2], e = in[i * 4] - in[i * 4 + 3];
-    t[i * 4] = a + b;
-    t[i * 4 + 1] = c + e;
-    t[i * 4 + 2] = a - b;
-    t[i * 4 + 3] = e - c;
-  }
-  for (int i = 0; i < 4; i++) {
-    int a = t[i] + t[12 + i], b = t[4 + i] + t[8 + i], c = t[4 + i] - t[8 + i], e = t[i] - t[12 + i];
-    int v[4] = {a + b, c + e, a - b, e - c};
-    for (int j = 0; j < 4; j++) out[j * 4 + i] = (int16_t)((v[j] + (v[j] > 0)) >> 1);
-  }
-}
-
-static void inverse_walsh(const int16_t *in, int16_t *out) {
-  int t[16];
-  for (int i = 0; i < 4; i++) {
-    int a = in[i] + in[12 + i], b = in[4 + i] + in[8 + i], c = in[4 + i] - in[8 + i], e = in[i] - in[12 + i];
-    t[i] = a + b;
-    t[4 + i] = c + e;
-    t[8 + i] = a - b;
-    t[12 + i] = e - c;
-  }
-  for (int i = 0; i < 4; i++) {
-    const int *p = t + i * 4;
-    int a = p[0] + p[3], b = p[1] + p[2], c = p[1] - p[2], e = p[0] - p[3];
-    out[i * 4] = (int16_t)((a + b + 3) >> 3);
-    out[i * 4 + 1] = (int16_t)((c + e + 3) >> 3);
-    out[i * 4 + 2] = (int16_t)((a - b + 3) >> 3);
-    out[i * 4 + 3] = (int16_t)((e - c + 3) >> 3);
-  }
 }
 
 static void set_quantizer(hr_delta *d, int q) {
