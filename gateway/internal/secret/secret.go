@@ -16,6 +16,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 )
 
 // keySize is the length of the key file in bytes.
@@ -75,7 +76,8 @@ func read(path string) (Key, error) {
 	if err != nil {
 		return k, fmt.Errorf("secret key: %w", err)
 	}
-	if info.Mode().Perm()&0o077 != 0 {
+	// Windows has no such modes: there the data directory's access list is what counts.
+	if runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
 		return k, fmt.Errorf("secret key %s may be read by others (mode %04o): chmod 600 it", path, info.Mode().Perm())
 	}
 	b, err := os.ReadFile(path)
