@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"os"
 	"sync"
 	"syscall"
@@ -33,6 +35,7 @@ const raiseEvery = 300 * time.Millisecond
 
 // canShow fails where there is no display to draw on.
 func canShow() error {
+	xgb.Logger = log.New(io.Discard, "", 0) // it says aloud what its errors say
 	if os.Getenv("DISPLAY") == "" {
 		return errors.New("DISPLAY is not set: there is no desktop to show windows on")
 	}

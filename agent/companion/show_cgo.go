@@ -16,7 +16,7 @@ import (
 	"handrail/agent/internal/prompt"
 )
 
-// tick is how often running times and the countdown move.
+// tick is how often the countdown moves. A banner that stands draws nothing.
 const tick = 250 * time.Millisecond
 
 // ui is the windows. Everything in it belongs to the window system's goroutine.
@@ -50,6 +50,7 @@ func show(ctx context.Context, b *board, themeName string) {
 func (u *ui) keepTime(ctx context.Context) {
 	t := time.NewTicker(tick)
 	defer t.Stop()
+	moving := false
 	for {
 		select {
 		case <-ctx.Done():
@@ -57,8 +58,12 @@ func (u *ui) keepTime(ctx context.Context) {
 			return
 		case <-t.C:
 		}
-		fyne.Do(u.draw)
-		if u.board.look().idle > idleAfter {
+		v := u.board.look()
+		was := moving
+		if moving = v.ask != nil || len(v.ended) > 0; moving || was {
+			fyne.Do(u.draw)
+		}
+		if v.idle > idleAfter {
 			fyne.Do(u.app.Quit)
 			return
 		}
@@ -69,7 +74,7 @@ func (u *ui) draw() {
 	v := u.board.look()
 	now := time.Now()
 	u.consent.draw(v, now)
-	u.strip.draw(v, now)
+	u.strip.draw(v)
 }
 
 // say sends a person's word; one that cannot be sent is lost with the daemon it was for.

@@ -34,13 +34,12 @@ type strip struct {
 	visible bool
 	open    signaling.SessionID // whose details are unfolded
 	drawn   string              // what is on it, so that only news is drawn
-	clocks  map[signaling.SessionID]*canvas.Text
 }
 
 func newStrip(u *ui) *strip { return &strip{ui: u} }
 
 // draw shows every session, or nothing.
-func (s *strip) draw(v view, now time.Time) {
+func (s *strip) draw(v view) {
 	if len(v.banners)+len(v.ended) == 0 {
 		if s.visible {
 			s.visible = false
@@ -52,18 +51,9 @@ func (s *strip) draw(v view, now time.Time) {
 		s.drawn = key
 		s.build(v)
 	}
-	for _, b := range v.banners {
-		if t := s.clocks[b.Session]; t != nil {
-			if text := clock(now.Sub(time.UnixMicro(b.SinceUS))); text != t.Text {
-				t.Text = text
-				t.Refresh()
-			}
-		}
-	}
 }
 
 func (s *strip) build(v view) {
-	s.clocks = map[signaling.SessionID]*canvas.Text{}
 	list := container.New(layout.NewCustomPaddedVBoxLayout(1))
 	for _, b := range v.banners {
 		list.Add(s.session(b))
@@ -119,8 +109,9 @@ func (s *strip) session(b prompt.Banner) fyne.CanvasObject {
 	if b.Organisation != "" {
 		who += " (" + shorten(b.Organisation, 24) + ")"
 	}
-	t := words("0:00", 13, dark.muted, false)
-	s.clocks[b.Session] = t
+	// A running clock would be a change of the screen every second, and the screen is what
+	// is being sent.
+	t := words("since "+time.UnixMicro(b.SinceUS).Format("15:04"), 13, dark.muted, false)
 	send := func(k prompt.Kind) func() {
 		return func() {
 			s.ui.say(prompt.Message{Type: prompt.TypeCommand, Command: &prompt.Command{Session: b.Session, Kind: k}})

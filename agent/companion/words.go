@@ -107,7 +107,7 @@ func others(b prompt.Banner) string {
 	return fmt.Sprintf(" and %d more", n)
 }
 
-// clock is a running time such as 4:05 or 1:02:03.
+// clock is a time that is left, such as 4:05 or 1:02:03.
 func clock(d time.Duration) string {
 	s := int(max(d, 0) / time.Second)
 	if s >= 3600 {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -50,6 +51,7 @@ type Daemon struct {
 	reporter *diag.Reporter
 	collect  *diag.Collector
 	screen   *screenRooms // nil where there is no display to speak of
+	asking   atomic.Int32 // questions open for the person at the device
 
 	mu     sync.Mutex
 	link   *link.Link // the newest; nil before the first
@@ -105,7 +107,7 @@ func (d *Daemon) sessionConfig(e state.Enrollment) session.Config {
 		Save: d.saveSessions, Restore: d.savedSessions(), Allowed: d.cfg.Allowed, NeedBanner: true, Loopback: isLoopback(e.Gateway),
 	}
 	if d.screen != nil {
-		d.screen.serve(&c)
+		d.screen.serve(&c, &d.asking)
 	}
 	return c
 }
@@ -168,6 +170,8 @@ func (d *Daemon) send(e signaling.Envelope) error {
 }
 
 func (d *Daemon) ask(ctx context.Context, r session.Request) session.Answer {
+	d.asking.Add(1)
+	defer d.asking.Add(-1)
 	a := d.desk.Ask(ctx, prompt.Request{
 		Session: r.Session, Operator: r.Operator, Organisation: r.Organisation, Reason: r.Reason,
 		Capabilities: r.Capabilities, Already: r.Already, Within: r.Within,

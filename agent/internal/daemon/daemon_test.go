@@ -191,7 +191,9 @@ func TestSessionOutlivesTheAgent(t *testing.T) {
 	d.stop()
 	d.start()
 	c := d.companion()
-	await(t, c, func(m prompt.Message) bool { return m.Type == prompt.TypeBanners && len(m.Banners) == 1 && m.Banners[0].Session == id })
+	await(t, c, func(m prompt.Message) bool {
+		return m.Type == prompt.TypeBanners && len(m.Banners) == 1 && m.Banners[0].Session == id
+	})
 	if err := g.Rooms.Sessions.End(t.Context(), g.Caller(g.Admin()), id, "done"); err != nil {
 		t.Fatal(err)
 	}

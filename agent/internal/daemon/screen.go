@@ -2,8 +2,10 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -15,6 +17,7 @@ import (
 	"handrail/agent/internal/session"
 	"handrail/agent/internal/state"
 	"handrail/signaling"
+	"handrail/signaling/input"
 )
 
 // screenRooms are the rooms that live off the display. Each comes back by itself when the
@@ -84,10 +87,10 @@ func (d *Daemon) onCursor(c desktop.Cursor) {
 }
 
 // serve gives the sessions what the rooms can do.
-func (s *screenRooms) serve(c *session.Config) {
+func (s *screenRooms) serve(c *session.Config, asking *atomic.Int32) {
 	c.Watch = s.watch
 	if s.input != nil {
-		c.Input = s.input
+		c.Input = guardedInput{Injector: s.input, asking: asking}
 	}
 	if s.desktop != nil {
 		c.SetClipboard, c.Watching = s.desktop.SetClipboard, s.desktop.Watch
@@ -125,3 +128,21 @@ type watcher struct{ *picture.Watcher }
 
 // SetNetwork passes on what is known of the way to the viewer.
 func (w watcher) SetNetwork(n session.Network) { w.Watcher.SetNetwork(pace.Network(n)) }
+
+// errAsking is what a viewer is told whose input is held back.
+var errAsking = errors.New("a question for the person at the device is on the screen; only they may answer it")
+
+// guardedInput keeps an operator's hands off the window that asks the person at the device:
+// whoever holds control could otherwise grant themselves more.
+type guardedInput struct {
+	*inject.Injector
+	asking *atomic.Int32
+}
+
+// Apply injects a frame unless a question is open. What lets go is let through.
+func (g guardedInput) Apply(viewer signaling.PeerID, f input.Frame) error {
+	if g.asking.Load() > 0 && f.Type != input.KeyUp && f.Type != input.ReleaseAll {
+		return errAsking
+	}
+	return g.Injector.Apply(viewer, f)
+}
