@@ -47,7 +47,7 @@ var foreign = map[string][]string{
 	"github.com/prometheus":            {"gateway/internal/server"},
 	"github.com/pion/webrtc":           {"agent/internal/session"},
 	"github.com/pion/interceptor":      {"agent/internal/session"},
-	"github.com/gorilla/websocket":     {"signaling/client", "signaling/hub"},
+	"github.com/gorilla/websocket":     {"signaling/client", "signaling/hub", "gateway/gatewaytest"},
 	"github.com/jezek/xgb":             {"agent/internal/screen", "agent/internal/inject", "agent/internal/desktop", "agent/companion", "e2e"},
 	"github.com/kbinani/screenshot":    {"agent/internal/screen"},
 	"github.com/go-vgo/robotgo":        {"agent/internal/inject"},
