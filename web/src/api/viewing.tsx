@@ -1,5 +1,4 @@
 import type { Session } from "@handrail/viewer/browser/session";
-import { useQueryClient } from "@tanstack/react-query";
 import { createContext, type ReactNode, use, useMemo, useRef } from "react";
 import { ApiError } from "./client.ts";
 import { useLive } from "./live.tsx";
@@ -38,7 +37,6 @@ const loadStart = () => import("@handrail/viewer/browser/start");
 /** Carries a session from the button that begins it to the page that shows it. */
 export function ViewingProvider({ children }: { children: ReactNode }) {
   const { socket } = useLive();
-  const client = useQueryClient();
   const begun = useRef(new Map<string, Begun>());
   const viewing = useMemo<Viewing>(
     () => ({
@@ -58,7 +56,6 @@ export function ViewingProvider({ children }: { children: ReactNode }) {
         try {
           const sessionId = await id;
           begun.current.set(sessionId, { session, deviceName });
-          void client.invalidateQueries({ queryKey: ["sessions", "list"] });
           return sessionId;
         } catch (error) {
           session.leave();
@@ -67,7 +64,7 @@ export function ViewingProvider({ children }: { children: ReactNode }) {
       },
       take: (sessionId) => begun.current.get(sessionId),
     }),
-    [socket, client],
+    [socket],
   );
   return <ViewingContext value={viewing}>{children}</ViewingContext>;
 }

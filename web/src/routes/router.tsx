@@ -8,6 +8,7 @@ import {
   type RouterHistory,
   redirect,
 } from "@tanstack/react-router";
+import type { ReactNode } from "react";
 import { meQuery } from "../api/account.ts";
 import { ApiError, isSignedOut } from "../api/client.ts";
 import { NotFoundPage, RouteErrorPage } from "../features/shell/Fallbacks.tsx";
@@ -74,15 +75,20 @@ const AuditPage = lazyRouteComponent(() => import("../features/audit/AuditPage.t
 const AccountPage = lazyRouteComponent(() => import("../features/account/AccountPage.tsx"), "AccountPage");
 const AboutPage = lazyRouteComponent(() => import("../features/account/AboutPage.tsx"), "AboutPage");
 
+/** Has the code of a page fetched when its route is, before anything renders. */
+function fetchedWith(page: { preload?: () => Promise<void> | undefined }, route: () => ReactNode) {
+  return Object.assign(route, { preload: () => page.preload?.() });
+}
+
 const setup = createRoute({ getParentRoute: () => root, path: "/setup", component: SetupPage });
 
 const signIn = createRoute({
   getParentRoute: () => root,
   path: "/sign-in",
   validateSearch: signInSearch,
-  component: function SignIn() {
+  component: fetchedWith(SignInPage, function SignIn() {
     return <SignInPage to={signIn.useSearch().to} />;
-  },
+  }),
 });
 
 /** Everything below needs somebody signed in. */
@@ -111,7 +117,7 @@ const devices = createRoute({
   getParentRoute: () => framed,
   path: "/devices",
   validateSearch: devicesSearch,
-  component: function Devices() {
+  component: fetchedWith(DevicesPage, function Devices() {
     const navigate = devices.useNavigate();
     return (
       <DevicesPage
@@ -119,23 +125,23 @@ const devices = createRoute({
         onFilter={(filter) => void navigate({ search: filter, replace: true, resetScroll: false })}
       />
     );
-  },
+  }),
 });
 
 const device = createRoute({
   getParentRoute: () => framed,
   path: "/devices/$deviceId",
-  component: function Device() {
+  component: fetchedWith(DevicePage, function Device() {
     const { deviceId } = device.useParams();
     return <DevicePage key={deviceId} id={deviceId} />;
-  },
+  }),
 });
 
 const sessions = createRoute({
   getParentRoute: () => framed,
   path: "/sessions",
   validateSearch: sessionsSearch,
-  component: function Sessions() {
+  component: fetchedWith(SessionsPage, function Sessions() {
     const navigate = sessions.useNavigate();
     return (
       <SessionsPage
@@ -143,25 +149,25 @@ const sessions = createRoute({
         onFilter={(filter) => void navigate({ search: filter, replace: true, resetScroll: false })}
       />
     );
-  },
+  }),
 });
 
 const session = createRoute({
   getParentRoute: () => framed,
   path: "/sessions/$sessionId",
-  component: function SupportSession() {
+  component: fetchedWith(SessionPage, function SupportSession() {
     const { sessionId } = session.useParams();
     return <SessionPage key={sessionId} id={sessionId} />;
-  },
+  }),
 });
 
 const live = createRoute({
   getParentRoute: () => inside,
   path: "/sessions/$sessionId/live",
-  component: function Live() {
+  component: fetchedWith(LivePage, function Live() {
     const { sessionId } = live.useParams();
     return <LivePage key={sessionId} id={sessionId} />;
-  },
+  }),
 });
 
 const enrollment = createRoute({
@@ -175,17 +181,17 @@ const operators = createRoute({ getParentRoute: () => framed, path: "/operators"
 const operator = createRoute({
   getParentRoute: () => framed,
   path: "/operators/$operatorId",
-  component: function Operator() {
+  component: fetchedWith(OperatorPage, function Operator() {
     const { operatorId } = operator.useParams();
     return <OperatorPage key={operatorId} id={operatorId} />;
-  },
+  }),
 });
 
 const audit = createRoute({
   getParentRoute: () => framed,
   path: "/audit",
   validateSearch: auditSearch,
-  component: function Audit() {
+  component: fetchedWith(AuditPage, function Audit() {
     const navigate = audit.useNavigate();
     return (
       <AuditPage
@@ -193,7 +199,7 @@ const audit = createRoute({
         onFilter={(filter) => void navigate({ search: filter, replace: true, resetScroll: false })}
       />
     );
-  },
+  }),
 });
 
 const account = createRoute({ getParentRoute: () => framed, path: "/account", component: AccountPage });
