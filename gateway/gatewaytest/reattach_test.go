@@ -201,6 +201,18 @@ func TestConsentWindowClosesWithoutTheDevice(t *testing.T) {
 	gatewaytest.Await[signaling.SessionEnd](a)
 }
 
+func TestRevokingEndsTheSession(t *testing.T) {
+	g := gatewaytest.Start(t, gatewaytest.Options{NoRelay: true})
+	d := g.Enroll("desk-1", "")
+	a := g.DialAgent(d)
+	b := g.DialBrowser(g.Admin())
+	live(t, b, a, request(t, g, d, wanted))
+	g.Revoke(d.ID)
+	if s := b.AwaitState(signaling.StateEnded); s.Message == "" {
+		t.Errorf("state = %+v", s)
+	}
+}
+
 func TestRequestForADeviceThatIsOffline(t *testing.T) {
 	g := gatewaytest.Start(t, gatewaytest.Options{NoRelay: true})
 	caller := g.Caller(g.Admin())

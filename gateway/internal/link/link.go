@@ -63,6 +63,8 @@ type Config struct {
 	Back func(ctx context.Context, d mdm.DeviceID, briefs []signaling.SessionBrief) error
 	// Lost is told that no node holds the device's link any more.
 	Lost func(ctx context.Context, d mdm.DeviceID) error
+	// Cut is told of a device that was sent away for good.
+	Cut func(ctx context.Context, d mdm.DeviceID, why string) error
 	// FromDevice takes session.* messages.
 	FromDevice func(ctx context.Context, d mdm.DeviceID, e signaling.Envelope)
 	// Changed tells the consoles what to fetch again.
@@ -422,7 +424,8 @@ func (l *Links) Present(ctx context.Context, d mdm.DeviceID) error {
 	return l.ask(ctx, d, []byte("?"))
 }
 
-// Cut sends the device away for good, on whatever node it is; being offline is no error.
+// Cut sends the device away for good, on whatever node it is, and ends its sessions; being
+// offline is no error.
 func (l *Links) Cut(ctx context.Context, d mdm.DeviceID, code signaling.Code, message string) error {
 	b, err := json.Marshal(signaling.Revoked{Message: message})
 	if err != nil {
@@ -432,7 +435,7 @@ func (l *Links) Cut(ctx context.Context, d mdm.DeviceID, code signaling.Code, me
 	if err := l.ask(ctx, d, append([]byte("cut "), b...)); err != nil && !errors.Is(err, session.ErrOffline) {
 		return err
 	}
-	return nil
+	return l.cfg.Cut(ctx, d, message)
 }
 
 // Online returns the devices connected to any node; the caller may keep the map.

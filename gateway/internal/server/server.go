@@ -144,6 +144,7 @@ func (s *Server) furnish() error {
 		Copied:       s.copied,
 		Back:         s.Sessions.DeviceBack,
 		Lost:         s.Sessions.DeviceLost,
+		Cut:          s.Sessions.DeviceCut,
 		FromDevice:   s.Sessions.FromDevice,
 		Changed:      s.changed,
 	}, s.log)

@@ -148,6 +148,32 @@ func (s *Sessions) lost(ctx context.Context, id signaling.SessionID) error {
 	return err
 }
 
+// DeviceCut ends every session of a device that was revoked or deleted.
+func (s *Sessions) DeviceCut(ctx context.Context, d mdm.DeviceID, why string) error {
+	open, err := s.cfg.Store.OpenSessions(ctx, d)
+	if err != nil {
+		return err
+	}
+	for _, one := range open {
+		var entries []Entry
+		one, err := s.change(ctx, one.ID, func(one *Session) ([]Entry, error) {
+			if entries = nil; one.IsOpen() {
+				now := time.Now()
+				one.end(signaling.StateEnded, "gateway", why, now)
+				entries = []Entry{{At: now, Kind: KindEnded, Detail: why}}
+			}
+			return entries, nil
+		})
+		if err != nil {
+			return err
+		}
+		for _, e := range entries {
+			s.audit(ctx, one, e)
+		}
+	}
+	return nil
+}
+
 // poke makes Run look at the deadlines again.
 func (s *Sessions) poke() {
 	select {
