@@ -34,9 +34,12 @@ export const keyToPixel: Benchmark = {
       const samples: number[] = [];
       for (let i = 0; i < presses; i++) {
         await page.waitForTimeout(100 + Math.random() * 100); // spread over the browser's frame phase
-        const shown = page.evaluate(() => window.handrailNextColour());
+        // Armed and answered first: a key may overtake an evaluate that is still under way.
+        await page.evaluate(() => {
+          window.handrailShown = window.handrailNextColour();
+        });
         await page.keyboard.press("a");
-        samples.push(await shown);
+        samples.push(await page.evaluate(() => window.handrailShown));
       }
       return [summarise("key_to_pixel_ms", samples.slice(20))];
     } finally {
@@ -50,6 +53,7 @@ declare global {
   interface Window {
     /** Resolves to the milliseconds from the next keydown event to the first frame in which the middle of the picture differs. */
     handrailNextColour(): Promise<number>;
+    handrailShown: Promise<number>;
   }
 }
 
@@ -62,7 +66,7 @@ function watchColour(): void {
   const g = canvas.getContext("2d", { willReadFrequently: true });
   if (!g) throw new Error("no canvas");
   let pressed = 0;
-  document.addEventListener("keydown", (e) => (pressed = pressed || e.timeStamp), { capture: true });
+  window.addEventListener("keydown", (e) => (pressed = pressed || e.timeStamp), { capture: true });
   const read = (): readonly number[] => {
     g.drawImage(video, video.videoWidth / 2, video.videoHeight / 2, 1, 1, 0, 0, 1, 1);
     return [...g.getImageData(0, 0, 1, 1).data];

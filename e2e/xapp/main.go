@@ -98,7 +98,6 @@ func open(x, y, w, h int) (*app, error) {
 	if err := xproto.MapWindowChecked(conn, a.win).Check(); err != nil {
 		return nil, err
 	}
-	xproto.SetInputFocus(conn, xproto.InputFocusPointerRoot, a.win, xproto.TimeCurrentTime)
 	a.say("ready", 0)
 	return a, nil
 }
@@ -176,6 +175,9 @@ func (a *app) flash(ctx context.Context) error {
 			case xproto.KeyReleaseEvent:
 				a.say("key_up", int(e.Detail))
 			case xproto.ButtonPressEvent:
+				// No window manager gives keys to an override-redirect window: a click takes them,
+				// and keeps them from programs that come up later.
+				xproto.GrabKeyboard(a.conn, false, a.win, xproto.TimeCurrentTime, xproto.GrabModeAsync, xproto.GrabModeAsync)
 				paint()
 				a.say("button_down", int(e.Detail))
 			case xproto.ButtonReleaseEvent:
