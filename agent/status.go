@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"time"
 
 	"handrail/agent/internal/daemon"
@@ -31,13 +32,18 @@ type report struct {
 	Problem    string           `json:"problem,omitempty"`
 }
 
+const notEnrolled = "not enrolled: run handrail-agent enroll with a token from the console"
+
 // Run says how the agent is; it fails unless the link is up.
 func (c *statusCmd) Run(t *terminal) error {
-	dir, err := state.Open(c.State)
-	if err != nil {
-		return err
+	r := report{Problem: notEnrolled}
+	if _, err := os.Stat(c.State); err == nil { // a look makes no directory
+		dir, err := state.Open(c.State)
+		if err != nil {
+			return err
+		}
+		r = c.look(t.ctx, dir)
 	}
-	r := c.look(t.ctx, dir)
 	if c.JSON {
 		enc := json.NewEncoder(t.stdout)
 		enc.SetIndent("", "  ")
@@ -58,7 +64,7 @@ func (c *statusCmd) look(ctx context.Context, dir *state.Dir) report {
 	e, err := dir.Enrollment()
 	switch {
 	case errors.Is(err, state.ErrNotEnrolled):
-		r.Problem = "not enrolled: run handrail-agent enroll with a token from the console"
+		r.Problem = notEnrolled
 		return r
 	case err != nil:
 		r.Problem = err.Error()
