@@ -30,6 +30,16 @@ export const sessionsQuery = (filter: SessionFilter, limit = 50) =>
     placeholderData: (previous) => previous,
   });
 
+/** One's own sessions on a device that are not over. */
+export const ownOpenQuery = (device: string, operator: string) =>
+  queryOptions({
+    queryKey: ["sessions", "open", device, operator],
+    queryFn: async ({ signal }) => {
+      const query = { device, operator, state: "open", limit: 5 };
+      return (await call<SupportSessionList>("GET", "/api/sessions", { query, signal })).items;
+    },
+  });
+
 /** One session with its timeline. */
 export const sessionQuery = (id: string) =>
   queryOptions({

@@ -19,7 +19,9 @@ interface Viewing {
    * session's id; the page that shows it takes the rest with `take`.
    */
   start: (wish: SessionWish, deviceName: string) => Promise<string>;
-  /** What `start` began for this id, if it was this page that began it. */
+  /** Goes back into a session that is open, in the same way. */
+  rejoin: (sessionId: string, deviceName: string) => Promise<string>;
+  /** What `start` or `rejoin` began for this id, if it was this page that began it. */
   take: (sessionId: string) => Begun | undefined;
 }
 
@@ -32,39 +34,37 @@ export function useViewing(): Viewing {
   return viewing;
 }
 
+const notConnected = "Not connected to the gateway yet. Try again in a moment.";
 const loadStart = () => import("@handrail/viewer/browser/start");
 
 /** Carries a session from the button that begins it to the page that shows it. */
 export function ViewingProvider({ children }: { children: ReactNode }) {
   const { socket } = useLive();
   const begun = useRef(new Map<string, Begun>());
-  const viewing = useMemo<Viewing>(
-    () => ({
+  const viewing = useMemo<Viewing>(() => {
+    const begin = async (create: () => Promise<string>, deviceName: string) => {
+      if (!socket) throw new ApiError({ status: 0, message: notConnected });
+      const { startSession } = await loadStart();
+      const { session, id } = startSession({ socket, deviceName, create });
+      try {
+        const sessionId = await id;
+        begun.current.set(sessionId, { session, deviceName });
+        return sessionId;
+      } catch (error) {
+        session.leave();
+        throw error;
+      }
+    };
+    return {
       prepare: () => void loadStart().catch(() => undefined), // the click tries again
-      start: async (wish, deviceName) => {
-        if (!socket)
-          throw new ApiError({
-            status: 0,
-            message: "Not connected to the gateway yet. Try again in a moment.",
-          });
-        const { startSession } = await loadStart();
-        const { session, id } = startSession({
-          socket,
-          deviceName,
-          create: async () => (await requestSession(wish)).id,
-        });
-        try {
-          const sessionId = await id;
-          begun.current.set(sessionId, { session, deviceName });
-          return sessionId;
-        } catch (error) {
-          session.leave();
-          throw error;
-        }
+      start: (wish, deviceName) => begin(async () => (await requestSession(wish)).id, deviceName),
+      rejoin: (sessionId, deviceName) => begin(async () => sessionId, deviceName),
+      take: (sessionId) => {
+        const found = begun.current.get(sessionId);
+        begun.current.delete(sessionId); // a second visit joins anew
+        return found;
       },
-      take: (sessionId) => begun.current.get(sessionId),
-    }),
-    [socket],
-  );
+    };
+  }, [socket]);
   return <ViewingContext value={viewing}>{children}</ViewingContext>;
 }

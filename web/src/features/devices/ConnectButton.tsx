@@ -1,7 +1,10 @@
 import { ActionIcon, Button, Checkbox, Group, Popover, Stack, Text, TextInput } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
+import { useQueryClient } from "@tanstack/react-query";
 import { useRouter } from "@tanstack/react-router";
 import { useCallback, useEffect, useState } from "react";
+import { useMe } from "../../api/me.ts";
+import { ownOpenQuery } from "../../api/sessions.ts";
 import type { Capability, Device } from "../../api/types.ts";
 import { useViewing } from "../../api/viewing.tsx";
 import { capabilityWords } from "../../ui/capabilities.ts";
@@ -21,7 +24,7 @@ function usualCapabilities(allowed: readonly string[]): Capability[] {
  */
 export function ConnectButton({ device, compact }: { device: Target; compact?: boolean }) {
   const mayControl = device.capabilities.includes("control");
-  const { connect, connecting, prepare } = useConnect(device);
+  const { connect, connectWith, connecting, prepare } = useConnect(device);
   // On a device's own page the code is fetched at once; in a list, when the pointer comes near.
   useEffect(() => {
     if (!compact) prepare();
@@ -36,7 +39,7 @@ export function ConnectButton({ device, compact }: { device: Target; compact?: b
         loading={connecting}
         onPointerEnter={prepare}
         onFocus={prepare}
-        onClick={() => connect("", usualCapabilities(device.capabilities))}
+        onClick={connect}
         aria-label={`${verb}: ${device.name}`}
       >
         {verb}
@@ -50,7 +53,7 @@ export function ConnectButton({ device, compact }: { device: Target; compact?: b
         disabled={disabled}
         onPointerEnter={prepare}
         onFocus={prepare}
-        onClick={() => connect("", usualCapabilities(device.capabilities))}
+        onClick={connect}
         style={{ minWidth: "7.5rem" }}
       >
         {verb}
@@ -60,7 +63,7 @@ export function ConnectButton({ device, compact }: { device: Target; compact?: b
         allowed={device.capabilities}
         verb={verb}
         connecting={connecting}
-        connect={connect}
+        connect={connectWith}
       />
     </Button.Group>
   );
@@ -162,6 +165,8 @@ function ConnectOptions({ disabled, allowed, verb, connecting, connect }: Option
 
 /** Starts a session at the click: request, viewer and page go on side by side. */
 function useConnect(device: Target) {
+  const me = useMe();
+  const client = useQueryClient();
   const router = useRouter();
   const viewing = useViewing();
   const [connecting, setConnecting] = useState(false);
@@ -169,14 +174,25 @@ function useConnect(device: Target) {
     viewing.prepare();
     void router.preloadRoute({ to: "/sessions/$sessionId/live", params: { sessionId: "next" } });
   }, [viewing, router]);
-  const connect = (reason: string, capabilities: Capability[]) => {
+  const show = (begin: () => Promise<string>) => {
     if (connecting) return;
     setConnecting(true);
-    viewing
-      .start({ device_id: device.id, reason, capabilities }, device.name)
+    begin()
       .then((sessionId) => router.navigate({ to: "/sessions/$sessionId/live", params: { sessionId } }))
       .catch((error: unknown) => notifyFailed(`No session with ${device.name}`, error))
       .finally(() => setConnecting(false));
   };
-  return { connect, connecting, prepare };
+  const connectWith = (reason: string, capabilities: Capability[]) =>
+    show(() => viewing.start({ device_id: device.id, reason, capabilities }, device.name));
+  // Leaving a screen does not end its session: a plain click goes back into one's own.
+  const connect = () =>
+    show(async () => {
+      const query = ownOpenQuery(device.id, me.id);
+      // What the page shows is fresh until the gateway says that sessions changed.
+      const [own] = await client.fetchQuery({ ...query, staleTime: Number.POSITIVE_INFINITY });
+      if (own) return viewing.rejoin(own.id, device.name);
+      const capabilities = usualCapabilities(device.capabilities);
+      return viewing.start({ device_id: device.id, reason: "", capabilities }, device.name);
+    });
+  return { connect, connectWith, connecting, prepare };
 }

@@ -5,7 +5,7 @@ import { isNotFound } from "../../api/client.ts";
 import { deviceQuery } from "../../api/devices.ts";
 import { groupsQuery } from "../../api/groups.ts";
 import { useMe } from "../../api/me.ts";
-import { sessionsQuery, useEndSession } from "../../api/sessions.ts";
+import { ownOpenQuery, sessionsQuery, useEndSession } from "../../api/sessions.ts";
 import type { Device } from "../../api/types.ts";
 import { capabilityList } from "../../ui/capabilities.ts";
 import { policySource } from "../../ui/groupTree.ts";
@@ -172,8 +172,7 @@ function DeviceNotices({ device }: { device: Device }) {
 /** Leaving a screen does not end its session; this leads back to one's own. */
 function OwnOpenSession({ device }: { device: Device }) {
   const me = useMe();
-  const query = useInfiniteQuery(sessionsQuery({ device: device.id, state: "open" }, 5));
-  const own = query.data?.pages[0]?.items.find((s) => s.operator_id === me.id);
+  const own = useQuery(ownOpenQuery(device.id, me.id)).data?.[0];
   const end = useEndSession(own?.id ?? "");
   if (!own) return null;
   return (
