@@ -92,6 +92,7 @@ $(TOOLS)/golangci-lint: Makefile
 test: setup-test node_modules/.installed ## set up and run every check: Go with race and PostgreSQL, TypeScript, browser
 	$(call say,TypeScript tests)
 	@npm run --silent test
+	@npm run --silent test:browser -w @handrail/viewer
 	@$(MAKE) build-gateway build-agent build-companion build-demo agents
 	$(call say,Go tests with the race detector on SQLite and PostgreSQL)
 	@.ci/with-postgres go test -race -timeout 20m ./...

@@ -20,19 +20,23 @@ func TestStatusWords(t *testing.T) {
 	}{
 		{"not enrolled", report{Problem: "not enrolled"}, []string{"Problem     not enrolled"}},
 		{
-			"clock behind", report{Enrolled: true, Running: true, Online: true, Enrollment: e, Status: state.Status{Link: "online", SinceUS: us(time.Minute), SkewMS: (3*time.Hour + time.Minute).Milliseconds()}},
+			"clock behind",
+			report{Enrolled: true, Running: true, Online: true, Enrollment: e, Status: state.Status{Link: "online", SinceUS: us(time.Minute), SkewMS: (3*time.Hour + time.Minute).Milliseconds()}},
 			[]string{"Link        online since 2026-11-23 11:59:00 (1m0s ago)", "Clock       wrong: this device is 3h1m0s behind the gateway"},
 		},
 		{
-			"clock ahead", report{Enrolled: true, Running: true, Online: true, Enrollment: e, Status: state.Status{Link: "online", SkewMS: -time.Hour.Milliseconds()}},
+			"clock ahead",
+			report{Enrolled: true, Running: true, Online: true, Enrollment: e, Status: state.Status{Link: "online", SkewMS: -time.Hour.Milliseconds()}},
 			[]string{"Clock       wrong: this device is 1h0m0s ahead of the gateway"},
 		},
 		{
-			"unreachable", report{Enrolled: true, Running: true, Enrollment: e, Problem: "nothing answers", Status: state.Status{Link: "waiting", OnlineUS: us(time.Hour)}},
+			"unreachable",
+			report{Enrolled: true, Running: true, Enrollment: e, Problem: "nothing answers", Status: state.Status{Link: "waiting", OnlineUS: us(time.Hour)}},
 			[]string{"Link        down; it was last up 2026-11-23 11:00:00 (1h0m0s ago)", "Problem     nothing answers"},
 		},
 		{
-			"not running", report{Enrolled: true, Enrollment: e, Problem: "not running", Status: state.Status{Link: "off", SinceUS: us(time.Hour), WrittenUS: us(time.Hour)}},
+			"not running",
+			report{Enrolled: true, Enrollment: e, Problem: "not running", Status: state.Status{Link: "off", SinceUS: us(time.Hour), WrittenUS: us(time.Hour)}},
 			[]string{"Link        off since 2026-11-23 11:00:00", "Problem     not running"},
 		},
 	} {

@@ -47,8 +47,8 @@ export async function demoDevice(url: string, cookie: string): Promise<string> {
 }
 
 /** Starts the demo, makes the admin, and opens the device's page; nothing is connected yet. */
-export async function openDevicePage(): Promise<Live> {
-  const demo = await startDemo();
+export async function openDevicePage(env: Record<string, string> = {}): Promise<Live> {
+  const demo = await startDemo(undefined, env);
   const cookie = await setUp(demo);
   const device = await demoDevice(demo.url, cookie);
   const browser = await openChromium();
@@ -121,4 +121,16 @@ export async function totals(page: Page): Promise<Totals> {
     }
     return { bytes, frames, at: performance.now() };
   });
+}
+
+/** Clicks a point of the device's desktop, given in its own pixels. */
+export async function clickDesktop(page: Page, x: number, y: number): Promise<void> {
+  const video = page.locator("video");
+  const box = await video.boundingBox();
+  if (!box) throw new Error("no video");
+  const [width = 1, height = 1] = await video.evaluate((v: HTMLVideoElement) => [v.videoWidth, v.videoHeight]);
+  const scale = Math.min(box.width / width, box.height / height);
+  const left = box.x + (box.width - width * scale) / 2;
+  const top = box.y + (box.height - height * scale) / 2;
+  await page.mouse.click(left + x * scale, top + y * scale);
 }

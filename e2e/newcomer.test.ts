@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { expectAccessible, openChromium, pictureColours } from "./browser.ts";
-import { connect } from "./live.ts";
+import { clickDesktop, connect } from "./live.ts";
 import { eventually } from "./program.ts";
 import { admin, type Demo, startDemo } from "./stack.ts";
 
@@ -114,13 +114,3 @@ test("the next start finds the same data and asks for no setup", async () => {
     await again.stop();
   }
 });
-
-/** Clicks a point of the device's desktop, given in its own 1920x1080 pixels. */
-async function clickDesktop(p: Page, x: number, y: number): Promise<void> {
-  const box = await p.locator("video").boundingBox();
-  if (!box) throw new Error("no video");
-  const scale = Math.min(box.width / 1920, box.height / 1080);
-  const left = box.x + (box.width - 1920 * scale) / 2;
-  const top = box.y + (box.height - 1080 * scale) / 2;
-  await p.mouse.click(left + x * scale, top + y * scale);
-}

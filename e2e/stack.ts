@@ -20,14 +20,21 @@ export interface Demo {
   stop(): Promise<void>;
 }
 
-/** Starts the demo on a data directory of its own, or again on one that has been used, at the address it had. */
-export async function startDemo(again?: { data: string; url: string }): Promise<Demo> {
+/**
+ * Starts the demo on a data directory of its own, or again on one that has been used, at the address it had.
+ * `env` is for all of its programs: the gateway, the agent and the companion.
+ */
+export async function startDemo(
+  again?: { data: string; url: string },
+  env: Record<string, string> = {},
+): Promise<Demo> {
   const own = again === undefined ? await scratch() : undefined;
   const dir = again?.data ?? (own?.dir as string);
   const port = again === undefined ? await freePort() : new URL(again.url).port;
   const program = new Program([join(bin, "handrail-demo"), "--data", dir], {
     HANDRAIL_LISTEN: `127.0.0.1:${port}`,
     HANDRAIL_TURN_LISTEN: "127.0.0.1:0",
+    ...env,
   });
   const said = await program.says(/^Handrail .*?(https?:\/\/\S+).*$/m, 60_000);
   const words = said[0].split(/\s+/).filter((w) => w.startsWith("http"));

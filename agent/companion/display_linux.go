@@ -190,15 +190,6 @@ func firstMonitor(c *xgb.Conn) (left, top, width int) {
 	return 0, 0, int(xproto.Setup(c).DefaultScreen(c).WidthInPixels)
 }
 
-func (p *pin) close() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.conn != nil {
-		p.conn.Close()
-		p.conn = nil
-	}
-}
-
 // keepAbove asks the window manager to keep a window above others and to bring it forward
 // (EWMH 1.5, _NET_WM_STATE and _NET_ACTIVE_WINDOW).
 func keepAbove(id uintptr) error {

@@ -13,7 +13,6 @@ type pin struct{}
 
 func (*pin) open(uintptr) error { return nil }
 func (*pin) place()             {}
-func (*pin) close()             {}
 
 func keepAbove(uintptr) error { return nil }
 

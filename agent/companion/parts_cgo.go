@@ -221,6 +221,7 @@ func (r *countdownRenderer) MinSize() fyne.Size { return fyne.NewSize(60, barHei
 func (r *countdownRenderer) Objects() []fyne.CanvasObject {
 	return []fyne.CanvasObject{r.c.back, r.c.fill}
 }
+
 func (r *countdownRenderer) Layout(s fyne.Size) {
 	r.c.back.Resize(fyne.NewSize(s.Width, barHeight))
 	r.c.fill.Resize(fyne.NewSize(max(s.Width*r.c.left, barHeight), barHeight))

@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"handrail/signaling"
 	"log/slog"
 	"math/rand/v2"
 	"net"
@@ -16,6 +15,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"handrail/signaling"
 
 	"github.com/gorilla/websocket"
 )

@@ -5,8 +5,6 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"errors"
-	"handrail/signaling"
-	"handrail/signaling/client"
 	"log/slog"
 	"net"
 	"net/http"
@@ -15,6 +13,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"handrail/signaling"
+	"handrail/signaling/client"
 
 	"github.com/gorilla/websocket"
 )
@@ -333,7 +334,7 @@ func TestPingsKeepALinkAlive(t *testing.T) {
 		conn := <-r.links
 		gone := drink(conn)
 		for range 20 {
-			time.Sleep(15 * time.Second) // fake clock
+			time.Sleep(15 * time.Second) //nolint:forbidigo // the bubble's fake clock
 			if err := conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(time.Second)); err != nil {
 				t.Fatal(err)
 			}
@@ -363,7 +364,7 @@ func TestOutageIsSurvived(t *testing.T) {
 				conn := <-r.links
 				r.setDown(true)
 				conn.Close()
-				time.Sleep(2 * time.Minute) // fake clock
+				time.Sleep(2 * time.Minute) //nolint:forbidigo // the bubble's fake clock
 				if err := r.c.Send(signaling.Envelope{Type: signaling.TypeSessionEvent, Body: signaling.SessionEvent{Session: "ses_a", Seq: 1, Kind: signaling.EventPaused}}); err != nil {
 					t.Fatal(err)
 				}

@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"handrail/signaling"
 	"io"
 	mathrand "math/rand/v2"
 	"net"
@@ -15,6 +14,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"handrail/signaling"
 
 	"github.com/gorilla/websocket"
 )

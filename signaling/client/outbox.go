@@ -1,10 +1,11 @@
 package client
 
 import (
-	"handrail/signaling"
 	"slices"
 	"sync"
 	"time"
+
+	"handrail/signaling"
 )
 
 // keepSent is how long a sent message that must not be lost is kept to be sent again: a

@@ -5,11 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
-	"handrail/signaling/clip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"handrail/signaling/clip"
 
 	"github.com/google/go-cmp/cmp"
 )

@@ -5,11 +5,12 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"errors"
-	"handrail/signaling"
 	"log/slog"
 	"net/http"
 	"sync"
 	"time"
+
+	"handrail/signaling"
 )
 
 // AgentConfig gives Agents its limits and the functions that know devices. All functions
@@ -168,7 +169,7 @@ func (h *Agents) run(s *Socket, remote string) {
 		return
 	}
 	h.cfg.Connected(a, hello)
-	hello = signaling.Hello{} // its nonce and sessions would live as long as the connection
+	hello = signaling.Hello{} //nolint:wastedassign // its nonce and sessions would live as long as the connection
 	cause := s.serve(h.ctx, func(e signaling.Envelope) { h.cfg.Message(a, e) })
 	h.mu.Lock()
 	if h.byDevice[a.Device] == a {

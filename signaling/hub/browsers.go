@@ -3,11 +3,12 @@ package hub
 import (
 	"context"
 	"errors"
-	"handrail/signaling"
 	"log/slog"
 	"net/http"
 	"sync"
 	"time"
+
+	"handrail/signaling"
 )
 
 // BrowserConfig gives Browsers its limits and the functions that know operators. O is

@@ -3,8 +3,9 @@ package hub
 import (
 	"errors"
 	"fmt"
-	"handrail/signaling"
 	"time"
+
+	"handrail/signaling"
 )
 
 // Limits bound what one connection may cost. The zero value is what production uses.

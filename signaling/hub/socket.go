@@ -4,13 +4,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"handrail/signaling"
 	"io"
 	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"handrail/signaling"
 
 	"github.com/gorilla/websocket"
 )

@@ -6,10 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
-	"handrail/signaling/input"
 	"os"
 	"strconv"
 	"testing"
+
+	"handrail/signaling/input"
 
 	"github.com/google/go-cmp/cmp"
 )

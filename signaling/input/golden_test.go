@@ -3,9 +3,10 @@ package input_test
 import (
 	"encoding/hex"
 	"encoding/json"
-	"handrail/signaling/input"
 	"os"
 	"testing"
+
+	"handrail/signaling/input"
 )
 
 // writeGolden makes testdata/golden.json from these frames and broken byte strings.

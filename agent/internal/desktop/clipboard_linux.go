@@ -2,11 +2,12 @@ package desktop
 
 import (
 	"fmt"
-	"handrail/agent/internal/x11"
 	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"handrail/agent/internal/x11"
 )
 
 // atoms are the names selections speak in (ICCCM 2).

@@ -4,11 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"handrail/agent/internal/x11"
-	"handrail/signaling/input"
 	"hash/fnv"
 	"image"
 	"image/png"
+
+	"handrail/agent/internal/x11"
+	"handrail/signaling/input"
 )
 
 // XFIXES requests.

@@ -2,11 +2,12 @@ package desktop
 
 import (
 	"errors"
-	"handrail/signaling"
 	"log/slog"
 	"sync"
 	"time"
 	"unicode/utf8"
+
+	"handrail/signaling"
 )
 
 // Errors of this package.

@@ -5,16 +5,17 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"handrail/agent/internal/desktop"
-	"handrail/agent/internal/x11"
-	"handrail/agent/internal/x11/x11test"
-	"handrail/signaling"
 	"image/png"
 	"log/slog"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"handrail/agent/internal/desktop"
+	"handrail/agent/internal/x11"
+	"handrail/agent/internal/x11/x11test"
+	"handrail/signaling"
 )
 
 // seen collects what a Desktop tells.

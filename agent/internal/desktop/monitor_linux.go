@@ -4,10 +4,11 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"handrail/agent/internal/x11"
-	"handrail/signaling"
 	"slices"
 	"time"
+
+	"handrail/agent/internal/x11"
+	"handrail/signaling"
 )
 
 // RandR 1.5 requests and event masks.

@@ -2,9 +2,10 @@ package desktop
 
 import (
 	"fmt"
-	"handrail/agent/internal/x11"
 	"slices"
 	"time"
+
+	"handrail/agent/internal/x11"
 )
 
 // pieceSize is what a text goes in pieces of when it is longer; well below the server's

@@ -2,9 +2,10 @@ package desktop
 
 import (
 	"fmt"
-	"handrail/agent/internal/x11"
 	"strings"
 	"time"
+
+	"handrail/agent/internal/x11"
 )
 
 // XInput 2 requests, devices and events.

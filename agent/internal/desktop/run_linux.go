@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"handrail/agent/internal/x11"
-	"handrail/signaling"
 	"os"
 	"time"
+
+	"handrail/agent/internal/x11"
+	"handrail/signaling"
 )
 
 func supported(cfg Config) error {

@@ -1,12 +1,13 @@
 package desktop_test
 
 import (
-	"handrail/agent/internal/desktop"
-	"handrail/agent/internal/x11"
-	"handrail/agent/internal/x11/x11test"
 	"log/slog"
 	"testing"
 	"time"
+
+	"handrail/agent/internal/desktop"
+	"handrail/agent/internal/x11"
+	"handrail/agent/internal/x11/x11test"
 )
 
 // program is a client of its own with a window, that speaks selections by hand.

@@ -3,6 +3,7 @@ package desktop
 import (
 	"errors"
 	"fmt"
+
 	"handrail/agent/internal/x11"
 )
 

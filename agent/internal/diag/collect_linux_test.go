@@ -217,7 +217,7 @@ func TestReporter(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- r.Run(ctx) }()
-		settleDown := func() { time.Sleep(2 * time.Second); synctest.Wait() } // fake clock
+		settleDown := func() { time.Sleep(2 * time.Second); synctest.Wait() } //nolint:forbidigo // the bubble's fake clock
 
 		settleDown()
 		h.fail = nil
@@ -226,7 +226,7 @@ func TestReporter(t *testing.T) {
 		if len(h.uploads) != 2 || len(h.uploads[0].Sections) != 0 || !h.uploads[1].Full {
 			t.Fatalf("uploads = %+v, want a question and then, since a section is gone, everything", h.uploads)
 		}
-		time.Sleep(10 * time.Minute)
+		time.Sleep(10 * time.Minute) //nolint:forbidigo // the bubble's fake clock
 		synctest.Wait()
 		if len(h.uploads) != 2 {
 			t.Fatalf("%d uploads after ten idle minutes, want 2: what was refused is not sent again", len(h.uploads))

@@ -1,8 +1,9 @@
 package inject
 
 import (
-	"handrail/signaling/input"
 	"time"
+
+	"handrail/signaling/input"
 )
 
 // grip is what a back end pressed for a key, so that the same is released whatever the

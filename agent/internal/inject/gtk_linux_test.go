@@ -1,12 +1,13 @@
 package inject
 
 import (
-	"handrail/agent/internal/x11/x11test"
-	"handrail/signaling/input"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"handrail/agent/internal/x11/x11test"
+	"handrail/signaling/input"
 )
 
 // TestTypesIntoGTK types into an editor whose toolkit looks characters up its own way, and

@@ -4,11 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"handrail/signaling"
-	"handrail/signaling/input"
 	"log/slog"
 	"sync"
 	"time"
+
+	"handrail/signaling"
+	"handrail/signaling/input"
 )
 
 // Errors of Apply. None is the end: the next frame may go well.

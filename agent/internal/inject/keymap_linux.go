@@ -3,6 +3,7 @@ package inject
 import (
 	"errors"
 	"fmt"
+
 	"handrail/agent/internal/x11"
 )
 

@@ -2,9 +2,10 @@ package inject
 
 import (
 	"fmt"
-	"handrail/agent/internal/x11"
 	"log/slog"
 	"os"
+
+	"handrail/agent/internal/x11"
 )
 
 // newBackend chooses XTEST and XKB; with cfg.Fallback, in a program built with it,

@@ -1,10 +1,11 @@
 package inject
 
 import (
-	"handrail/signaling/input"
 	"slices"
 	"time"
 	"unicode/utf8"
+
+	"handrail/signaling/input"
 )
 
 // owner is what one viewer holds, and where its count of frames stands.

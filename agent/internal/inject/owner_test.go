@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"handrail/signaling"
-	"handrail/signaling/input"
 	"log/slog"
 	"strings"
 	"sync"
@@ -13,6 +11,9 @@ import (
 	"testing/synctest"
 	"time"
 	"unicode/utf8"
+
+	"handrail/signaling"
+	"handrail/signaling/input"
 
 	"github.com/google/go-cmp/cmp"
 )

@@ -1,8 +1,9 @@
 package inject
 
 import (
-	"handrail/agent/internal/x11"
 	"time"
+
+	"handrail/agent/internal/x11"
 )
 
 // A program translates a key when it gets round to it, with the keyboard map of that

@@ -2,13 +2,14 @@ package inject
 
 import (
 	"fmt"
+	"strings"
+	"testing"
+	"time"
+
 	"handrail/agent/internal/x11"
 	"handrail/agent/internal/x11/x11test"
 	"handrail/signaling"
 	"handrail/signaling/input"
-	"strings"
-	"testing"
-	"time"
 )
 
 // recorder is a program of its own with a window over the whole screen that writes down

@@ -4,9 +4,10 @@ package inject
 
 import (
 	"errors"
-	"handrail/signaling/input"
 	"time"
 	"unicode/utf8"
+
+	"handrail/signaling/input"
 
 	"github.com/go-vgo/robotgo"
 )

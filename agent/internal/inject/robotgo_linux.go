@@ -4,6 +4,7 @@ package inject
 
 import (
 	"errors"
+
 	"handrail/agent/internal/x11"
 
 	"github.com/go-vgo/robotgo"

@@ -3,10 +3,11 @@
 package inject
 
 import (
-	"handrail/agent/internal/x11/x11test"
-	"handrail/signaling/input"
 	"log/slog"
 	"testing"
+
+	"handrail/agent/internal/x11/x11test"
+	"handrail/signaling/input"
 )
 
 // TestRobotgo drives the back end of Windows and macOS on X, as far as that tells

@@ -1,12 +1,13 @@
 package inject
 
 import (
-	"handrail/agent/internal/x11"
-	"handrail/signaling/input"
 	"slices"
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"handrail/agent/internal/x11"
+	"handrail/signaling/input"
 )
 
 // spare is a keycode without symbols that is lent to characters the layout lacks.

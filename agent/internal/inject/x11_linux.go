@@ -3,11 +3,12 @@ package inject
 import (
 	"encoding/binary"
 	"fmt"
-	"handrail/agent/internal/x11"
-	"handrail/signaling/input"
 	"log/slog"
 	"sync/atomic"
 	"time"
+
+	"handrail/agent/internal/x11"
+	"handrail/signaling/input"
 )
 
 // Event types of XTEST's FakeInput.

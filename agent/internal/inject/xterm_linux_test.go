@@ -2,14 +2,15 @@ package inject
 
 import (
 	"context"
-	"handrail/agent/internal/x11/x11test"
-	"handrail/signaling/input"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"handrail/agent/internal/x11/x11test"
+	"handrail/signaling/input"
 )
 
 // start runs an Injector on a display until the test ends.

@@ -107,7 +107,7 @@ func (l *Link) State() client.State { return l.client.State() }
 
 func (l *Link) onState(s client.State) {
 	if s.Phase == client.Online {
-		l.keep(func(e *state.Enrollment) bool {
+		_ = l.keep(func(e *state.Enrollment) bool { // keep has logged it; the link is up all the same
 			changed := e.DeviceName != s.Welcome.DeviceName || e.Organisation != s.Welcome.Organisation ||
 				s.Welcome.TimeUS-e.GatewayTimeUS > time.Hour.Microseconds() // once an hour is enough for a clock
 			e.DeviceName, e.Organisation = s.Welcome.DeviceName, s.Welcome.Organisation

@@ -120,7 +120,7 @@ func (r *runner) idle(now time.Time) time.Time {
 	if r.idleAt.IsZero() {
 		r.d.dirty = true // nobody listens to Changed from now on
 		r.idleAt = now
-		r.assign()
+		_ = r.assign() // nobody watches: no encoder is opened that could fail
 	}
 	end := r.idleAt.Add(r.p.cfg.Linger)
 	if now.Before(end) {

@@ -46,12 +46,12 @@ func (d *Desk) serve(ctx context.Context, conn *net.UnixConn) {
 		return
 	}
 	lines := newLines(conn)
-	conn.SetReadDeadline(time.Now().Add(helloWithin))
+	_ = conn.SetReadDeadline(time.Now().Add(helloWithin))
 	m, err := lines.next()
 	if err != nil || m.Type != TypeHello {
 		return
 	}
-	conn.SetReadDeadline(time.Time{})
+	_ = conn.SetReadDeadline(time.Time{})
 	if m.Hello.Role == RoleStatus {
 		d.serveStatus(conn)
 		return

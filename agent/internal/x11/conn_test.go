@@ -3,8 +3,6 @@ package x11_test
 import (
 	"encoding/binary"
 	"errors"
-	"handrail/agent/internal/x11"
-	"handrail/agent/internal/x11/x11test"
 	"net"
 	"os"
 	"path/filepath"
@@ -12,6 +10,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"handrail/agent/internal/x11"
+	"handrail/agent/internal/x11/x11test"
 )
 
 func dial(t *testing.T, display string) *x11.Conn {

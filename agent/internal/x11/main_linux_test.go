@@ -1,8 +1,9 @@
 package x11_test
 
 import (
-	"handrail/agent/internal/x11/x11test"
 	"testing"
+
+	"handrail/agent/internal/x11/x11test"
 )
 
 func TestMain(m *testing.M) { x11test.Main(m) }

@@ -366,6 +366,7 @@ type natsLog struct{ log *slog.Logger }
 func (l natsLog) Noticef(format string, v ...any) {
 	l.log.Debug("nats", "text", fmt.Sprintf(format, v...))
 }
+
 func (l natsLog) Warnf(format string, v ...any) {
 	text := fmt.Sprintf(format, v...)
 	if strings.HasPrefix(text, "Plaintext passwords detected") {
@@ -373,9 +374,11 @@ func (l natsLog) Warnf(format string, v ...any) {
 	}
 	l.log.Warn("nats", "text", text)
 }
+
 func (l natsLog) Fatalf(format string, v ...any) {
 	l.log.Error("nats", "text", fmt.Sprintf(format, v...))
 }
+
 func (l natsLog) Errorf(format string, v ...any) {
 	l.log.Error("nats", "text", fmt.Sprintf(format, v...))
 }

@@ -117,8 +117,13 @@ func TestMetricsStayHere(t *testing.T) {
 		token, from, given string
 		want               int
 	}{
-		{"", "127.0.0.1:5", "", 200}, {"", "[::1]:5", "", 200}, {"", "192.0.2.1:5", "", 403}, {"", "192.0.2.1:5", "x", 403},
-		{"secret", "127.0.0.1:5", "", 403}, {"secret", "192.0.2.1:5", "secret", 200}, {"secret", "192.0.2.1:5", "wrong", 403},
+		{"", "127.0.0.1:5", "", 200},
+		{"", "[::1]:5", "", 200},
+		{"", "192.0.2.1:5", "", 403},
+		{"", "192.0.2.1:5", "x", 403},
+		{"secret", "127.0.0.1:5", "", 403},
+		{"secret", "192.0.2.1:5", "secret", 200},
+		{"secret", "192.0.2.1:5", "wrong", 403},
 	} {
 		if got := get(tt.token, tt.from, tt.given); got != tt.want {
 			t.Errorf("token %q, from %s with %q = %d, want %d", tt.token, tt.from, tt.given, got, tt.want)

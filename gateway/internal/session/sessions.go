@@ -239,15 +239,12 @@ func (s *Sessions) endOnDevice(ctx context.Context, d mdm.DeviceID, id signaling
 }
 
 func (s *Sessions) audit(ctx context.Context, one Session, e Entry) {
-	action := ""
 	switch e.Kind {
-	case KindConsented, KindDeclined, KindTimedOut, KindGranted, KindNotGranted, KindEnded, KindWindowClosed:
-		action = e.Kind
-	case string(signaling.EventLive), string(signaling.EventStopped), string(signaling.EventExpired),
+	case KindConsented, KindDeclined, KindTimedOut, KindGranted, KindNotGranted, KindEnded, KindWindowClosed,
+		string(signaling.EventLive), string(signaling.EventStopped), string(signaling.EventExpired),
 		string(signaling.EventFailed), string(signaling.EventRefusedFrame):
-		action = e.Kind
 	default:
 		return
 	}
-	s.cfg.Audit(ctx, Event{Session: one, Action: "session." + action, Actor: e.Actor, Detail: e.Detail})
+	s.cfg.Audit(ctx, Event{Session: one, Action: "session." + e.Kind, Actor: e.Actor, Detail: e.Detail})
 }

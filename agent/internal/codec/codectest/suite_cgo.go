@@ -90,7 +90,7 @@ func drawn(t *testing.T, size image.Point, open func(codec.Config) (codec.Encode
 	s.encode(codec.Request{})
 	for i := range 120 {
 		area := s.s.Bounds()
-		what := ""
+		var what string
 		switch n := s.s.rng.IntN(12); {
 		case n < 3:
 			area, what = s.s.Rect(80, 40), "text"
