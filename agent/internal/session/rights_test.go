@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -277,8 +278,13 @@ func TestPause(t *testing.T) {
 	v.press(input.Frame{Type: input.KeyDown, Code: 9})
 	heard(v, "refusal", func(s signaling.Say) bool { return s.Code == signaling.CodePaused })
 	d.host.Resume(ses, "user")
+	v.status("the same one in control", func(s signaling.Status) bool { return !s.Paused && s.May == all && s.Control == v.id })
 	v.moving(5)
 	d.gw.event(signaling.EventResumed)
+	v.press(input.Frame{Type: input.KeyDown, Code: 9})
+	v.until("a key after the pause", func() bool {
+		return slices.ContainsFunc(d.keys.entries(), func(l string) bool { return strings.Contains(l, "key_down") })
+	})
 	if n := count(d.gw, func(e signaling.SessionEvent) bool { return e.Kind == signaling.EventRefusedFrame }); n != 0 {
 		t.Errorf("%d refusals noted for a pause", n)
 	}

@@ -330,7 +330,8 @@ func (s *support) changed() {
 	if !s.consented || s.over {
 		return
 	}
-	if s.control != "" && !s.may(s.viewers[s.control]).Has(signaling.Control) {
+	// A pause takes the use of control away, not the place: nobody else could take it meanwhile.
+	if s.control != "" && !s.entitled(s.viewers[s.control]).Has(signaling.Control) {
 		s.freeControl("not granted any more")
 	}
 	if s.isPaused() || !s.granted.Has(signaling.View) {

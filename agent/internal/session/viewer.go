@@ -267,7 +267,15 @@ func (s *support) gone(v *viewer, why string) {
 
 // may returns what a viewer may do now.
 func (s *support) may(v *viewer) signaling.CapabilitySet {
-	if v == nil || !s.consented || s.over || s.isPaused() {
+	if s.isPaused() {
+		return 0
+	}
+	return s.entitled(v)
+}
+
+// entitled returns what a viewer may do while the session is not paused.
+func (s *support) entitled(v *viewer) signaling.CapabilitySet {
+	if v == nil || !s.consented || s.over {
 		return 0
 	}
 	return s.granted.And(v.info.Capabilities)
