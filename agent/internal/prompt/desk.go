@@ -190,7 +190,7 @@ func (d *Desk) Ask(ctx context.Context, r Request) Answer {
 		case <-ctx.Done():
 			return overdue(ctx)
 		case <-gone:
-			return Answer{Decision: signaling.DecisionUnavailable, Message: "the window that asks went away"}
+			return Answer{Decision: signaling.DecisionUnavailable, Message: "The window that asks went away before anybody answered."}
 		case <-changed:
 		}
 	}
@@ -199,9 +199,9 @@ func (d *Desk) Ask(ctx context.Context, r Request) Answer {
 // overdue tells silence from a question that was taken back.
 func overdue(ctx context.Context) Answer {
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return Answer{Decision: signaling.DecisionTimeout, Message: "nobody at the device answered"}
+		return Answer{Decision: signaling.DecisionTimeout, Message: "Nobody at the device answered."}
 	}
-	return Answer{Decision: signaling.DecisionUnavailable, Message: "the question was taken back"}
+	return Answer{Decision: signaling.DecisionUnavailable, Message: "The question was taken back."}
 }
 
 // waitShown waits until a companion has the question on the screen; ok is false, with the
@@ -221,10 +221,10 @@ func (d *Desk) waitShown(ctx context.Context, q *question) (a Answer, ok bool) {
 			return overdue(ctx), false
 		case <-coming.C:
 			if !d.Connected() {
-				return Answer{Decision: signaling.DecisionUnavailable, Message: "no window to ask in: nobody is signed in at a screen, or the companion does not run"}, false
+				return Answer{Decision: signaling.DecisionUnavailable, Message: "Nobody is signed in at a screen of the device, or its Handrail window does not run."}, false
 			}
 		case <-showing.C:
-			return Answer{Decision: signaling.DecisionUnavailable, Message: "the companion could not put the question on the screen"}, false
+			return Answer{Decision: signaling.DecisionUnavailable, Message: "The device could not put the question on its screen."}, false
 		}
 	}
 }

@@ -46,6 +46,8 @@ func (s *Session) answer(d signaling.Decision, granted signaling.CapabilitySet, 
 	case d == signaling.DecisionTimeout:
 		s.end(signaling.StateExpired, "", orElse(said, refusalWords(d)), now)
 		return []Entry{{At: now, Kind: KindTimedOut, Detail: s.Message}}
+	case d == signaling.DecisionUnavailable:
+		by = "" // nobody was there
 	}
 	s.end(signaling.StateDeclined, by, orElse(said, refusalWords(d)), now)
 	return []Entry{{At: now, Kind: KindDeclined, Actor: by, Detail: s.Message}}
@@ -54,11 +56,11 @@ func (s *Session) answer(d signaling.Decision, granted signaling.CapabilitySet, 
 func refusalWords(d signaling.Decision) string {
 	switch d {
 	case signaling.DecisionTimeout:
-		return "nobody at the device answered"
+		return "Nobody at the device answered."
 	case signaling.DecisionUnavailable:
-		return "nobody at the device could be asked"
+		return "Nobody at the device could be asked."
 	default:
-		return "declined at the device"
+		return "The person at the device did not agree."
 	}
 }
 

@@ -57,6 +57,9 @@ func TestDecide(t *testing.T) {
 			if s.State != tt.to || s.Granted != tt.holds || kind != tt.kind {
 				t.Errorf("decide = %s, holds %v, %q; want %s, %v, %q", s.State, s.Granted.List(), kind, tt.to, tt.holds.List(), tt.kind)
 			}
+			if nobody := tt.kind == KindTimedOut || tt.decision == signaling.DecisionUnavailable; s.State.IsFinal() && nobody != (s.EndedBy == "") {
+				t.Errorf("ended by %q", s.EndedBy)
+			}
 			if s.State.IsFinal() && (s.EndedAt.IsZero() || s.Message == "") {
 				t.Errorf("ended at %v because %q", s.EndedAt, s.Message)
 			}

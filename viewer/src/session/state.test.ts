@@ -119,6 +119,11 @@ describe("words", () => {
       expect(w?.title).not.toBe("");
       expect(w?.detail).not.toBe("");
     }
+    const titleOf = (s: State, more: object) => wordsFor(after(joined("requested"), stated(s, more)))?.title;
+    expect(titleOf("declined", { ended_by: "mia" })).toBe("Not accepted");
+    expect(titleOf("declined", {})).toBe("Nobody could be asked");
+    expect(titleOf("expired", {})).toBe("No answer");
+    expect(titleOf("expired", { granted: ["view"] })).toBe("Expired");
     const refused = after({ kind: "refused", code: "forbidden", message: "" });
     expect(wordsFor(refused)).toMatchObject({ title: "Not allowed" });
   });

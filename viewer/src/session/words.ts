@@ -85,15 +85,29 @@ function overWords(v: SessionView, device: string): Words {
     return { ...refusalWords(v.refusal), detail: v.message || refusalWords(v.refusal).detail };
   switch (v.state) {
     case "declined":
+      // A person who declines is named, if only as the person at the device.
+      if (v.endedBy === "")
+        return {
+          title: "Nobody could be asked",
+          detail: v.message || `There is nobody at ${device} who could agree.`,
+          advice:
+            "Somebody signs in at the device, then connect again. Devices without people belong in a group that lets you connect without asking.",
+        };
       return {
         title: "Not accepted",
         detail: v.message || `Nobody at ${device} agreed to the session.`,
         advice: "Agree on a time with the person at the device, then connect again.",
       };
     case "expired":
+      if (v.granted.length === 0)
+        return {
+          title: "No answer",
+          detail: v.message || `Nobody at ${device} answered.`,
+          advice: "Make sure that somebody is there, then connect again to ask anew.",
+        };
       return {
         title: "Expired",
-        detail: v.message || "Nobody was connected for too long, or nobody answered in time.",
+        detail: v.message || "Nobody was connected for too long.",
         advice: "Connect again to ask anew.",
       };
     case "failed":
