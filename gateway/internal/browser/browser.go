@@ -439,6 +439,9 @@ func (b *Browsers) join(s *socket, e signaling.Envelope, m signaling.SessionJoin
 	caller := *v.caller.Load()
 	view, err := b.cfg.Sessions.Join(b.ctx, caller, m)
 	if err != nil {
+		if errors.Is(err, session.ErrEnded) {
+			b.tellOver(s, m.Session)
+		}
 		b.refuse(s, e, err)
 		return
 	}
@@ -459,6 +462,16 @@ func (b *Browsers) join(s *socket, e signaling.Envelope, m signaling.SessionJoin
 		return
 	}
 	_ = s.Send(signaling.Envelope{Type: signaling.TypeSessionJoined, Re: e.ID, Body: view.Joined})
+	_ = s.Send(signaling.Envelope{Type: signaling.TypeSessionState, Body: news})
+}
+
+// tellOver says how a session ended to somebody who may see it and came too late to join.
+func (b *Browsers) tellOver(s *socket, id signaling.SessionID) {
+	news, err := b.cfg.Sessions.News(b.ctx, id)
+	if err != nil {
+		b.log.Warn("session_end_untold", "session", id, "error", err)
+		return
+	}
 	_ = s.Send(signaling.Envelope{Type: signaling.TypeSessionState, Body: news})
 }
 
@@ -526,7 +539,12 @@ func (b *Browsers) fromDevice(s *socket, p *peer, data []byte) {
 		return
 	}
 	_ = s.SendFrame(frame)
-	if e, err := signaling.Decode(frame, signaling.FromAgent); err == nil && e.Type == signaling.TypePeerClose {
+	e, err := signaling.Decode(frame, signaling.FromAgent)
+	if err != nil {
+		return
+	}
+	// How a session ended comes after its viewers were closed; news lets the viewer go then.
+	if c, ok := e.Body.(signaling.PeerClose); ok && c.Code != signaling.CodeEnded {
 		b.drop(s, p)
 	}
 }
