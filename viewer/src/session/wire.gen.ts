@@ -354,6 +354,7 @@ export interface SessionState {
   readonly online: boolean;
   /** why, in words, where it ended */
   readonly message?: string;
+  /** empty where nobody did: silence, nobody to ask, time */
   readonly ended_by?: string;
   /** while requested: when silence becomes a refusal */
   readonly deadline_us?: number;
