@@ -12,7 +12,8 @@ import (
 
 // Limits. Past them a gateway or a viewer is broken or hostile.
 const (
-	maxSessions   = 16
+	maxSessions   = 16  // open at once; the gateway asks for fewer
+	maxKept       = 256 // those that are over and still remembered included
 	maxViewers    = 16  // of one session; more are told busy
 	maxPending    = 64  // candidates kept before their offer; later ones are dropped
 	maxCandidates = 256 // of one connection

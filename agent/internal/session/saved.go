@@ -51,7 +51,7 @@ func (h *Host) restore(v Saved) {
 			s.viewers[w.Viewer.Peer] = s.newViewer(w.Viewer)
 		}
 	}
-	if h.sessions[v.Request.Session] == nil && len(h.sessions) < maxSessions && signaling.CheckID("ses", string(v.Request.Session)) == nil {
+	if h.sessions[v.Request.Session] == nil && h.open() < maxSessions && signaling.CheckID("ses", string(v.Request.Session)) == nil {
 		h.sessions[v.Request.Session] = s
 	}
 }

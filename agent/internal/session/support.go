@@ -58,10 +58,11 @@ func (h *Host) request(r signaling.SessionRequest) {
 		s.report()
 		return
 	}
-	if len(h.sessions) >= maxSessions {
-		h.send(signaling.TypeSessionConsent, signaling.SessionConsent{
-			Session: r.Session, Decision: signaling.DecisionUnavailable,
-			Message: "The device is in too many sessions already.",
+	if n := h.open(); n >= maxSessions || len(h.sessions) >= maxKept {
+		h.log.Warn("session refused", "session", r.Session, "open", n, "kept", len(h.sessions))
+		// No person decided this, so it is a failure and no answer.
+		h.send(signaling.TypeSessionEvent, signaling.SessionEvent{
+			Session: r.Session, Seq: 1, Kind: signaling.EventFailed, Detail: fullWords(n),
 		})
 		return
 	}
@@ -73,6 +74,24 @@ func (h *Host) request(r signaling.SessionRequest) {
 		return
 	}
 	s.ask(r.Operator, r.Capabilities, s.decide)
+}
+
+// open counts the sessions that take up a place: what is over is only remembered.
+func (h *Host) open() int {
+	n := 0
+	for _, s := range h.sessions {
+		if s.isOpen() {
+			n++
+		}
+	}
+	return n
+}
+
+func fullWords(open int) string {
+	if open < maxSessions {
+		return "The device was asked for too many sessions within minutes. Wait ten minutes, then connect again."
+	}
+	return fmt.Sprintf("The device is in %d sessions, the most it takes at once. End one that nobody needs on the device's page, then connect again.", open)
 }
 
 // report tells the gateway again how the session stands.

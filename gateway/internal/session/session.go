@@ -31,7 +31,7 @@ import (
 var (
 	ErrOffline    = errors.New("the device is not connected")
 	ErrEnded      = errors.New("the session is over")
-	ErrTooMany    = errors.New("too many open sessions on this device")
+	ErrTooMany    = errors.New("this device is in as many sessions as it may be: end one that nobody needs on the device's page, then connect again")
 	ErrNotAllowed = errors.New("not allowed for this operator's role")
 )
 
