@@ -60,6 +60,8 @@ type Relay struct {
 
 	mu   sync.Mutex
 	held map[string]int // allocations of a user id
+
+	own own // where this relay's clients are relayed
 }
 
 // New validates cfg and binds the ports, so that a taken one is known at once; it serves
@@ -195,12 +197,13 @@ func (r *Relay) generator(listen string) (turn.RelayAddressGenerator, error) {
 	if ip.IsLoopback() {
 		bind = ip.String()
 	}
+	r.own.serve(ip)
 	if r.cfg.MaxPort == 0 {
-		return &turn.RelayAddressGeneratorStatic{RelayAddress: ip.AsSlice(), Address: bind}, nil
+		return &fenced{&turn.RelayAddressGeneratorStatic{RelayAddress: ip.AsSlice(), Address: bind}, r}, nil
 	}
-	return &turn.RelayAddressGeneratorPortRange{
+	return &fenced{&turn.RelayAddressGeneratorPortRange{
 		RelayAddress: ip.AsSlice(), Address: bind, MinPort: max(r.cfg.MinPort, 1024), MaxPort: r.cfg.MaxPort,
-	}, nil
+	}, r}, nil
 }
 
 func resolve(host string) (netip.Addr, error) {
@@ -290,10 +293,11 @@ func (r *Relay) count(user string, by int) {
 	}
 }
 
-// permit decides which addresses a relay may send to.
+// permit decides which addresses a relay may send to. The relay's own is one: both ends of a
+// connection may need it. fence sees to the ports there.
 func (r *Relay) permit(from net.Addr, peer net.IP) bool {
 	ip, ok := netip.AddrFromSlice(peer)
-	if ok && r.mayRelayTo(ip) {
+	if ok && (r.own.is(ip) || r.mayRelayTo(ip)) {
 		return true
 	}
 	r.log.Info("turn_peer_refused", "remote", from.String(), "peer", peer.String())

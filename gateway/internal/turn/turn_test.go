@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -188,7 +189,7 @@ func TestPrivatePeersAreRefused(t *testing.T) {
 	}
 	defer relay.Close()
 	for _, peer := range []string{
-		"127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1", "255.255.255.255", "198.18.0.1",
+		"127.0.0.2", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1", "255.255.255.255", "198.18.0.1",
 	} {
 		if err := c.CreatePermission(&net.UDPAddr{IP: net.ParseIP(peer), Port: 9}); err == nil {
 			t.Errorf("a relay to %s was permitted", peer)
@@ -196,6 +197,66 @@ func TestPrivatePeersAreRefused(t *testing.T) {
 	}
 	if err := c.CreatePermission(&net.UDPAddr{IP: net.ParseIP("203.0.113.7"), Port: 9}); err != nil {
 		t.Errorf("a relay to a public address: %v", err)
+	}
+}
+
+// TestOwnAddress has two clients that reach nothing but the relay, on a private address: each
+// reaches the other's relay there, and nothing else of this machine.
+func TestOwnAddress(t *testing.T) {
+	r, pool := start(t, func(c *turn.Config) { c.AllowPeers = nil })
+	var ends [2]net.PacketConn
+	for i := range ends {
+		user, password := credentials(r)
+		end, err := dial(t, r, pool, "turn udp", user, password).Allocate()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer end.Close()
+		ends[i] = end
+	}
+	service, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer service.Close()
+	for i, end := range ends {
+		if _, err := end.WriteTo([]byte("let me in"), service.LocalAddr()); err != nil {
+			t.Fatalf("end %d: %v", i, err)
+		}
+		// The first word only opens the way: the other end has not permitted this one yet.
+		if _, err := end.WriteTo([]byte("hello"), ends[1-i].LocalAddr()); err != nil {
+			t.Fatalf("end %d: %v", i, err)
+		}
+	}
+	b := make([]byte, 100)
+	_ = ends[0].SetReadDeadline(time.Now().Add(5 * time.Second))
+	n, from, err := ends[0].ReadFrom(b)
+	if err != nil || string(b[:n]) != "hello" || from.String() != ends[1].LocalAddr().String() {
+		t.Errorf("the other end's word: %q from %v, %v", b[:n], from, err)
+	}
+	_ = service.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
+	if n, _, err := service.ReadFrom(b); err == nil {
+		t.Errorf("a service of this machine was reached: %q", b[:n])
+	}
+	gone := ends[1].LocalAddr()
+	ends[1].Close()
+	for deadline := time.Now().Add(5 * time.Second); r.Allocations() > 1; {
+		if time.Now().After(deadline) {
+			t.Fatal("the relay was kept")
+		}
+		runtime.Gosched()
+	}
+	taken, err := net.ListenPacket("udp", gone.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	if _, err := ends[0].WriteTo([]byte("hello again"), gone); err != nil {
+		t.Fatal(err)
+	}
+	_ = taken.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
+	if n, _, err := taken.ReadFrom(b); err == nil {
+		t.Errorf("who came to a relay's place was reached: %q", b[:n])
 	}
 }
 
