@@ -222,11 +222,14 @@ describe("connection", () => {
 
   test("a dead socket that nobody noticed is replaced when an offer gets no answer", async () => {
     const page = await live();
+    await inControl(page);
     await page.evaluate(() => {
       lab.gateway.mute = true;
       lab.agent.restart();
     });
     await page.getByText("Reconnecting", { exact: true }).waitFor();
+    const control = page.getByRole("button", { name: /^In control/ }); // as it will be again
+    expect(await control.isDisabled()).toBe(true);
     await shot(page, "reconnecting");
     await page.evaluate(() => {
       lab.gateway.mute = false;
@@ -246,6 +249,21 @@ describe("connection", () => {
     await page.getByText("The person at the device stopped it.").first().waitFor();
     await page.getByRole("button", { name: "Connect again" }).click();
     expect(await page.evaluate(() => lab.calls)).toEqual(["again"]);
+  });
+
+  test("stopped at the device: closed first, and then the gateway says by whom", async () => {
+    const page = await live();
+    await page.evaluate(() => {
+      const peer = lab.session.view.peer ?? "";
+      lab.gateway.tell("peer.close", { session: "ses_test", peer, code: "ended", message: "It is over." });
+    });
+    await page.getByRole("heading", { name: "Session ended" }).waitFor();
+    await page.getByText("It is over.").first().waitFor();
+    await page.evaluate(() =>
+      lab.gateway.change({ state: "ended", message: "stopped at the device", ended_by: "mia" }),
+    );
+    await page.getByText("Ended by mia: stopped at the device.").first().waitFor();
+    await shot(page, "stopped");
   });
 });
 
@@ -267,7 +285,9 @@ describe("rights", () => {
   test("declined says what to do next", async () => {
     const page = await bench.open("?state=requested");
     await page.getByRole("heading", { name: "Waiting for consent" }).waitFor();
-    await page.evaluate(() => lab.gateway.change({ state: "declined", message: "Dora declined." }));
+    await page.evaluate(() =>
+      lab.gateway.change({ state: "declined", message: "Dora declined.", ended_by: "dora" }),
+    );
     await page.getByRole("heading", { name: "Not accepted" }).waitFor();
     await shot(page, "declined");
   });
@@ -276,7 +296,7 @@ describe("rights", () => {
     const page = await live("?other");
     await page.getByRole("button", { name: "Ask for control: Theo Technician has it" }).click();
     await page.getByRole("button", { name: "Asked for control: withdraw" }).waitFor();
-    expect(await page.evaluate(() => lab.agent.said.some((m) => m.type === "control.ask"))).toBe(true);
+    await page.waitForFunction(() => lab.agent.said.some((m) => m.type === "control.ask"));
     await page.evaluate(() => lab.agent.grant({ control: lab.session.view.peer ?? "" }));
     await page.getByRole("button", { name: "In control" }).waitFor();
     await page.evaluate(() =>
@@ -330,6 +350,26 @@ describe("page", () => {
     expect(await serious(page)).toEqual([]);
     await page.keyboard.press("Escape");
     await page.getByRole("dialog").waitFor({ state: "detached" });
+  });
+
+  test("the quality is chosen by keyboard, told to the device, and kept for the next session", async () => {
+    const page = await live();
+    await inControl(page);
+    await page.getByRole("button", { name: "Quality of the picture: automatic" }).press("Enter");
+    await page.keyboard.press("ArrowDown");
+    await shot(page, "quality");
+    expect(await serious(page)).toEqual([]);
+    await page.keyboard.press("Enter");
+    const told = () =>
+      page.evaluate(() => lab.agent.said.filter((m) => m.type === "picture.tier").map((m) => m.body));
+    await expect.poll(told).toEqual([{ tier: "sharp" }]);
+    await page.reload();
+    await page.waitForFunction(() => lab.session.view.hasPicture);
+    await expect.poll(told).toEqual([{ tier: "sharp" }]);
+    await page.getByRole("button", { name: "Quality of the picture: sharp text first" }).click();
+    await page.getByRole("menuitemcheckbox", { name: "Sharp text first", checked: true }).waitFor();
+    await page.getByRole("menuitemcheckbox", { name: "Automatic" }).click();
+    await expect.poll(told).toEqual([{ tier: "sharp" }, { tier: "auto" }]);
   });
 
   for (const scheme of ["light", "dark"] as const) {

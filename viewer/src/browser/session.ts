@@ -22,10 +22,12 @@ import {
   phaseOf,
   type SessionEvent,
   type SessionView,
+  type Tier,
 } from "../session/state.ts";
 import type { Bodies, Code, fromViewer, ICEServer } from "../session/wire.gen.ts";
 import { type Meter, MeterReader } from "./meter.ts";
 import { Peer, PeerClosed, type PeerTransport } from "./peer.ts";
+import { keepTier, keptTier } from "./quality.ts";
 import type { GatewayMessage, GatewaySocket } from "./socket.ts";
 
 /** What a Session tells. */
@@ -101,11 +103,13 @@ export class Session extends Emitter<SessionEvents> {
   #seq = 0;
   #transfer = 0;
   #left = false;
+  /** Whether the device may hold another quality than the first one for us. */
+  #tiered = false;
 
   constructor(options: SessionOptions) {
     super();
     this.#socket = options.socket;
-    this.#view = initialView(options.deviceName);
+    this.#view = { ...initialView(options.deviceName), tier: keptTier() };
     // The offer is made while the session is still being asked for: it costs tens of milliseconds.
     this.#peer = this.#newPeer();
     this.#release = this.#socket.hold();
@@ -212,6 +216,13 @@ export class Session extends Emitter<SessionEvents> {
   /** Shows another monitor; 0 is the whole desktop. */
   selectMonitor(monitor: number): void {
     this.send("monitor.select", { monitor });
+  }
+
+  /** Asks for a quality of the picture, in this session and those to come. */
+  chooseTier(tier: Tier): void {
+    keepTier(tier);
+    this.#apply({ kind: "tier", tier });
+    this.#tiered = this.send("picture.tier", { tier }) || this.#tiered;
   }
 
   /** Shows the operator a sentence. */
@@ -433,6 +444,9 @@ export class Session extends Emitter<SessionEvents> {
         this.#turnedAway = 0;
         clearTimeout(this.#timer);
         this.#apply({ kind: "transport", transport: "connected" });
+        if (this.#tiered || this.#view.tier !== "auto") {
+          this.#tiered = this.send("picture.tier", { tier: this.#view.tier }) || this.#tiered;
+        }
         if (was !== "connected") this.emit("channels", true);
         this.#meter.start();
         if (this.#peer.awaitsAnswer) this.#later(answerMs, () => this.#unanswered());
@@ -564,6 +578,17 @@ export class Session extends Emitter<SessionEvents> {
     if (this.#isOver()) return;
     this.#apply({ kind: "refused", code, message });
     this.#shut();
+    if (code === "ended") this.#awaitReason();
+  }
+
+  /** Takes the gateway's word how the session ended, which may come after the device's. */
+  #awaitReason(): void {
+    const off = this.#socket.on("message", (m) => {
+      if (m.type !== "session.state" || m.body.session !== this.#view.sessionId) return;
+      if (!isFinal(m.body.state)) return;
+      off();
+      this.#apply({ kind: "state", body: m.body });
+    });
   }
 
   #isOver(): boolean {

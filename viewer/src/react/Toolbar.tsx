@@ -3,7 +3,15 @@ import { type ReactNode, type Ref, useState } from "react";
 import type { Session } from "../browser/session.ts";
 import type { Desk } from "../desk/desk.ts";
 import type { Framing } from "../screen/geometry.ts";
-import { isInControl, mayClipboard, phaseOf, type SessionView } from "../session/state.ts";
+import {
+  holdsControl,
+  isInControl,
+  mayClipboard,
+  phaseOf,
+  type SessionView,
+  type Tier,
+  tiers,
+} from "../session/state.ts";
 import type { Capability } from "../session/wire.gen.ts";
 import { Icon, type IconName } from "./icons.tsx";
 import { Menu, type MenuItem } from "./Menu.tsx";
@@ -65,6 +73,11 @@ export function Toolbar(props: ToolbarProps): ReactNode {
         <Menu label="Monitor" icon="monitor" disabled={!live} items={monitorItems(session, view, then)} />
       )}
       <Menu label="Size of the picture" icon="fit" items={sizeItems(desk, props.framing, then)} />
+      <Menu
+        label={`Quality of the picture: ${tierNames[view.tier].toLowerCase()}`}
+        icon="quality"
+        items={tierItems(session, view, then)}
+      />
       <Menu label="Send keys" icon="keys" disabled={!active} items={keyItems(desk, actions, then)} />
       <Menu
         label="Clipboard"
@@ -118,7 +131,7 @@ function Tool(props: {
 /** Says who holds control, and does the next thing about it. */
 function ControlButton({ session, desk, view, viewOnly, actions }: ToolbarProps): ReactNode {
   const may = view.may.includes("control");
-  const mine = isInControl(view);
+  const mine = holdsControl(view); // kept while the connection is away: it comes back to whoever had it
   const connected = view.transport === "connected";
   const askable =
     !view.granted.includes("control") && view.capabilities.includes("control") && actions.ask !== undefined;
@@ -234,6 +247,21 @@ function sizeItems(desk: Desk | null, framing: Framing, then: Then): readonly Me
     { label: "Zoom in", run: then(() => desk?.zoomBy(1.25)) },
     { label: "Zoom out", run: then(() => desk?.zoomBy(0.8)) },
   ];
+}
+
+const tierNames: Readonly<Record<Tier, string>> = {
+  auto: "Automatic",
+  sharp: "Sharp text first",
+  fast: "Smooth motion first",
+  saver: "Few data",
+};
+
+function tierItems(session: Session, view: SessionView, then: Then): readonly MenuItem[] {
+  return tiers.map((tier) => ({
+    label: tierNames[tier],
+    checked: view.tier === tier,
+    run: then(() => session.chooseTier(tier)),
+  }));
 }
 
 function keyItems(desk: Desk | null, actions: ToolbarActions, then: Then): readonly MenuItem[] {

@@ -1,5 +1,13 @@
 import { describe, expect, test } from "vitest";
-import { initialView, isInControl, next, phaseOf, type SessionEvent, type SessionView } from "./state.ts";
+import {
+  holdsControl,
+  initialView,
+  isInControl,
+  next,
+  phaseOf,
+  type SessionEvent,
+  type SessionView,
+} from "./state.ts";
 import type { State, Status } from "./wire.gen.ts";
 import { wordsFor } from "./words.ts";
 
@@ -138,4 +146,30 @@ describe("words", () => {
     );
     expect(wordsFor(next(gap, stated("live", { online: false })))?.detail).toMatch(/has lost its network/);
   });
+});
+
+test("how a session ended is said, the gateway's word over the device's", () => {
+  const detail = (...events: SessionEvent[]) => wordsFor(after(joined("live"), up, shown, ...events))?.detail;
+  const closed: SessionEvent = { kind: "refused", code: "ended", message: "The session was ended." };
+  expect(detail(closed)).toBe("The session was ended.");
+  expect(detail(closed, stated("ended", { message: "stopped at the device", ended_by: "mia" }))).toBe(
+    "Ended by mia: stopped at the device.",
+  );
+  expect(detail(closed, stated("ended"))).toBe("The session was ended.");
+  expect(
+    detail(stated("ended", { message: "stopped at the device", ended_by: "person at the device" })),
+  ).toBe("Stopped at the device.");
+  expect(detail(stated("ended", { ended_by: "Ada" }))).toBe("Ended by Ada.");
+  expect(detail(stated("ended"))).toBe("The session is over.");
+  const full = wordsFor(
+    after(joined("requested"), stated("failed", { message: "End one, then try again." })),
+  );
+  expect(full).toMatchObject({ title: "The session failed", detail: "End one, then try again." });
+});
+
+test("control is held through a gap and used only with a connection", () => {
+  const held = after(joined("live"), up, shown, status({ control: "peer_a" }));
+  const gap = next(held, { kind: "transport", transport: "interrupted" });
+  expect([holdsControl(held), isInControl(held)]).toEqual([true, true]);
+  expect([holdsControl(gap), isInControl(gap)]).toEqual([true, false]);
 });

@@ -17,6 +17,10 @@ import type {
 /** How the peer connection stands. */
 export type Transport = "none" | "connecting" | "connected" | "interrupted";
 
+/** Qualities of the picture, as picture.tier names them. */
+export const tiers = ["auto", "sharp", "fast", "saver"] as const;
+export type Tier = (typeof tiers)[number];
+
 /** A sentence for the operator. `serial` tells two equal sentences apart. */
 export interface Notice {
   readonly serial: number;
@@ -44,6 +48,8 @@ export interface SessionView {
   /** Who waits for this viewer to hand control over. */
   readonly askedBy: readonly Viewer[];
   readonly paused: boolean;
+  /** The quality this viewer asks for. */
+  readonly tier: Tier;
   readonly picture: Picture | null;
   readonly monitors: readonly Monitor[];
   /** The monitor this viewer looks at; 0 is the whole desktop. */
@@ -84,6 +90,7 @@ export function initialView(deviceName = ""): SessionView {
     asking: false,
     askedBy: [],
     paused: false,
+    tier: "auto",
     picture: null,
     monitors: [],
     selected: 0,
@@ -110,6 +117,7 @@ export type SessionEvent =
   | { readonly kind: "status"; readonly body: Status }
   | { readonly kind: "monitors"; readonly monitors: readonly Monitor[]; readonly selected: number }
   | { readonly kind: "picture"; readonly body: Picture }
+  | { readonly kind: "tier"; readonly tier: Tier }
   | { readonly kind: "asked"; readonly viewer: Viewer }
   | { readonly kind: "asking"; readonly asking: boolean }
   | { readonly kind: "answered"; readonly peer: string }
@@ -143,6 +151,8 @@ export function next(v: SessionView, e: SessionEvent): SessionView {
       return { ...v, monitors: e.monitors, selected: e.selected };
     case "picture":
       return { ...v, picture: e.body };
+    case "tier":
+      return { ...v, tier: e.tier };
     case "asked":
       return { ...v, askedBy: [...v.askedBy.filter((a) => a.peer !== e.viewer.peer), e.viewer].slice(-8) };
     case "asking":
@@ -178,12 +188,15 @@ function furthest(old: State | null, now: State): State {
 }
 
 function stated(v: SessionView, s: StateMessage): SessionView {
+  const state = furthest(v.state, s.state);
   return {
     ...v,
-    state: furthest(v.state, s.state),
+    state,
     granted: s.granted,
     online: s.online,
-    message: s.message ?? "",
+    // The device says that it is over, the gateway how and why: the latter says more.
+    refusal: v.refusal === "ended" && isFinal(state) ? null : v.refusal,
+    message: s.message || (isFinal(state) ? v.message : ""),
     endedBy: s.ended_by ?? "",
     deadlineUs: s.deadline_us ?? 0,
   };
@@ -235,9 +248,14 @@ function hasNothingToShow(v: SessionView): boolean {
   return v.paused || (v.picture !== null && v.picture.state !== "ok");
 }
 
+/** Whether this viewer holds control, or held it when the connection was lost. */
+export function holdsControl(v: SessionView): boolean {
+  return v.peer !== null && v.control === v.peer && v.may.includes("control");
+}
+
 /** Whether this viewer holds control and may use it. */
 export function isInControl(v: SessionView): boolean {
-  return v.transport === "connected" && v.peer !== null && v.control === v.peer && v.may.includes("control");
+  return v.transport === "connected" && holdsControl(v);
 }
 
 /** Whether clipboard texts may pass, either way. */

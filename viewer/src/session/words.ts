@@ -82,47 +82,61 @@ function liveWords(v: SessionView, device: string): Words | null {
 
 function overWords(v: SessionView, device: string): Words {
   if (v.refusal !== null)
-    return { ...refusalWords(v.refusal), detail: v.message || refusalWords(v.refusal).detail };
+    return { ...refusalWords(v.refusal), detail: sentence(v.message) || refusalWords(v.refusal).detail };
   switch (v.state) {
     case "declined":
       // A person who declines is named, if only as the person at the device.
       if (v.endedBy === "")
         return {
           title: "Nobody could be asked",
-          detail: v.message || `There is nobody at ${device} who could agree.`,
+          detail: sentence(v.message) || `There is nobody at ${device} who could agree.`,
           advice:
             "Somebody signs in at the device, then connect again. Devices without people belong in a group that lets you connect without asking.",
         };
       return {
         title: "Not accepted",
-        detail: v.message || `Nobody at ${device} agreed to the session.`,
+        detail: sentence(v.message) || `Nobody at ${device} agreed to the session.`,
         advice: "Agree on a time with the person at the device, then connect again.",
       };
     case "expired":
       if (v.granted.length === 0)
         return {
           title: "No answer",
-          detail: v.message || `Nobody at ${device} answered.`,
+          detail: sentence(v.message) || `Nobody at ${device} answered.`,
           advice: "Make sure that somebody is there, then connect again to ask anew.",
         };
       return {
         title: "Expired",
-        detail: v.message || "Nobody was connected for too long.",
+        detail: sentence(v.message) || "Nobody was connected for too long.",
         advice: "Connect again to ask anew.",
       };
     case "failed":
       return {
         title: "The session failed",
-        detail: v.message || `${device} could not show its screen.`,
+        detail: sentence(v.message) || `${device} could not show its screen.`,
         advice: "Connect again; if it stays so, look at the device's page and its log.",
       };
     default:
       return {
         title: "Session ended",
-        detail: v.message || (v.endedBy === "" ? "The session is over." : `Ended by ${v.endedBy}.`),
+        detail: endedWords(v),
         advice: "",
       };
   }
+}
+
+/** Who ended a session and why. The gateway's reasons are parts of a sentence. */
+function endedWords(v: SessionView): string {
+  const somebody = !["", "gateway", "person at the device"].includes(v.endedBy);
+  if (v.message === "") return somebody ? `Ended by ${v.endedBy}.` : "The session is over.";
+  return sentence(somebody ? `Ended by ${v.endedBy}: ${v.message}` : v.message);
+}
+
+/** Begins with a capital and ends with a full stop. */
+function sentence(text: string): string {
+  if (text === "") return "";
+  const whole = /[.!?…]$/.test(text) ? text : `${text}.`;
+  return whole.charAt(0).toUpperCase() + whole.slice(1);
 }
 
 function refusalWords(code: Code): Words {
