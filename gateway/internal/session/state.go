@@ -77,7 +77,7 @@ func (s *Session) happened(e signaling.SessionEvent, now time.Time) []Entry {
 		s.live(at)
 	case signaling.EventStopped:
 		entry.Actor = atDevice
-		s.end(signaling.StateEnded, atDevice, orElse(detail, "stopped at the device"), now)
+		s.end(signaling.StateEnded, orElse(detail, atDevice), "stopped at the device", now) // the detail is an account's name
 	case signaling.EventPaused, signaling.EventResumed:
 		entry.Actor = atDevice
 	case signaling.EventExpired:

@@ -90,6 +90,16 @@ func TestHappened(t *testing.T) {
 	}
 }
 
+func TestStoppedNamesWhoDidIt(t *testing.T) {
+	for account, by := range map[string]string{"mia": "mia", "": atDevice} {
+		s := in(signaling.StateLive)
+		s.happened(signaling.SessionEvent{Session: s.ID, Seq: 1, Kind: signaling.EventStopped, Detail: account}, start)
+		if n := s.news(); n.EndedBy != by || n.Message != "stopped at the device" {
+			t.Errorf("stopped by %q: by %q, %q; want by %q", account, n.EndedBy, n.Message, by)
+		}
+	}
+}
+
 func TestHappenedNeverBeforeTheRequest(t *testing.T) {
 	s := in(signaling.StateLive)
 	e := s.happened(signaling.SessionEvent{Session: s.ID, Seq: 1, Kind: signaling.EventPaused, AgoMS: 1 << 60}, start.Add(time.Second))
