@@ -3,10 +3,16 @@ import axe from "axe-core";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { expect } from "vitest";
 
+/** The program that openChromium starts. */
+export const chromiumPath = process.env.CHROMIUM ?? "/usr/bin/chromium";
+
 /** Starts Chromium without a screen. WebRTC on loopback needs no real network. */
-export async function openChromium(extra: readonly string[] = []): Promise<Browser> {
+export async function openChromium(
+  extra: readonly string[] = [],
+  executablePath = chromiumPath,
+): Promise<Browser> {
   return chromium.launch({
-    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    executablePath,
     args: [
       "--headless=new",
       "--no-sandbox",

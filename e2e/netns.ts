@@ -1,5 +1,13 @@
 /** A second host on this machine: a network namespace joined to ours by a veth pair. */
-import { run } from "./program.ts";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { run, scratch } from "./program.ts";
+
+/** Ports of the gateway that a firewall lets through; everything else is dropped, in silence. */
+export interface Open {
+  readonly tcp: readonly number[];
+  readonly udp: readonly number[];
+}
 
 const asRoot: readonly string[] = process.getuid?.() === 0 ? [] : ["sudo", "-n"];
 
@@ -47,6 +55,38 @@ export class OtherHost {
   async plug(): Promise<void> {
     await ip("netns", "exec", this.name, "ip", "link", "set", `${this.wire}b`, "up");
     await ip("netns", "exec", this.name, "ip", "route", "replace", "default", "via", this.here);
+  }
+
+  /** Puts a firewall around the other host that lets it speak with these ports of ours only. */
+  async firewall(open: Open): Promise<void> {
+    const lets = (hook: string, device: string, word: string) => [
+      `add chain inet wall ${hook} { type filter hook ${hook} priority 0; policy drop; }`,
+      `add rule inet wall ${hook} ${device} lo accept`,
+      ...(["tcp", "udp"] as const)
+        .filter((kind) => open[kind].length > 0)
+        .map((kind) => `add rule inet wall ${hook} ${kind} ${word} { ${open[kind].join(", ")} } accept`),
+    ];
+    await this.nft(
+      [
+        "add table inet wall",
+        "delete table inet wall",
+        "add table inet wall",
+        ...lets("output", "oifname", "dport"),
+        ...lets("input", "iifname", "sport"),
+        "",
+      ].join("\n"),
+    );
+  }
+
+  private async nft(rules: string): Promise<void> {
+    const { dir, remove } = await scratch();
+    try {
+      const file = join(dir, "rules.nft");
+      await writeFile(file, rules);
+      await run(this.on(["nft", "-f", file]));
+    } finally {
+      await remove();
+    }
   }
 
   async close(): Promise<void> {

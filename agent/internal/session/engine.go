@@ -14,6 +14,7 @@ import (
 	"github.com/pion/interceptor/pkg/cc"
 	"github.com/pion/interceptor/pkg/gcc"
 	"github.com/pion/transport/v5"
+	"github.com/pion/transport/v5/stdnet"
 	"github.com/pion/webrtc/v4"
 
 	"handrail/signaling"
@@ -78,6 +79,12 @@ func newEngine(loopback bool, virtual transport.Net, log *slog.Logger) (*engine,
 	if virtual != nil {
 		set.SetNet(virtual)
 		set.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
+	} else {
+		system, err := stdnet.NewNet()
+		if err != nil {
+			return nil, fmt.Errorf("network interfaces: %w", err)
+		}
+		set.SetNet(hasty{system})
 	}
 	e.api = webrtc.NewAPI(webrtc.WithMediaEngine(media), webrtc.WithInterceptorRegistry(chain), webrtc.WithSettingEngine(set))
 	if _, err := e.certificate(); err != nil {
