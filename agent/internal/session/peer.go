@@ -326,7 +326,9 @@ func (p *peer) readReports(sender *webrtc.RTPSender, changed chan<- struct{}) {
 		for _, packet := range packets {
 			switch r := packet.(type) {
 			case *rtcp.PictureLossIndication, *rtcp.FullIntraRequest:
-				limit.wish()
+				if !p.track.quiet.provoked(time.Now()) {
+					limit.wish()
+				}
 			case *rtcp.ReceiverReport:
 				p.received(r.Reports)
 				select {
@@ -341,6 +343,7 @@ func (p *peer) readReports(sender *webrtc.RTPSender, changed chan<- struct{}) {
 func (p *peer) received(reports []rtcp.ReceptionReport) {
 	for _, r := range reports {
 		p.track.loss.Store(uint32(r.FractionLost))
+		p.track.quiet.report(r)
 		if r.LastSenderReport == 0 {
 			continue
 		}

@@ -69,6 +69,7 @@ type track struct {
 	loss    atomic.Uint32 // of the last receiver report, 1/256
 	wakeup  chan struct{}
 	fed     chan struct{}
+	quiet   quiet
 
 	mu      sync.Mutex
 	is      wanted
@@ -348,6 +349,7 @@ func (t *track) picture(ctx context.Context, q queued) {
 			Payload: part,
 		})
 	}
+	t.quiet.wrote(t.seq, time.Now())
 	t.sent(q, stamp, time.Since(q.in))
 	if !t.started {
 		t.started = true
