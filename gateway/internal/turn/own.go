@@ -78,10 +78,10 @@ type fence struct {
 	once  sync.Once
 }
 
-// WriteTo drops what goes to a service of this machine that the relay may not reach
-// otherwise, as a network would: nobody is told.
+// WriteTo drops what goes to a service of this machine, as a network would: nobody is told.
+// A public address is no exception: a firewall before it does not see the relay's packets.
 func (f *fence) WriteTo(b []byte, to net.Addr) (int, error) {
-	if at := unmapped(to); f.relay.own.is(at.Addr()) && !f.relay.own.relays(at) && !f.relay.mayRelayTo(at.Addr()) {
+	if at := unmapped(to); f.relay.own.is(at.Addr()) && !f.relay.own.relays(at) && !f.relay.isAllowed(at.Addr()) {
 		return len(b), nil
 	}
 	return f.PacketConn.WriteTo(b, to)

@@ -15,6 +15,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -319,12 +320,15 @@ var special = []netip.Prefix{
 	netip.MustParsePrefix("fec0::/10"), // RFC 3879: once site-local
 }
 
+// isAllowed reports whether an address is one of the configured exceptions.
+func (r *Relay) isAllowed(ip netip.Addr) bool {
+	return slices.ContainsFunc(r.cfg.AllowPeers, func(p netip.Prefix) bool { return p.Contains(ip) })
+}
+
 func (r *Relay) mayRelayTo(ip netip.Addr) bool {
 	ip = ip.Unmap().WithZone("")
-	for _, p := range r.cfg.AllowPeers {
-		if p.Contains(ip) {
-			return true
-		}
+	if r.isAllowed(ip) {
+		return true
 	}
 	if !ip.IsGlobalUnicast() || ip.IsPrivate() {
 		return false
