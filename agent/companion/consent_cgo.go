@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/canvas"
 	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/layout"
-	"fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
 
 	"handrail/agent/internal/prompt"
@@ -33,7 +33,7 @@ type consent struct {
 
 	rows   []*row
 	bar    *countdown
-	left   *widget.Label
+	left   *canvas.Text
 	accept *button
 }
 
@@ -60,7 +60,10 @@ func (c *consent) draw(v view, now time.Time) {
 	if v.waiting > 0 {
 		more = fmt.Sprintf(" %d more waiting.", v.waiting)
 	}
-	c.left.SetText(fmt.Sprintf("Without an answer this is declined in %s.%s", clock(rest+time.Second-1), more))
+	if text := fmt.Sprintf("Without an answer this is declined in %s.%s", clock(rest+time.Second-1), more); text != c.left.Text {
+		c.left.Text = text
+		c.left.Refresh()
+	}
 	c.judge(now)
 }
 
@@ -121,11 +124,11 @@ func (c *consent) content(q question) fyne.CanvasObject {
 	body.Add(card(p, list))
 	body.Add(gap(16))
 	c.bar = newCountdown(p)
-	c.left = widget.NewLabel("")
-	c.left.SizeName = theme.SizeNameCaptionText
+	c.left = words("", 12, p.muted, false)
 	body.Add(c.bar)
+	body.Add(gap(6))
 	body.Add(c.left)
-	body.Add(gap(4))
+	body.Add(gap(14))
 	c.accept = newButton("Accept", widget.HighImportance, c.agree, c.decline)
 	c.accept.Disable()
 	no := newButton("Decline", widget.MediumImportance, c.decline, c.decline)
