@@ -128,7 +128,10 @@ export async function clickDesktop(page: Page, x: number, y: number): Promise<vo
   const video = page.locator("video");
   const box = await video.boundingBox();
   if (!box) throw new Error("no video");
-  const [width = 1, height = 1] = await video.evaluate((v: HTMLVideoElement) => [v.videoWidth, v.videoHeight]);
+  const [width = 1, height = 1] = await video.evaluate((v: HTMLVideoElement) => [
+    v.videoWidth,
+    v.videoHeight,
+  ]);
   const scale = Math.min(box.width / width, box.height / height);
   const left = box.x + (box.width - width * scale) / 2;
   const top = box.y + (box.height - height * scale) / 2;

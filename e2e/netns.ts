@@ -23,8 +23,10 @@ export class OtherHost {
   private constructor(index: number) {
     this.name = `handrail-e2e-${process.pid}-${index}`;
     this.wire = `hr${process.pid % 10000}x${index}`;
-    this.here = `10.77.${index}.1`;
-    this.there = `10.77.${index}.2`;
+    // Another run of the tests beside this one has other addresses.
+    const net = `10.${64 + (process.pid % 128)}.${index}`;
+    this.here = `${net}.1`;
+    this.there = `${net}.2`;
   }
 
   static async open(index = 1): Promise<OtherHost> {
