@@ -1,7 +1,7 @@
 /** The demo device's desktop, seen from the device's side. */
 import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { Program, run } from "./program.ts";
+import { eventually, Program, run } from "./program.ts";
 import type { Demo } from "./stack.ts";
 
 /** The environment that puts a program on the demo's screen. */
@@ -22,6 +22,15 @@ export async function startXapp(demo: Demo, ...args: string[]): Promise<Program>
   const p = new Program([await buildXapp(), ...args], await onScreen(demo));
   await p.says(/"event":"ready"/);
   return p;
+}
+
+/** Waits until the window whose title matches has the keyboard: a window manager moves it a moment after a click. */
+export async function awaitFocus(demo: Demo, title: RegExp): Promise<void> {
+  const env = await onScreen(demo);
+  await eventually(`the keyboard in ${title}`, async () => {
+    const name = await run(["xdotool", "getactivewindow", "getwindowname"], env).catch(() => "");
+    return title.test(name);
+  });
 }
 
 /** The processes of a program that were started below the demo, by name. */

@@ -74,6 +74,7 @@ test("Connect shows the live desktop", async () => {
 test("typing and clicking reach the desktop's programs", async () => {
   const proof = join(demo.data, "demo/home/proof.txt");
   await clickDesktop(page, 400, 300); // the terminal
+  await awaitFocus(demo, /Terminal/);
   await page.keyboard.type("echo Grüße, 世界 '€' > proof.txt\n", { delay: 15 });
   const text = await eventually("the file the terminal wrote", async () => {
     const t = await readFile(proof, "utf8").catch(() => "");
