@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { expectAccessible, openChromium, pictureColours } from "./browser.ts";
+import { awaitFocus } from "./desktop.ts";
 import { clickDesktop, connect } from "./live.ts";
 import { eventually } from "./program.ts";
 import { admin, type Demo, startDemo } from "./stack.ts";
