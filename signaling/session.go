@@ -244,8 +244,8 @@ type SessionState struct {
 	Session  SessionID     `json:"session"`
 	State    State         `json:"state"`
 	Granted  CapabilitySet `json:"granted"`
-	Online   bool          `json:"online"`            // the device is connected to a gateway
-	Message  string        `json:"message,omitempty"` // why, in words, where it ended
-	EndedBy  string        `json:"ended_by,omitempty"` // empty where nobody did: silence, nobody to ask, time
+	Online   bool          `json:"online"`                // the device is connected to a gateway
+	Message  string        `json:"message,omitempty"`     // why, in words, where it ended
+	EndedBy  string        `json:"ended_by,omitempty"`    // empty where nobody did: silence, nobody to ask, time
 	Deadline int64         `json:"deadline_us,omitempty"` // while requested: when silence becomes a refusal
 }
