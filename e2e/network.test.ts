@@ -1,10 +1,10 @@
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openChromium } from "./browser.ts";
 import { buildXapp } from "./desktop.ts";
+import { enrollDevice, onlineDevice } from "./device.ts";
 import { connect, keepPeers, totals } from "./live.ts";
 import { OtherHost } from "./netns.ts";
 import { bin, eventually, Program, scratch } from "./program.ts";
@@ -41,19 +41,6 @@ beforeAll(async () => {
   // The gateway's own certificate authority is new to this machine; the agent pins it at enrollment.
   process.env.NODE_TLS_REJECT_UNAUTHORIZED = "0";
   cookie = await setUp({ url, setup });
-  // The device's group lets people connect without asking; its token's command pins the gateway's own authority.
-  const group = await api<{ id: string }>(url, cookie, "POST", "/api/groups", {
-    name: "Far away",
-    parent_id: "grp_root",
-    unattended: { enabled: true, capabilities: ["view", "control"] },
-  });
-  const { command } = await api<{ command: string }>(url, cookie, "POST", "/api/enrollment-tokens", {
-    group_id: group.id,
-    uses: 1,
-    ttl_seconds: 600,
-    note: "",
-  });
-
   const x = start(["Xvfb", "-displayfd", "1", "-screen", "0", "1280x720x24", "-nolisten", "tcp"]);
   const display = { DISPLAY: `:${(await x.says(/^(\d+)$/m))[1]}` };
   const app = start(
@@ -61,25 +48,14 @@ beforeAll(async () => {
     display,
   );
   await app.says(/ready/);
-  const state = join(dir, "device");
-  await mkdir(state, { mode: 0o700 });
-  const agent = join(bin, "handrail-agent");
-  const options = command.replace(/^.*?\senroll\s/, "").split(/\s+/);
-  const enroll = start(host.on([agent, "enroll", ...options, "--state", state, "--name", "far-away"]));
-  expect(await enroll.exited, enroll.said).toBe(0);
-  start(host.on([agent, "run", "--state", state]), display);
+  start(await enrollDevice({ url, cookie }, dir, "far-away", (argv) => host.on(argv)), display);
 
   browser = await openChromium(["--ignore-certificate-errors"]);
   const context = await browser.newContext({ ignoreHTTPSErrors: true });
   await keepPeers(context);
   page = await context.newPage();
   await signIn(page, url, cookie);
-  type Devices = { items: { id: string; state: string }[] };
-  const device = await eventually("the device online", async () => {
-    const { items } = await api<Devices>(url, cookie, "GET", "/api/devices");
-    return items.find((d) => d.state === "online");
-  });
-  await page.goto(`${url}/devices/${device.id}`);
+  await page.goto(`${url}/devices/${await onlineDevice({ url, cookie })}`);
   await connect(page);
 });
 

@@ -1,9 +1,10 @@
-import { chmod, mkdir, writeFile } from "node:fs/promises";
+import { chmod, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { chromiumPath, openChromium } from "./browser.ts";
 import { buildXapp } from "./desktop.ts";
+import { enrollDevice, onlineDevice } from "./device.ts";
 import { clickDesktop, connect, keepPeers, totals } from "./live.ts";
 import { OtherHost } from "./netns.ts";
 import { bin, eventually, freePort, Program, scratch } from "./program.ts";
@@ -61,36 +62,15 @@ afterAll(async () => {
 });
 
 async function startDevice(dir: string): Promise<void> {
-  const group = await api<{ id: string }>(url, cookie, "POST", "/api/groups", {
-    name: "Far away",
-    parent_id: "grp_root",
-    unattended: { enabled: true, capabilities: ["view", "control"] },
-  });
-  const { command } = await api<{ command: string }>(url, cookie, "POST", "/api/enrollment-tokens", {
-    group_id: group.id,
-    uses: 1,
-    ttl_seconds: 600,
-    note: "",
-  });
   const x = start(["Xvfb", "-displayfd", "1", "-screen", "0", "1280x720x24", "-nolisten", "tcp"]);
   const display = { DISPLAY: `:${(await x.says(/^(\d+)$/m))[1]}` };
   app = start([await buildXapp(), "-w", "1280", "-h", "720"], display);
   await app.says(/ready/);
-  const state = join(dir, "device");
-  await mkdir(state, { mode: 0o700 });
-  const agent = join(bin, "handrail-agent");
-  const options = command.replace(/^.*?\senroll\s/, "").split(/\s+/);
-  const enroll = start(far.on([agent, "enroll", ...options, "--state", state, "--name", "far-away"]));
-  expect(await enroll.exited, enroll.said).toBe(0);
+  const agent = await enrollDevice({ url, cookie }, dir, "far-away", (argv) => far.on(argv));
   // An organisation that runs its own authority has it in its machines' trust store; TURN over TLS needs it there.
   const trust = { SSL_CERT_FILE: join(dir, "tls/ca.pem") };
-  start(far.on([agent, "run", "--state", state]), { ...display, ...trust });
-  type Devices = { items: { id: string; state: string }[] };
-  const found = await eventually("the device online", async () => {
-    const { items } = await api<Devices>(url, cookie, "GET", "/api/devices");
-    return items.find((d) => d.state === "online");
-  });
-  device = found.id;
+  start(agent, { ...display, ...trust });
+  device = await onlineDevice({ url, cookie });
 }
 
 async function startBrowser(dir: string): Promise<void> {
