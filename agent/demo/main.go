@@ -1,7 +1,10 @@
+//go:build linux
+
 // Command demo is what `make run` starts: a gateway, and one device to look at. The device
 // is a real desktop (Xvfb, a window manager, a few programs) with a real agent on it; it
 // enrolls like any other, with a token good for one use. Everything is kept below the
-// data directory, so the next start finds the same gateway and the same device.
+// data directory, so the next start finds the same gateway and the same device. It is for
+// Linux: the desktop is an X server without a screen.
 package main
 
 import (
