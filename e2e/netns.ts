@@ -34,6 +34,9 @@ export class OtherHost {
     const inside = ["netns", "exec", h.name, "ip"];
     await ip("netns", "add", h.name);
     await ip("link", "add", `${h.wire}a`, "type", "veth", "peer", "name", `${h.wire}b`, "netns", h.name);
+    // An IPv6 address that settles seconds later would make Chromium drop the page it is loading.
+    await ip("link", "set", `${h.wire}a`, "addrgenmode", "none");
+    await ip(...inside, "link", "set", `${h.wire}b`, "addrgenmode", "none");
     await ip("addr", "add", `${h.here}/24`, "dev", `${h.wire}a`);
     await ip("link", "set", `${h.wire}a`, "up");
     await ip(...inside, "addr", "add", `${h.there}/24`, "dev", `${h.wire}b`);

@@ -49,6 +49,25 @@ test("the setup link works only once", async () => {
   expect(answer.status).toBe(404);
 });
 
+test("a page that the network lost half of loads again, and else says what to do", async () => {
+  const context = await browser.newContext();
+  const fresh = await context.newPage();
+  let lost = 0;
+  await fresh.route("**/assets/index-*.js", (route) => (lost++ === 0 ? route.abort() : route.continue()));
+  await fresh.goto(demo.url);
+  await fresh.getByRole("button", { name: "Sign in" }).waitFor();
+  expect(lost).toBeGreaterThan(1);
+
+  await fresh.unroute("**/assets/index-*.js");
+  await fresh.route("**/assets/index-*.js", (route) => route.abort());
+  await fresh.reload();
+  await fresh.getByRole("alert").getByText("could not load").waitFor();
+  await fresh.unroute("**/assets/index-*.js");
+  await fresh.getByRole("button", { name: "Load again" }).click();
+  await fresh.getByRole("button", { name: "Sign in" }).waitFor();
+  await context.close();
+});
+
 test("the demo device is online and has told about itself", async () => {
   await page.getByRole("link", { name: "Devices", exact: true }).first().click();
   await expect.poll(() => page.getByRole("link", { name: "demo-desktop" }).first().isVisible()).toBe(true);
@@ -64,8 +83,7 @@ test("the demo device is online and has told about itself", async () => {
 });
 
 test("Connect shows the live desktop", async () => {
-  const took = await connect(page);
-  expect(took).toBeLessThan(5000);
+  await connect(page);
   await expect.poll(() => pictureColours(page), { timeout: 10_000 }).toBeGreaterThan(8);
   const size = await page.locator("video").evaluate((v: HTMLVideoElement) => [v.videoWidth, v.videoHeight]);
   expect(size).toEqual([1920, 1080]);

@@ -44,6 +44,8 @@ func newStage(t *testing.T, env ...string) *stage {
 	s := &stage{t: t, said: make(chan prompt.Command, 16), present: make(chan bool, 16)}
 	s.display, s.x = startX(t)
 	s.start("openbox", "--sm-disable")
+	// A window shown while the manager starts may get lost between the two.
+	s.until("window manager", func() bool { _, err := s.xdotool("get_desktop"); return err == nil })
 	s.socket = filepath.Join(t.TempDir(), "s")
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
 	desk, err := prompt.New(prompt.Config{
@@ -432,6 +434,37 @@ func TestNothingCoversTheBanner(t *testing.T) {
 		return err == nil && strings.Contains(out, "WINDOW="+b.id)
 	})
 	s.shot("covered")
+}
+
+// TestBannerLeavesTheKeyboard types while the banner comes, goes and comes back.
+func TestBannerLeavesTheKeyboard(t *testing.T) {
+	s := newStage(t)
+	typed := filepath.Join(t.TempDir(), "typed")
+	s.start("xterm", "-title", "page", "-e", "sh", "-c", "cat > "+typed)
+	page := s.find("page")
+	if _, err := s.xdotool("windowfocus", "--sync", page.id); err != nil {
+		t.Fatal(err)
+	}
+	banner := prompt.Banner{Session: "ses_a", Operator: request().Operator, Granted: request().Capabilities, Viewers: []string{"Alex Kim"}}
+	text := strings.Repeat("the quick brown fox jumps over the lazy dog ", 8)
+	done := make(chan error, 1)
+	go func() {
+		_, err := s.xdotool("type", "--delay", "15", text+"\n")
+		done <- err
+	}()
+	s.desk.Show(banner)
+	s.find(stripTitle)
+	s.desk.Hide("ses_a")
+	s.gone(stripTitle)
+	s.desk.Show(banner)
+	s.find(stripTitle)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	s.until("every letter on the page", func() bool {
+		b, err := os.ReadFile(typed)
+		return err == nil && string(b) == text+"\n"
+	})
 }
 
 // TestGoneDisplayEndsIt: without its display the companion ends, so that the daemon knows

@@ -27,9 +27,6 @@ var monitorsKnown bool
 // xineramaName is what the extension is called on the wire.
 const xineramaName = "XINERAMA"
 
-// letGoWithin is how long a window manager may take to let go of a window.
-const letGoWithin = time.Second
-
 // raiseEvery bounds a quarrel with another window that also wants to be on top.
 const raiseEvery = 300 * time.Millisecond
 
@@ -79,45 +76,31 @@ func watchDisplay(ctx context.Context) error {
 	}
 }
 
-// open begins to pin a window that has just been shown. Override-redirect takes it out of
-// the window manager's hands, which would give it the keyboard and let others cover it.
+// open pins a window that has not been on the screen yet. Override-redirect keeps it out of
+// the window manager's hands, which would give it the keyboard in the middle of somebody's
+// word and let others cover it.
 func (p *pin) open(id uintptr) error {
 	c, err := xgb.NewConn()
 	if err != nil {
 		return err
 	}
-	if err := useXinerama(c); err != nil {
+	w := xproto.Window(id)
+	err = useXinerama(c)
+	if err == nil {
+		// Checked: the server has taken it before the window is shown.
+		err = xproto.ChangeWindowAttributesChecked(c, w, xproto.CwOverrideRedirect|xproto.CwEventMask,
+			[]uint32{1, xproto.EventMaskVisibilityChange | xproto.EventMaskStructureNotify}).Check()
+	}
+	if err != nil {
 		c.Close()
 		return err
 	}
-	w := xproto.Window(id)
-	go func() {
-		takeOver(c, w)
-		p.mu.Lock()
-		p.conn, p.window = c, w
-		p.mu.Unlock()
-		p.place()
-		xproto.MapWindow(c, w)
-		p.stayOnTop(c, w)
-	}()
+	p.mu.Lock()
+	p.conn, p.window = c, w
+	p.mu.Unlock()
+	p.place()
+	go p.stayOnTop(c, w)
 	return nil
-}
-
-// takeOver unmaps the window and waits until the window manager has let go of it, which
-// it does by putting it back on the root; only then does it take the attribute.
-func takeOver(c *xgb.Conn, w xproto.Window) {
-	root := xproto.Setup(c).DefaultScreen(c).Root
-	xproto.UnmapWindow(c, w)
-	t := time.NewTicker(10 * time.Millisecond)
-	defer t.Stop()
-	for range letGoWithin / (10 * time.Millisecond) {
-		if tree, err := xproto.QueryTree(c, w).Reply(); err != nil || tree.Parent == root {
-			break
-		}
-		<-t.C
-	}
-	xproto.ChangeWindowAttributes(c, w, xproto.CwOverrideRedirect|xproto.CwEventMask,
-		[]uint32{1, xproto.EventMaskVisibilityChange | xproto.EventMaskStructureNotify})
 }
 
 // stayOnTop raises the window whenever another covers it, until the connection ends.

@@ -12,6 +12,7 @@ import (
 	"fyne.io/fyne/v2/app"
 	"fyne.io/fyne/v2/driver"
 	"fyne.io/fyne/v2/driver/desktop"
+	"github.com/go-gl/glfw/v3.3/glfw"
 
 	"handrail/agent/internal/prompt"
 )
@@ -106,6 +107,8 @@ func (u *ui) frameless(title string) fyne.Window {
 	if d, ok := u.app.Driver().(desktop.Driver); ok {
 		w := d.CreateSplashWindow()
 		w.SetTitle(title)
+		// Without a window manager GLFW would take the keyboard itself.
+		glfw.WindowHint(glfw.FocusOnShow, glfw.False)
 		return w
 	}
 	return u.app.NewWindow(title)

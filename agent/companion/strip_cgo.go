@@ -31,6 +31,7 @@ type strip struct {
 	ui      *ui
 	window  fyne.Window
 	pin     pin
+	pinned  bool // pin has the window
 	visible bool
 	open    signaling.SessionID // whose details are unfolded
 	drawn   string              // what is on it, so that only news is drawn
@@ -68,22 +69,37 @@ func (s *strip) build(v view) {
 	ground.StrokeColor, ground.StrokeWidth = rgb(0x3a4553), 1
 	content := container.NewStack(ground, container.New(layout.NewCustomPaddedLayout(5, 5, 12, 8), list))
 	content2 := container.NewThemeOverride(content, newTheme("dark"))
-	first := s.window == nil
-	if first {
+	if s.window == nil {
 		s.window = s.ui.frameless("Handrail: session")
 	}
 	s.window.SetPadded(false)
-	s.window.SetContent(content2)
+	s.window.SetContent(container.New(beforeShown{s}, content2))
 	s.window.Resize(content.MinSize())
 	if !s.visible {
 		s.visible = true
 		s.window.Show()
 	}
-	if first {
-		s.ui.native(s.window, s.pin.open)
-		return
-	}
 	s.pin.place()
+}
+
+// beforeShown pins the strip's window between its making and its first showing: measuring
+// what is in it is all that Fyne calls us for in between. It changes nothing of the layout.
+type beforeShown struct{ strip *strip }
+
+// MinSize implements fyne.Layout.
+func (b beforeShown) MinSize(parts []fyne.CanvasObject) fyne.Size {
+	if s := b.strip; !s.pinned {
+		s.ui.native(s.window, func(id uintptr) error {
+			s.pinned = true
+			return s.pin.open(id)
+		})
+	}
+	return layout.NewStackLayout().MinSize(parts)
+}
+
+// Layout implements fyne.Layout.
+func (beforeShown) Layout(parts []fyne.CanvasObject, size fyne.Size) {
+	layout.NewStackLayout().Layout(parts, size)
 }
 
 // line is one row: a light, who, what, and what can be done.

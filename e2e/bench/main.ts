@@ -6,11 +6,22 @@ import { type Benchmark, line } from "./figure.ts";
 import { fleet } from "./fleet.ts";
 import { gateway } from "./gateway.ts";
 import { keyToPixel } from "./keys.ts";
+import { network } from "./network.ts";
 import { page } from "./page.ts";
 import { scroll } from "./scroll.ts";
 import { still } from "./still.ts";
 
-const benchmarks: readonly Benchmark[] = [keyToPixel, connect, still, scroll, codec, gateway, page, fleet];
+const benchmarks: readonly Benchmark[] = [
+  keyToPixel,
+  connect,
+  still,
+  scroll,
+  codec,
+  network,
+  gateway,
+  page,
+  fleet,
+];
 
 /** Runs what `only` names, or everything. Returns false when a figure misses its bar. */
 export async function main(only?: string): Promise<boolean> {

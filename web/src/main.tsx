@@ -13,7 +13,7 @@ import { ViewingProvider } from "./api/viewing.tsx";
 import { makeQueryClient, makeRouter } from "./routes/router.tsx";
 import { colorVariables, theme } from "./ui/theme.ts";
 
-// The same key as public/scheme.js reads before the first paint.
+// The same key as public/start.js reads before the first paint.
 const scheme = localStorageColorSchemeManager({ key: "handrail-scheme" });
 const queryClient = makeQueryClient();
 const router = makeRouter(queryClient);
