@@ -28,9 +28,10 @@ func checkLen(field string, b []byte, n int) error {
 type Hello struct {
 	Device      DeviceID       `json:"device"`
 	Nonce       Nonce          `json:"nonce"`
-	Version     string         `json:"version"`     // of the agent program
-	Fingerprint string         `json:"fingerprint"` // hash over the hardware, as enrolled; at most 128 bytes
-	Instance    string         `json:"instance"`    // random per process start; tells a reconnect from a twin
+	Version     string         `json:"version"`            // of the agent program
+	Fingerprint string         `json:"fingerprint"`        // hash over the hardware, as enrolled; at most 128 bytes
+	Instance    string         `json:"instance"`           // random per process start; tells a reconnect from a twin
+	Manifest    string         `json:"manifest,omitempty"` // hash of the newest manifest it has; "" for none
 	Sessions    []SessionBrief `json:"sessions,omitempty"`
 }
 
@@ -52,7 +53,7 @@ func (h Hello) validate() error {
 		}
 	}
 	return firstError(h.Device.validate(), checkLen("nonce", h.Nonce, NonceSize), checkText("version", h.Version, 64),
-		checkText("fingerprint", h.Fingerprint, 128), checkText("instance", h.Instance, 64))
+		checkText("fingerprint", h.Fingerprint, 128), checkText("instance", h.Instance, 64), checkText("manifest", h.Manifest, 64))
 }
 
 // Challenge answers hello. Signature is by GatewayKey over GatewayTranscript; an agent
@@ -135,11 +136,16 @@ type NudgeWhat string
 // The nudges.
 const (
 	NudgeInventory NudgeWhat = "inventory" // send what changed, now
+	NudgeManifest  NudgeWhat = "manifest"  // fetch the manifest, unless Hash is the one it has
+	NudgeCommands  NudgeWhat = "commands"  // fetch the commands that wait
 )
 
-// Nudge tells the agent to do something it knows how to do.
+// Nudge tells the agent to do something it knows how to do. A nudge may be lost or come
+// twice; what it is about is asked for anew at every welcome.
 type Nudge struct {
-	What NudgeWhat `json:"what"`
+	What       NudgeWhat `json:"what"`
+	Generation int64     `json:"generation,omitempty"` // of NudgeManifest
+	Hash       string    `json:"hash,omitempty"`       // of NudgeManifest
 }
 
 // Revoked tells the agent that its device is no longer welcome. The socket closes after it.

@@ -19,7 +19,9 @@ func (r Refused) validate() error {
 	return firstError(checkText("code", string(r.Code), 64), checkText("message", r.Message, MaxText), atLeast("retry_after_ms", r.RetryAfterMS, 0))
 }
 
-func (n Nudge) validate() error   { return checkText("what", string(n.What), 64) }
+func (n Nudge) validate() error {
+	return firstError(checkText("what", string(n.What), 64), checkText("hash", n.Hash, 64), atLeast("generation", n.Generation, 0))
+}
 func (r Revoked) validate() error { return checkText("message", r.Message, MaxText) }
 func (d Drain) validate() error   { return atLeast("reconnect_after_ms", d.ReconnectAfterMS, 0) }
 func (r Ready) validate() error   { return atLeast("heartbeat_ms", r.HeartbeatMS, 1) }

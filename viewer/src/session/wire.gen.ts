@@ -167,6 +167,8 @@ export interface Hello {
   readonly fingerprint: string;
   /** random per process start; tells a reconnect from a twin */
   readonly instance: string;
+  /** hash of the newest manifest it has; "" for none */
+  readonly manifest?: string;
   readonly sessions?: readonly SessionBrief[];
 }
 
@@ -182,9 +184,13 @@ export interface Monitors {
   readonly selected: number;
 }
 
-/** Nudge tells the agent to do something it knows how to do. */
+/** Nudge tells the agent to do something it knows how to do. A nudge may be lost or come twice; what it is about is asked for anew at every welcome. */
 export interface Nudge {
   readonly what: NudgeWhat;
+  /** of NudgeManifest */
+  readonly generation?: number;
+  /** of NudgeManifest */
+  readonly hash?: string;
 }
 
 /** PeerAnswer is the agent's SDP answer to the latest offer of that peer. */
@@ -473,7 +479,9 @@ export interface Monitor {
 
 /** NudgeWhat says what the agent should fetch or send; the bulk goes over HTTPS. */
 export type NudgeWhat =
-  | "inventory" /* send what changed, now */;
+  | "inventory" /* send what changed, now */
+  | "manifest" /* fetch the manifest, unless Hash is the one it has */
+  | "commands" /* fetch the commands that wait */;
 
 /** SessionID names a support session for ever: "ses_" and 26 characters. */
 export type SessionID = string;
