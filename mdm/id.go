@@ -12,6 +12,9 @@ type DeviceID string
 // GroupID names a node in the tree of device groups: "grp_" and 26 characters.
 type GroupID string
 
+// LabelID names a label that devices carry: "lbl_" and 26 characters.
+type LabelID string
+
 // RootGroup is the group every other group descends from; it always exists and cannot be deleted.
 const RootGroup GroupID = "grp_root"
 
