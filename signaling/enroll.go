@@ -18,6 +18,9 @@ const (
 // MaxInventory is the most an InventoryUpload may take, encoded, in bytes.
 const MaxInventory = 1 << 20
 
+// MaxSections is how many sections an InventoryUpload may name.
+const MaxSections = 112
+
 // EnrollRequest turns an enrollment token into a device. The device made its key itself;
 // Signature, over EnrollTranscript, proves that it holds the private half.
 type EnrollRequest struct {
@@ -82,8 +85,8 @@ type InventoryAnswer struct {
 
 // Validate refuses section names and sizes out of range; what is inside is the inventory's to check.
 func (u InventoryUpload) Validate() error {
-	if len(u.Sections) > 64 {
-		return fmt.Errorf("%d sections, at most 64", len(u.Sections))
+	if len(u.Sections) > MaxSections {
+		return fmt.Errorf("%d sections, at most %d", len(u.Sections), MaxSections)
 	}
 	for name, s := range u.Sections {
 		if err := firstError(checkText("section name", name, 64), checkText("hash", s.Hash, 64)); err != nil {

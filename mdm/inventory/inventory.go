@@ -17,7 +17,7 @@ import (
 )
 
 // MaxSections is how many sections a device may have, known to this version or not.
-const MaxSections = 64
+const MaxSections = 112
 
 // Section is one section as a device sends it. Hash is the lower-case hex SHA-256 of Data.
 type Section struct {
@@ -54,7 +54,7 @@ func New(store Store) *Registry { return &Registry{store: store} }
 type Outcome struct {
 	Have    map[string]string // what the gateway holds now: section to hash
 	Refused map[string]string // section to why it was not taken
-	Changed []string          // sections that differ from before, sorted
+	Changed []string          // sections that differ from before, sorted; software once, as Noun has it
 	Facts   Facts             // of the sections in this upload; see Learned
 	Learned bool              // Facts holds something
 }
@@ -89,7 +89,7 @@ func (r *Registry) Apply(ctx context.Context, device mdm.DeviceID, full bool, se
 			continue
 		}
 		rows = append(rows, row)
-		out.Changed = append(out.Changed, name)
+		out.Changed = append(out.Changed, Noun(name))
 		out.Learned = out.Facts.take(row) || out.Learned
 	}
 	if !full && len(have)+len(rows) > MaxSections {
@@ -99,11 +99,12 @@ func (r *Registry) Apply(ctx context.Context, device mdm.DeviceID, full bool, se
 		for name := range have {
 			if _, sent := sections[name]; !sent {
 				delete(have, name)
-				out.Changed = append(out.Changed, name)
+				out.Changed = append(out.Changed, Noun(name))
 			}
 		}
-		slices.Sort(out.Changed)
 	}
+	slices.Sort(out.Changed)
+	out.Changed = slices.Compact(out.Changed)
 	if len(out.Changed) > 0 {
 		if err := r.store.SaveSections(ctx, device, rows, full, keep); err != nil {
 			return out, fmt.Errorf("inventory of %s: %w", device, err)
@@ -129,17 +130,52 @@ func accept(name string, s Section, now time.Time) (Row, error) {
 	return Row{Section: name, Hash: s.Hash, Data: data, ChangedAt: now}, nil
 }
 
-// Report is everything known of one device. A nil section was never reported.
+// Sections are the sections of one device by name. A nil one was never reported.
+type Sections struct {
+	Host         *Host               `json:"host,omitempty"`
+	Hardware     *Hardware           `json:"hardware,omitempty"`
+	Disks        []Disk              `json:"disks,omitempty"`
+	Filesystems  []Filesystem        `json:"filesystems,omitempty"`
+	Encryption   *Encryption         `json:"encryption,omitempty"`
+	Mounts       []Mount             `json:"mounts,omitempty"`
+	Battery      []Battery           `json:"battery,omitempty"`
+	GPUs         []GPU               `json:"gpus,omitempty"`
+	Displays     []Display           `json:"displays,omitempty"`
+	USB          []USBDevice         `json:"usb,omitempty"`
+	PCI          []PCIDevice         `json:"pci,omitempty"`
+	Network      []Interface         `json:"network,omitempty"`
+	WiFi         []WiFi              `json:"wifi,omitempty"`
+	Routes       []Route             `json:"routes,omitempty"`
+	DNS          *DNS                `json:"dns,omitempty"`
+	Listening    []Listener          `json:"listening,omitempty"`
+	Monitors     []Monitor           `json:"monitors,omitempty"`
+	Users        []User              `json:"users,omitempty"`
+	SignIns      *SignIns            `json:"sign_ins,omitempty"`
+	Accounts     *Accounts           `json:"accounts,omitempty"`
+	Services     []Service           `json:"services,omitempty"`
+	Software     []Software          `json:"software,omitempty"`
+	Updates      *Updates            `json:"updates,omitempty"`
+	Certificates []Certificate       `json:"certificates,omitempty"`
+	Kernel       *Kernel             `json:"kernel,omitempty"`
+	Security     *Security           `json:"security,omitempty"`
+	SSHD         *SSHD               `json:"sshd,omitempty"`
+	Sudo         *Sudo               `json:"sudo,omitempty"`
+	PAM          *PAM                `json:"pam,omitempty"`
+	Files        map[string]FileFact `json:"files,omitempty"`
+	Firewall     *Firewall           `json:"firewall,omitempty"`
+	Sysctl       map[string]string   `json:"sysctl,omitempty"`
+	Time         *Clock              `json:"time,omitempty"`
+	Journal      *Journal            `json:"journal,omitempty"`
+	Desktop      *Desktop            `json:"desktop,omitempty"`
+	Boot         *Boot               `json:"boot,omitempty"`
+	Agent        *Agent              `json:"agent,omitempty"`
+	Unread       map[string]string   `json:"unread,omitempty"`
+}
+
+// Report is everything known of one device.
 type Report struct {
-	Host        *Host
-	Hardware    *Hardware
-	Disks       []Disk
-	Filesystems []Filesystem
-	Network     []Interface
-	Monitors    []Monitor
-	Users       []User
-	Agent       *Agent
-	ChangedAt   map[string]time.Time // section name to when it last changed, by the gateway's clock
+	Sections
+	ChangedAt map[string]time.Time // section name, software once, to when it last changed, by the gateway's clock
 }
 
 // Report returns what is known of a device; all empty for a device that never reported.
@@ -153,31 +189,25 @@ func (r *Registry) Report(ctx context.Context, device mdm.DeviceID) (Report, err
 		if err := rep.take(row); err != nil {
 			return Report{}, fmt.Errorf("inventory of %s: section %s: %w", device, row.Section, err)
 		}
-		rep.ChangedAt[row.Section] = row.ChangedAt
+		if noun := Noun(row.Section); row.ChangedAt.After(rep.ChangedAt[noun]) {
+			rep.ChangedAt[noun] = row.ChangedAt
+		}
 	}
+	slices.SortFunc(rep.Software, CompareSoftware)
 	return rep, nil
 }
 
 func (rep *Report) take(row Row) error {
-	var into any
-	switch row.Section {
-	case SectionHost:
-		into = &rep.Host
-	case SectionHardware:
-		into = &rep.Hardware
-	case SectionDisks:
-		into = &rep.Disks
-	case SectionFilesystems:
-		into = &rep.Filesystems
-	case SectionNetwork:
-		into = &rep.Network
-	case SectionMonitors:
-		into = &rep.Monitors
-	case SectionUsers:
-		into = &rep.Users
-	case SectionAgent:
-		into = &rep.Agent
-	default:
+	into := rep.Sections.field(row.Section)
+	if into == nil {
+		return nil
+	}
+	if IsSoftware(row.Section) {
+		var part []Software
+		if err := json.Unmarshal(row.Data, &part); err != nil {
+			return err
+		}
+		rep.Software = append(rep.Software, part...)
 		return nil
 	}
 	return json.Unmarshal(row.Data, into)

@@ -4,125 +4,152 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"hash/fnv"
+	"maps"
+	"slices"
+	"strings"
 
 	"handrail/mdm"
 )
 
-// The sections this version knows.
+// The sections this version knows. What each holds is said at its type.
 const (
-	SectionHost        = "host"
-	SectionHardware    = "hardware"
-	SectionDisks       = "disks"
-	SectionFilesystems = "filesystems"
-	SectionNetwork     = "network"
-	SectionMonitors    = "monitors"
-	SectionUsers       = "users"
-	SectionAgent       = "agent"
+	SectionHost         = "host"         // Host
+	SectionHardware     = "hardware"     // Hardware
+	SectionDisks        = "disks"        // []Disk
+	SectionFilesystems  = "filesystems"  // []Filesystem
+	SectionEncryption   = "encryption"   // Encryption
+	SectionMounts       = "mounts"       // []Mount
+	SectionBattery      = "battery"      // []Battery
+	SectionGPUs         = "gpus"         // []GPU
+	SectionDisplays     = "displays"     // []Display
+	SectionUSB          = "usb"          // []USBDevice
+	SectionPCI          = "pci"          // []PCIDevice
+	SectionNetwork      = "network"      // []Interface
+	SectionWiFi         = "wifi"         // []WiFi
+	SectionRoutes       = "routes"       // []Route
+	SectionDNS          = "dns"          // DNS
+	SectionListening    = "listening"    // []Listener
+	SectionMonitors     = "monitors"     // []Monitor
+	SectionUsers        = "users"        // []User
+	SectionSignIns      = "sign_ins"     // SignIns
+	SectionAccounts     = "accounts"     // Accounts
+	SectionServices     = "services"     // []Service
+	SectionUpdates      = "updates"      // Updates
+	SectionCertificates = "certificates" // []Certificate
+	SectionKernel       = "kernel"       // Kernel
+	SectionSecurity     = "security"     // Security
+	SectionSSHD         = "sshd"         // SSHD
+	SectionSudo         = "sudo"         // Sudo
+	SectionPAM          = "pam"          // PAM
+	SectionFiles        = "files"        // map[string]FileFact, by path
+	SectionFirewall     = "firewall"     // Firewall
+	SectionSysctl       = "sysctl"       // map[string]string
+	SectionTime         = "time"         // Clock
+	SectionJournal      = "journal"      // Journal
+	SectionDesktop      = "desktop"      // Desktop
+	SectionBoot         = "boot"         // Boot
+	SectionAgent        = "agent"        // Agent
+	SectionUnread       = "unread"       // map[string]string: section to why it is not whole
+
+	// SectionSoftware is what software is called as a whole. On the wire and in the store it
+	// is SoftwareBuckets sections; see SoftwareSection.
+	SectionSoftware = "software"
 )
 
 // MaxSection is the most one section may take, in bytes of JSON.
-const MaxSection = 256 << 10
+const MaxSection = 512 << 10
 
-// Entries kept of each list; a device with more is kept to these, not refused.
-const (
-	maxDisks       = 128
-	maxFilesystems = 256
-	maxInterfaces  = 256
-	maxAddresses   = 32 // of one interface
-	maxMonitors    = 16
-	maxUsers       = 128
-)
+// SoftwareBuckets is into how many sections software is cut by the hash of its name, so
+// that an update of one package moves a thirty-second of the list, and devices installed alike
+// share most of their buckets to the byte.
+const SoftwareBuckets = 32
 
-// Lengths of text in bytes.
-const (
-	short  = 64
-	medium = 255
-	long   = 1024 // paths
-)
+const softwarePrefix = SectionSoftware + "_"
 
-// Host is the section "host". Times are by the device's clock, Unix microseconds.
-type Host struct {
-	Hostname       string `json:"hostname"`
-	OS             string `json:"os"`
-	OSVersion      string `json:"os_version"`
-	Kernel         string `json:"kernel"`
-	Arch           string `json:"arch"`
-	Virtualization string `json:"virtualization"`
-	BootTimeUS     int64  `json:"boot_time_us"`
-	Timezone       string `json:"timezone"`
+// SoftwareSection names the section that holds bucket n, 0 to SoftwareBuckets-1:
+// "software_00" to "software_1f".
+func SoftwareSection(n int) string { return fmt.Sprintf("%s%02x", softwarePrefix, n) }
+
+// SoftwareBucket returns the bucket that software of this name is in: FNV-1a of the name,
+// 32 bits wide, modulo SoftwareBuckets.
+func SoftwareBucket(name string) int {
+	h := fnv.New32a()
+	h.Write([]byte(name))
+	return int(h.Sum32() % SoftwareBuckets)
 }
 
-// Hardware is the section "hardware".
-type Hardware struct {
-	Vendor      string `json:"vendor"`
-	Model       string `json:"model"`
-	Serial      string `json:"serial"`
-	Firmware    string `json:"firmware"`
-	CPU         CPU    `json:"cpu"`
-	MemoryBytes uint64 `json:"memory_bytes"`
+// IsSoftware reports whether a section is a bucket of software.
+func IsSoftware(section string) bool { return softwareBucketOf(section) >= 0 }
+
+// softwareBucketOf returns the bucket a section holds; -1 for other sections.
+func softwareBucketOf(section string) int {
+	digits, ok := strings.CutPrefix(section, softwarePrefix)
+	if !ok || len(digits) != 2 {
+		return -1
+	}
+	n := strings.IndexByte("01", digits[0])
+	m := strings.IndexByte("0123456789abcdef", digits[1])
+	if n < 0 || m < 0 {
+		return -1
+	}
+	return 16*n + m
 }
 
-// CPU is part of Hardware.
-type CPU struct {
-	Model   string `json:"model"`
-	Cores   uint32 `json:"cores"`
-	Threads uint32 `json:"threads"`
-	MHz     uint32 `json:"mhz"`
+// Noun is what a section is called where software is spoken of as a whole.
+func Noun(section string) string {
+	if IsSoftware(section) {
+		return SectionSoftware
+	}
+	return section
 }
 
-// Disk is an entry of the section "disks".
-type Disk struct {
-	Name       string `json:"name"`
-	Model      string `json:"model"`
-	Serial     string `json:"serial"`
-	SizeBytes  uint64 `json:"size_bytes"`
-	Rotational bool   `json:"rotational"`
-	Removable  bool   `json:"removable"`
+// decoders read each section; software is read by decodeSoftware.
+var decoders = map[string]func([]byte) ([]byte, error){
+	SectionHost:         decode[Host],
+	SectionHardware:     decode[Hardware],
+	SectionDisks:        decodeList[Disk](128),
+	SectionFilesystems:  decodeList[Filesystem](256),
+	SectionEncryption:   decode[Encryption],
+	SectionMounts:       decodeList[Mount](512),
+	SectionBattery:      decodeList[Battery](16),
+	SectionGPUs:         decodeList[GPU](16),
+	SectionDisplays:     decodeList[Display](16),
+	SectionUSB:          decodeList[USBDevice](256),
+	SectionPCI:          decodeList[PCIDevice](512),
+	SectionNetwork:      decodeList[Interface](256),
+	SectionWiFi:         decodeList[WiFi](16),
+	SectionRoutes:       decodeList[Route](1024),
+	SectionDNS:          decode[DNS],
+	SectionListening:    decodeList[Listener](1024),
+	SectionMonitors:     decodeList[Monitor](16),
+	SectionUsers:        decodeList[User](128),
+	SectionSignIns:      decode[SignIns],
+	SectionAccounts:     decode[Accounts],
+	SectionServices:     decodeList[Service](2048),
+	SectionUpdates:      decode[Updates],
+	SectionCertificates: decodeList[Certificate](512),
+	SectionKernel:       decode[Kernel],
+	SectionSecurity:     decode[Security],
+	SectionSSHD:         decode[SSHD],
+	SectionSudo:         decode[Sudo],
+	SectionPAM:          decode[PAM],
+	SectionFiles:        decodeMap[FileFact](256),
+	SectionFirewall:     decode[Firewall],
+	SectionSysctl:       decodeMap[string](256),
+	SectionTime:         decode[Clock],
+	SectionJournal:      decode[Journal],
+	SectionDesktop:      decode[Desktop],
+	SectionBoot:         decode[Boot],
+	SectionAgent:        decode[Agent],
+	SectionUnread:       decodeMap[string](MaxSections),
 }
 
-// Filesystem is an entry of the section "filesystems". FreeBytes is rounded by the agent, so
-// that an idle device does not change it all the time.
-type Filesystem struct {
-	Mount     string `json:"mount"`
-	Device    string `json:"device"`
-	Type      string `json:"type"`
-	SizeBytes uint64 `json:"size_bytes"`
-	FreeBytes uint64 `json:"free_bytes"`
-}
-
-// Interface is an entry of the section "network".
-type Interface struct {
-	Name      string   `json:"name"`
-	MAC       string   `json:"mac"`
-	Addresses []string `json:"addresses"` // with prefix length
-	Up        bool     `json:"up"`
-	SpeedMbps int64    `json:"speed_mbps"` // 0 or less: unknown
-}
-
-// Monitor is an entry of the section "monitors", in the desktop's pixels.
-type Monitor struct {
-	Name    string `json:"name"`
-	Width   uint32 `json:"width"`
-	Height  uint32 `json:"height"`
-	X       int32  `json:"x"`
-	Y       int32  `json:"y"`
-	Primary bool   `json:"primary"`
-}
-
-// User is an entry of the section "users": a session at the device.
-type User struct {
-	Name      string `json:"name"`
-	Terminal  string `json:"terminal"`
-	Host      string `json:"host"` // where from; "" is the device itself
-	SinceUS   int64  `json:"since_us"`
-	Graphical bool   `json:"graphical"`
-}
-
-// Agent is the section "agent".
-type Agent struct {
-	Version   string `json:"version"`
-	Go        string `json:"go"`
-	StartedUS int64  `json:"started_us"`
+// Known returns the name of every section this version understands, sorted; software once.
+func Known() []string {
+	names := append(slices.Collect(maps.Keys(decoders)), SectionSoftware)
+	slices.Sort(names)
+	return names
 }
 
 // Decode reads one section as a device sent it and returns it cut to its limits, cleaned and
@@ -132,95 +159,57 @@ func Decode(name string, data []byte) ([]byte, error) {
 	if len(data) > MaxSection {
 		return nil, fmt.Errorf("section is %d bytes, at most %d: %w", len(data), MaxSection, mdm.ErrInvalid)
 	}
-	switch name {
-	case SectionHost:
-		return decodeAs(data, (*Host).clean)
-	case SectionHardware:
-		return decodeAs(data, (*Hardware).clean)
-	case SectionDisks:
-		return decodeList(data, maxDisks, (*Disk).clean)
-	case SectionFilesystems:
-		return decodeList(data, maxFilesystems, (*Filesystem).clean)
-	case SectionNetwork:
-		return decodeList(data, maxInterfaces, (*Interface).clean)
-	case SectionMonitors:
-		return decodeList(data, maxMonitors, (*Monitor).clean)
-	case SectionUsers:
-		return decodeList(data, maxUsers, (*User).clean)
-	case SectionAgent:
-		return decodeAs(data, (*Agent).clean)
+	if n := softwareBucketOf(name); n >= 0 {
+		return decodeSoftware(n, data)
+	}
+	if d := decoders[name]; d != nil {
+		return d(data)
 	}
 	return []byte("null"), nil
 }
 
-func decodeAs[T any](data []byte, clean func(*T)) ([]byte, error) {
-	var v T
+// parse reads data into v, which is a pointer.
+func parse(data []byte, v any) error {
 	if bytes.Equal(bytes.TrimSpace(data), []byte("null")) {
-		return nil, fmt.Errorf("section is null: %w", mdm.ErrInvalid)
+		return fmt.Errorf("section is null: %w", mdm.ErrInvalid)
 	}
-	if err := json.Unmarshal(data, &v); err != nil {
-		return nil, fmt.Errorf("%w: %s", mdm.ErrInvalid, mdm.Clean(err.Error(), 200))
+	if err := json.Unmarshal(data, v); err != nil {
+		return fmt.Errorf("%w: %s", mdm.ErrInvalid, mdm.Clean(err.Error(), 200))
+	}
+	return nil
+}
+
+func decode[T any](data []byte) ([]byte, error) {
+	var v T
+	if err := parse(data, &v); err != nil {
+		return nil, err
 	}
 	clean(&v)
 	return json.Marshal(v)
 }
 
-func decodeList[T any](data []byte, limit int, clean func(*T)) ([]byte, error) {
-	var raw []T
-	if err := json.Unmarshal(data, &raw); err != nil {
-		return nil, fmt.Errorf("%w: %s", mdm.ErrInvalid, mdm.Clean(err.Error(), 200))
-	}
-	list := append([]T{}, raw[:min(len(raw), limit)]...)
-	for i := range list {
-		clean(&list[i])
-	}
-	return json.Marshal(list)
-}
-
-func cut(limit int, fields ...*string) {
-	for _, f := range fields {
-		*f = mdm.Clean(*f, limit)
-	}
-}
-
-func (h *Host) clean() {
-	cut(medium, &h.Hostname, &h.OSVersion, &h.Kernel)
-	cut(short, &h.OS, &h.Arch, &h.Virtualization, &h.Timezone)
-	h.BootTimeUS = max(h.BootTimeUS, 0)
-}
-
-func (h *Hardware) clean() {
-	cut(medium, &h.Vendor, &h.Model, &h.Serial, &h.Firmware, &h.CPU.Model)
-}
-
-func (d *Disk) clean() { cut(medium, &d.Name, &d.Model, &d.Serial) }
-
-func (f *Filesystem) clean() {
-	cut(long, &f.Mount, &f.Device)
-	cut(short, &f.Type)
-	f.FreeBytes = min(f.FreeBytes, f.SizeBytes)
-}
-
-func (i *Interface) clean() {
-	cut(short, &i.Name, &i.MAC)
-	addresses := []string{}
-	for _, a := range i.Addresses[:min(len(i.Addresses), maxAddresses)] {
-		if a = mdm.Clean(a, short); a != "" {
-			addresses = append(addresses, a)
+// decodeList keeps the first limit entries; a device with more is not refused.
+func decodeList[T any](limit int) func([]byte) ([]byte, error) {
+	return func(data []byte) ([]byte, error) {
+		var raw []T
+		if err := parse(data, &raw); err != nil {
+			return nil, err
 		}
+		list := append([]T{}, raw[:min(len(raw), limit)]...)
+		for i := range list {
+			clean(&list[i])
+		}
+		return json.Marshal(list)
 	}
-	i.Addresses = addresses
 }
 
-func (m *Monitor) clean() { cut(medium, &m.Name) }
-
-func (u *User) clean() {
-	cut(short, &u.Name, &u.Terminal)
-	cut(medium, &u.Host)
-	u.SinceUS = max(u.SinceUS, 0)
-}
-
-func (a *Agent) clean() {
-	cut(short, &a.Version, &a.Go)
-	a.StartedUS = max(a.StartedUS, 0)
+// decodeMap keeps the first limit entries in order of their keys.
+func decodeMap[T any](limit int) func([]byte) ([]byte, error) {
+	return func(data []byte) ([]byte, error) {
+		var raw map[string]T
+		if err := parse(data, &raw); err != nil {
+			return nil, err
+		}
+		return json.Marshal(cleanMap(raw, limit))
+	}
 }

@@ -142,6 +142,7 @@ func build(cfg Config, log *slog.Logger) (*API, error) {
 	a.registerGroups()
 	a.registerTokens()
 	a.registerDevices()
+	a.registerSoftware()
 	a.registerSessions()
 	a.registerRecords()
 	a.registerAgent()

@@ -73,16 +73,7 @@ type InventoryBody struct {
 }
 
 // InventorySections are the sections by name.
-type InventorySections struct {
-	Host        *inventory.Host        `json:"host,omitempty"`
-	Hardware    *inventory.Hardware    `json:"hardware,omitempty"`
-	Disks       []inventory.Disk       `json:"disks,omitempty"`
-	Filesystems []inventory.Filesystem `json:"filesystems,omitempty"`
-	Network     []inventory.Interface  `json:"network,omitempty"`
-	Monitors    []inventory.Monitor    `json:"monitors,omitempty"`
-	Users       []inventory.User       `json:"users,omitempty"`
-	Agent       *inventory.Agent       `json:"agent,omitempty"`
-}
+type InventorySections inventory.Sections
 
 type deviceQuery struct {
 	Paging
@@ -286,8 +277,6 @@ func (a *API) getInventory(ctx context.Context, in *IDPath) (*body[InventoryBody
 	if err != nil {
 		return nil, err
 	}
-	return &body[InventoryBody]{InventoryBody{ChangedAt: r.ChangedAt, Sections: InventorySections{
-		Host: r.Host, Hardware: r.Hardware, Disks: r.Disks, Filesystems: r.Filesystems, Network: r.Network,
-		Monitors: r.Monitors, Users: r.Users, Agent: r.Agent,
-	}}}, nil
+	r.Software = nil // a long list of its own; see list-device-software
+	return &body[InventoryBody]{InventoryBody{ChangedAt: r.ChangedAt, Sections: InventorySections(r.Sections)}}, nil
 }

@@ -142,6 +142,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/devices/{id}/software": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What is installed on a device, by name */
+        get: operations["list-device-software"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/enrollment-tokens": {
         parameters: {
             query?: never;
@@ -500,11 +517,64 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        Account: {
+            admin: boolean;
+            /** Format: int64 */
+            changed_day: number;
+            /** Format: int64 */
+            expires_day: number;
+            full_name?: string;
+            /** Format: int64 */
+            gid: number;
+            hash: string;
+            home: string;
+            home_mode: string;
+            /** Format: int64 */
+            home_uid: number;
+            /** Format: int64 */
+            inactive_days: number;
+            /** Format: int64 */
+            last_sign_in_us: number;
+            /** Format: int64 */
+            max_days: number;
+            /** Format: int64 */
+            min_days: number;
+            name: string;
+            password: string;
+            person: boolean;
+            shell: string;
+            /** Format: int64 */
+            uid: number;
+            /** Format: int64 */
+            warn_days: number;
+        };
+        AccountGroup: {
+            /** Format: int64 */
+            gid: number;
+            members: string[];
+            name: string;
+        };
+        Accounts: {
+            groups: components["schemas"]["AccountGroup"][];
+            login_defs: {
+                [key: string]: string;
+            };
+            shadow: boolean;
+            users: components["schemas"]["Account"][];
+        };
         Agent: {
             go: string;
+            root: boolean;
             /** Format: int64 */
             started_us: number;
             version: string;
+        };
+        AppArmor: {
+            enabled: boolean;
+            /** Format: int32 */
+            enforcing?: number;
+            /** Format: int32 */
+            profiles?: number;
         };
         AskInput: {
             /** @description Those wanted in all */
@@ -519,6 +589,12 @@ export interface components {
             kind: "session_waiting" | "identity_copied";
             message: string;
             session_id?: string;
+        };
+        Audit: {
+            enabled: boolean;
+            installed: boolean;
+            /** Format: int32 */
+            rules: number;
         };
         AuditBody: {
             action: string;
@@ -535,6 +611,24 @@ export interface components {
             seq: number;
             target: components["schemas"]["WhoBody"];
         };
+        Battery: {
+            /** Format: int32 */
+            cycles: number;
+            /** Format: int32 */
+            design_mwh: number;
+            /** Format: int32 */
+            health_percent: number;
+            model: string;
+            name: string;
+            serial: string;
+            technology: string;
+            vendor: string;
+        };
+        Boot: {
+            efi: boolean;
+            grub_password?: boolean;
+            single_user_password?: boolean;
+        };
         CPU: {
             /** Format: int32 */
             cores: number;
@@ -543,6 +637,37 @@ export interface components {
             model: string;
             /** Format: int32 */
             threads: number;
+        };
+        Certificate: {
+            authority: boolean;
+            issuer: string;
+            key: string;
+            /** Format: int64 */
+            not_after_us: number;
+            /** Format: int64 */
+            not_before_us: number;
+            path: string;
+            sha256: string;
+            subject: string;
+            trusted: boolean;
+        };
+        Clock: {
+            service: string;
+            synchronised?: boolean;
+        };
+        DNS: {
+            manager: string;
+            search: string[];
+            servers: string[];
+        };
+        Desktop: {
+            autologin: string;
+            automount?: boolean;
+            guest: boolean;
+            lock: components["schemas"]["ScreenLock"];
+            manager: string;
+            session: string;
+            user_list_hidden: boolean;
         };
         DeviceBody: {
             agent_version: string;
@@ -588,13 +713,43 @@ export interface components {
             name?: string;
         };
         Disk: {
+            /** Format: int64 */
+            bad_sectors?: number;
+            bus: string;
+            firmware: string;
+            health: string;
+            health_message?: string;
             model: string;
             name: string;
+            /** Format: int64 */
+            powered_hours?: number;
             removable: boolean;
             rotational: boolean;
             serial: string;
             /** Format: int64 */
             size_bytes: number;
+            /** Format: int32 */
+            wear_percent?: number;
+        };
+        Display: {
+            connector: string;
+            /** Format: int32 */
+            height: number;
+            /** Format: int32 */
+            height_mm: number;
+            model: string;
+            serial: string;
+            vendor: string;
+            /** Format: int32 */
+            width: number;
+            /** Format: int32 */
+            width_mm: number;
+            /** Format: int32 */
+            year: number;
+        };
+        Encryption: {
+            swap: components["schemas"]["Volume"][];
+            volumes: components["schemas"]["Volume"][];
         };
         EndInput: {
             reason?: string;
@@ -619,10 +774,29 @@ export interface components {
             signature: string;
             token: string;
         };
+        Faillock: {
+            /** Format: int64 */
+            deny: number;
+            enabled: boolean;
+            even_deny_root: boolean;
+            /** Format: int64 */
+            fail_interval: number;
+            /** Format: int64 */
+            unlock_time: number;
+        };
         FieldProblem: {
             /** @description As in body.grants[0].role */
             location: string;
             message: string;
+        };
+        FileFact: {
+            /** Format: int64 */
+            gid: number;
+            group: string;
+            mode: string;
+            owner: string;
+            /** Format: int64 */
+            uid: number;
         };
         Filesystem: {
             device: string;
@@ -632,6 +806,22 @@ export interface components {
             /** Format: int64 */
             size_bytes: number;
             type: string;
+        };
+        Firewall: {
+            active?: boolean;
+            default_incoming: string;
+            default_outgoing: string;
+            manager: string;
+            /** Format: int32 */
+            rules: number;
+        };
+        GPU: {
+            driver: string;
+            /** Format: int64 */
+            memory_bytes: number;
+            model: string;
+            slot: string;
+            vendor: string;
         };
         GrantBody: {
             group_id: string;
@@ -664,12 +854,18 @@ export interface components {
             unattended?: components["schemas"]["UnattendedBody"];
         };
         Hardware: {
+            board: string;
+            chassis: string;
             cpu: components["schemas"]["CPU"];
             firmware: string;
+            firmware_date: string;
             /** Format: int64 */
             memory_bytes: number;
+            memory_modules: components["schemas"]["MemoryModule"][];
             model: string;
             serial: string;
+            sku: string;
+            tpm: string;
             vendor: string;
         };
         Host: {
@@ -679,13 +875,19 @@ export interface components {
             hostname: string;
             kernel: string;
             os: string;
+            os_codename: string;
+            os_id: string;
             os_version: string;
+            os_version_id: string;
             timezone: string;
             virtualization: string;
         };
         Interface: {
             addresses: string[];
+            driver: string;
             mac: string;
+            /** Format: int32 */
+            mtu: number;
             name: string;
             /** Format: int64 */
             speed_mbps: number;
@@ -707,20 +909,69 @@ export interface components {
             sections: components["schemas"]["InventorySections"];
         };
         InventorySections: {
+            accounts?: components["schemas"]["Accounts"];
             agent?: components["schemas"]["Agent"];
+            battery?: components["schemas"]["Battery"][];
+            boot?: components["schemas"]["Boot"];
+            certificates?: components["schemas"]["Certificate"][];
+            desktop?: components["schemas"]["Desktop"];
             disks?: components["schemas"]["Disk"][];
+            displays?: components["schemas"]["Display"][];
+            dns?: components["schemas"]["DNS"];
+            encryption?: components["schemas"]["Encryption"];
+            files?: {
+                [key: string]: components["schemas"]["FileFact"];
+            };
             filesystems?: components["schemas"]["Filesystem"][];
+            firewall?: components["schemas"]["Firewall"];
+            gpus?: components["schemas"]["GPU"][];
             hardware?: components["schemas"]["Hardware"];
             host?: components["schemas"]["Host"];
+            journal?: components["schemas"]["Journal"];
+            kernel?: components["schemas"]["Kernel"];
+            listening?: components["schemas"]["Listener"][];
             monitors?: components["schemas"]["Monitor"][];
+            mounts?: components["schemas"]["Mount"][];
             network?: components["schemas"]["Interface"][];
+            pam?: components["schemas"]["PAM"];
+            pci?: components["schemas"]["PCIDevice"][];
+            routes?: components["schemas"]["Route"][];
+            security?: components["schemas"]["Security"];
+            services?: components["schemas"]["Service"][];
+            sign_ins?: components["schemas"]["SignIns"];
+            software?: components["schemas"]["Software"][];
+            sshd?: components["schemas"]["SSHD"];
+            sudo?: components["schemas"]["Sudo"];
+            sysctl?: {
+                [key: string]: string;
+            };
+            time?: components["schemas"]["Clock"];
+            unread?: {
+                [key: string]: string;
+            };
+            updates?: components["schemas"]["Updates"];
+            usb?: components["schemas"]["USBDevice"][];
             users?: components["schemas"]["User"][];
+            wifi?: components["schemas"]["WiFi"][];
         };
         InventoryUpload: {
             full: boolean;
             sections: {
                 [key: string]: components["schemas"]["Section"];
             };
+        };
+        Journal: {
+            kept: boolean;
+            storage: string;
+            syslog: string;
+        };
+        Kernel: {
+            build: string;
+            command_line: string;
+            modules: string[];
+            release: string;
+            /** Format: int64 */
+            tainted: number;
         };
         ListAuditBody: {
             items: components["schemas"]["AuditBody"][];
@@ -757,6 +1008,14 @@ export interface components {
             /** @description Give it as after for the next page; left out on the last */
             next?: string;
         };
+        Listener: {
+            address: string;
+            /** Format: int32 */
+            port: number;
+            process: string;
+            proto: string;
+            user: string;
+        };
         Me: {
             email: string;
             grants: components["schemas"]["GrantBody"][];
@@ -767,6 +1026,17 @@ export interface components {
             permissions: string[];
             /** @description Of the gateway */
             version: string;
+        };
+        MemoryModule: {
+            part: string;
+            serial: string;
+            /** Format: int64 */
+            size_bytes: number;
+            slot: string;
+            /** Format: int32 */
+            speed_mts: number;
+            type: string;
+            vendor: string;
         };
         Monitor: {
             /** Format: int32 */
@@ -779,6 +1049,12 @@ export interface components {
             x: number;
             /** Format: int32 */
             y: number;
+        };
+        Mount: {
+            device: string;
+            mount: string;
+            options: string[];
+            type: string;
         };
         NewGroupInput: {
             name: string;
@@ -881,8 +1157,30 @@ export interface components {
             current: string;
             next: string;
         };
+        PAM: {
+            faillock: components["schemas"]["Faillock"];
+            modules: string[];
+            nullok: boolean;
+            pwhistory: components["schemas"]["Pwhistory"];
+            pwquality: components["schemas"]["Pwquality"];
+        };
+        PCIDevice: {
+            class: string;
+            device: string;
+            device_id: string;
+            driver: string;
+            slot: string;
+            vendor: string;
+            vendor_id: string;
+        };
         PasswordInput: {
             password: string;
+        };
+        PendingUpdate: {
+            candidate: string;
+            installed: string;
+            name: string;
+            security: boolean;
         };
         Problem: {
             /** @description Machine-readable reason, stable for ever */
@@ -906,6 +1204,33 @@ export interface components {
             /** @description The status in words */
             title: string;
         };
+        Pwhistory: {
+            enabled: boolean;
+            /** Format: int64 */
+            remember: number;
+        };
+        Pwquality: {
+            /** Format: int64 */
+            dcredit: number;
+            dictcheck: boolean;
+            enabled: boolean;
+            enforce_for_root: boolean;
+            /** Format: int64 */
+            lcredit: number;
+            /** Format: int64 */
+            maxrepeat: number;
+            /** Format: int64 */
+            minclass: number;
+            /** Format: int64 */
+            minlen: number;
+            /** Format: int64 */
+            ocredit: number;
+            /** Format: int64 */
+            retry: number;
+            /** Format: int64 */
+            ucredit: number;
+            usercheck: boolean;
+        };
         RoleBody: {
             /** @description The most a session of this role may hold */
             capabilities: string[];
@@ -914,9 +1239,47 @@ export interface components {
             role: string;
             summary: string;
         };
+        Route: {
+            destination: string;
+            gateway: string;
+            interface: string;
+            /** Format: int32 */
+            metric: number;
+        };
+        SSHD: {
+            config: {
+                [key: string]: string;
+            };
+            installed: boolean;
+            readable: boolean;
+        };
+        ScreenLock: {
+            /** Format: int64 */
+            delay_seconds?: number;
+            enabled?: boolean;
+            enforced: boolean;
+            /** Format: int64 */
+            idle_seconds?: number;
+        };
         Section: {
             data: unknown;
             hash: string;
+        };
+        Security: {
+            apparmor: components["schemas"]["AppArmor"];
+            audit: components["schemas"]["Audit"];
+            core_pattern: string;
+            lockdown: string;
+            lsm: string[];
+            modules_blocked: string[];
+            secure_boot?: boolean;
+            selinux: string;
+        };
+        Service: {
+            active: string;
+            description?: string;
+            enabled: string;
+            name: string;
         };
         SessionBody: {
             /** @description Capabilities */
@@ -1010,9 +1373,64 @@ export interface components {
         SetupState: {
             needed: boolean;
         };
+        SignIn: {
+            /** Format: int64 */
+            at_us: number;
+            host: string;
+            name: string;
+            terminal: string;
+        };
         SignInInput: {
             email: string;
             password: string;
+        };
+        SignIns: {
+            failed: components["schemas"]["SignIn"][];
+            recent: components["schemas"]["SignIn"][];
+        };
+        Software: {
+            arch?: string;
+            name: string;
+            package?: string;
+            publisher?: string;
+            scope?: string;
+            source: string;
+            version: string;
+        };
+        SoftwareBody: {
+            items: components["schemas"]["Software"][];
+            /**
+             * Format: int64
+             * @description Without q and source
+             */
+            total: number;
+        };
+        Sudo: {
+            defaults: components["schemas"]["SudoDefaults"];
+            installed: boolean;
+            readable: boolean;
+            rules: components["schemas"]["SudoRule"][];
+        };
+        SudoDefaults: {
+            env_reset: boolean;
+            logfile: string;
+            no_authenticate: boolean;
+            /** Format: int32 */
+            passwd_tries?: number;
+            requiretty: boolean;
+            secure_path: string;
+            /** Format: double */
+            timestamp_timeout?: number;
+            use_pty: boolean;
+        };
+        SudoRule: {
+            authenticate: boolean;
+            commands: string[];
+            file: string;
+            hosts: string;
+            no_password: boolean;
+            run_as: string;
+            who: string;
         };
         TicketBody: {
             /** @description First message on /api/socket; good once, for half a minute */
@@ -1046,10 +1464,38 @@ export interface components {
             /** Format: int64 */
             uses_spent: number;
         };
+        USBDevice: {
+            class: string;
+            port: string;
+            product: string;
+            product_id: string;
+            serial: string;
+            vendor: string;
+            vendor_id: string;
+        };
+        Unattended: {
+            all: boolean;
+            enabled: boolean;
+            /** Format: int32 */
+            every_days: number;
+            installed: boolean;
+            reboot: boolean;
+            security: boolean;
+        };
         UnattendedBody: {
             /** @description More is never granted unasked */
             capabilities: ("view" | "control" | "clipboard" | "files" | "terminal" | "diagnostics" | "power" | "record")[];
             enabled: boolean;
+        };
+        Updates: {
+            manager: string;
+            /** Format: int64 */
+            package_lists_at_us: number;
+            pending: components["schemas"]["PendingUpdate"][];
+            reboot_for: string[];
+            reboot_required: boolean;
+            unattended: components["schemas"]["Unattended"];
+            unsigned_sources: string[];
         };
         User: {
             graphical: boolean;
@@ -1075,10 +1521,24 @@ export interface components {
             ok: boolean;
             reason?: string;
         };
+        Volume: {
+            device: string;
+            encrypted: boolean;
+            method: string;
+            mount: string;
+        };
         WhoBody: {
             id: string;
             kind: string;
             name: string;
+        };
+        WiFi: {
+            bssid: string;
+            /** Format: int32 */
+            frequency_mhz: number;
+            interface: string;
+            security: string;
+            ssid: string;
         };
     };
     responses: never;
@@ -1158,6 +1618,9 @@ export interface operations {
     "list-audit": {
         parameters: {
             query?: {
+                /** @description next of the page before */
+                after?: string;
+                limit?: number;
                 /** @description Words; every one must occur */
                 q?: string;
                 /** @description Operator or device id */
@@ -1223,6 +1686,9 @@ export interface operations {
     "list-devices": {
         parameters: {
             query?: {
+                /** @description next of the page before */
+                after?: string;
+                limit?: number;
                 /** @description Words; every one must occur in name, host, system, model, serial or user */
                 q?: string;
                 /** @description This group and those below */
@@ -1322,7 +1788,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: never;
-            path?: never;
+            path: {
+                id: string;
+            };
             cookie?: never;
         };
         requestBody: {
@@ -1400,6 +1868,42 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DeviceBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-device-software": {
+        parameters: {
+            query?: {
+                /** @description Part of the name, in any case */
+                q?: string;
+                /** @description Only what this source installed, as deb or flatpak */
+                source?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SoftwareBody"];
                 };
             };
             /** @description What went wrong */
@@ -1603,7 +2107,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: never;
-            path?: never;
+            path: {
+                id: string;
+            };
             cookie?: never;
         };
         requestBody: {
@@ -1822,7 +2328,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: never;
-            path?: never;
+            path: {
+                id: string;
+            };
             cookie?: never;
         };
         requestBody: {
@@ -1855,7 +2363,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: never;
-            path?: never;
+            path: {
+                id: string;
+            };
             cookie?: never;
         };
         requestBody: {
@@ -1943,6 +2453,9 @@ export interface operations {
     "list-sessions": {
         parameters: {
             query?: {
+                /** @description next of the page before */
+                after?: string;
+                limit?: number;
                 device?: string;
                 operator?: string;
                 /** @description open: all that are not over */
@@ -2042,7 +2555,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: never;
-            path?: never;
+            path: {
+                id: string;
+            };
             cookie?: never;
         };
         requestBody: {
@@ -2073,7 +2588,9 @@ export interface operations {
         parameters: {
             query?: never;
             header?: never;
-            path?: never;
+            path: {
+                id: string;
+            };
             cookie?: never;
         };
         requestBody: {

@@ -1,0 +1,84 @@
+package inventory
+
+// field returns where a section is decoded to; nil for one this version does not know.
+func (s *Sections) field(section string) any {
+	switch Noun(section) {
+	case SectionHost:
+		return &s.Host
+	case SectionHardware:
+		return &s.Hardware
+	case SectionDisks:
+		return &s.Disks
+	case SectionFilesystems:
+		return &s.Filesystems
+	case SectionEncryption:
+		return &s.Encryption
+	case SectionMounts:
+		return &s.Mounts
+	case SectionBattery:
+		return &s.Battery
+	case SectionGPUs:
+		return &s.GPUs
+	case SectionDisplays:
+		return &s.Displays
+	case SectionUSB:
+		return &s.USB
+	case SectionPCI:
+		return &s.PCI
+	case SectionNetwork:
+		return &s.Network
+	case SectionWiFi:
+		return &s.WiFi
+	case SectionRoutes:
+		return &s.Routes
+	case SectionDNS:
+		return &s.DNS
+	case SectionListening:
+		return &s.Listening
+	case SectionMonitors:
+		return &s.Monitors
+	case SectionUsers:
+		return &s.Users
+	case SectionSignIns:
+		return &s.SignIns
+	case SectionAccounts:
+		return &s.Accounts
+	case SectionServices:
+		return &s.Services
+	case SectionSoftware:
+		return &s.Software
+	case SectionUpdates:
+		return &s.Updates
+	case SectionCertificates:
+		return &s.Certificates
+	case SectionKernel:
+		return &s.Kernel
+	case SectionSecurity:
+		return &s.Security
+	case SectionSSHD:
+		return &s.SSHD
+	case SectionSudo:
+		return &s.Sudo
+	case SectionPAM:
+		return &s.PAM
+	case SectionFiles:
+		return &s.Files
+	case SectionFirewall:
+		return &s.Firewall
+	case SectionSysctl:
+		return &s.Sysctl
+	case SectionTime:
+		return &s.Time
+	case SectionJournal:
+		return &s.Journal
+	case SectionDesktop:
+		return &s.Desktop
+	case SectionBoot:
+		return &s.Boot
+	case SectionAgent:
+		return &s.Agent
+	case SectionUnread:
+		return &s.Unread
+	}
+	return nil
+}
