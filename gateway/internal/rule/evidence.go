@@ -1,0 +1,120 @@
+package rule
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"google.golang.org/protobuf/types/known/structpb"
+
+	"handrail/mdm"
+)
+
+// MaxEvidence bounds what Evidence and Value return, in bytes of JSON.
+const MaxEvidence = 2 << 10
+
+// Value evaluates an expression of any value and returns it as JSON of at most MaxEvidence
+// bytes; nil with a reason when there is none.
+func (e *Expr) Value(ctx context.Context, p *Prepared) (json.RawMessage, Result) {
+	v, res := e.eval(ctx, p)
+	if res.Reason != "" {
+		return nil, res
+	}
+	native, err := v.ConvertToNative(reflect.TypeFor[*structpb.Value]())
+	if err != nil {
+		return nil, Result{Outcome: Failed, Reason: mdm.Clean(err.Error(), 300)}
+	}
+	s, ok := native.(*structpb.Value)
+	if !ok {
+		return nil, Result{Outcome: Failed, Reason: "the value cannot be shown"}
+	}
+	return bounded(s.AsInterface()), Result{}
+}
+
+// Evidence returns the facts the expression names, as JSON {path: value}; lists and maps
+// are cut to what fits. A fact that is not known is null.
+func (e *Expr) Evidence(p *Prepared) json.RawMessage {
+	out := make(map[string]any, len(e.reads.Paths))
+	for _, path := range e.reads.Paths {
+		name, rest, _ := strings.Cut(path, pathSeparator)
+		var root any
+		switch name {
+		case "inventory":
+			root = p.facts.Inventory
+		case "settings":
+			root = stringsAsAny(p.facts.Settings)
+		default:
+			continue // the device's record is shown beside it anyway
+		}
+		v, _ := lookUp(root, rest)
+		out[rest] = brief(v)
+	}
+	return bounded(out)
+}
+
+func stringsAsAny(m map[string]string) map[string]any {
+	out := make(map[string]any, len(m))
+	for k, v := range m {
+		out[k] = v
+	}
+	return out
+}
+
+// lookUp follows a path of keys joined by dots, of which keys may have some themselves.
+func lookUp(v any, path string) (any, bool) {
+	if path == "" {
+		return v, true
+	}
+	m, ok := v.(map[string]any)
+	if !ok {
+		return nil, false
+	}
+	if e, ok := m[path]; ok {
+		return e, true
+	}
+	for i := strings.LastIndex(path, pathSeparator); i > 0; i = strings.LastIndex(path[:i], pathSeparator) {
+		if e, ok := m[path[:i]]; ok {
+			return lookUp(e, path[i+1:])
+		}
+	}
+	return nil, false
+}
+
+const briefEntries = 8
+
+// brief keeps scalars and the beginning of short lists of scalars; the rest becomes a count.
+func brief(v any) any {
+	switch t := v.(type) {
+	case []any:
+		if len(t) > briefEntries {
+			return fmt.Sprintf("%d entries", len(t))
+		}
+		for _, e := range t {
+			switch e.(type) {
+			case []any, map[string]any:
+				return fmt.Sprintf("%d entries", len(t))
+			}
+		}
+	case map[string]any:
+		return fmt.Sprintf("%d entries", len(t))
+	case string:
+		return mdm.Clean(t, 200)
+	}
+	return v
+}
+
+func bounded(v any) json.RawMessage {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return nil
+	}
+	if len(b) > MaxEvidence {
+		b, err = json.Marshal(mdm.Clean(string(b), MaxEvidence/2) + " …")
+		if err != nil || len(b) > MaxEvidence {
+			return nil
+		}
+	}
+	return b
+}

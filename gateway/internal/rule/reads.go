@@ -1,0 +1,144 @@
+package rule
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/google/cel-go/common/ast"
+	"github.com/google/cel-go/common/operators"
+	"github.com/google/cel-go/common/types"
+)
+
+// Everything, as an entry of Reads.Sections, is an expression that walks over the inventory
+// as a whole or picks sections by what it finds.
+const Everything = "*"
+
+// Reads is what an expression may look at; a change of anything else cannot change its outcome.
+type Reads struct {
+	Sections []string // inventory sections, sorted; software() counts as "software"
+	Device   bool
+	Labels   bool
+	Settings bool
+	Clock    bool
+
+	// Paths are the facts it names, as "inventory.section.field", sorted: what to show as the
+	// evidence of an outcome.
+	Paths []string
+}
+
+// ReadsAny reports whether one of the sections is among those read.
+func (r Reads) ReadsAny(sections []string) bool {
+	return len(sections) > 0 && slices.Contains(r.Sections, Everything) ||
+		slices.ContainsFunc(sections, func(s string) bool { return slices.Contains(r.Sections, s) })
+}
+
+// Missing returns the first section it reads that have lacks; "" for none.
+func (r Reads) Missing(have map[string]any) string {
+	for _, s := range r.Sections {
+		if _, ok := have[s]; !ok && s != Everything {
+			return s
+		}
+	}
+	return ""
+}
+
+// survey fills r from a checked expression and returns its size and whether it has loops.
+func (r *Reads) survey(a *ast.AST) (nodes int, loops bool) {
+	all := ast.MatchDescendants(ast.NavigateAST(a), ast.AllMatcher())
+	for _, n := range all {
+		switch n.Kind() {
+		case ast.ComprehensionKind:
+			loops = loops || !isBinding(n)
+		case ast.IdentKind:
+			r.ident(n)
+		default:
+		}
+	}
+	slices.Sort(r.Sections)
+	r.Sections = slices.Compact(r.Sections)
+	slices.Sort(r.Paths)
+	r.Paths = slices.Compact(r.Paths)
+	// A path that goes on in another says less.
+	r.Paths = slices.DeleteFunc(r.Paths, func(p string) bool {
+		return slices.ContainsFunc(r.Paths, func(q string) bool { return strings.HasPrefix(q, p+".") })
+	})
+	return len(all), loops
+}
+
+// isBinding: cel.bind is a loop over an empty list.
+func isBinding(n ast.NavigableExpr) bool {
+	c := n.AsComprehension()
+	return c.IterRange().Kind() == ast.ListKind && c.IterRange().AsList().Size() == 0
+}
+
+func (r *Reads) ident(n ast.NavigableExpr) {
+	switch n.AsIdent() {
+	case "device":
+		r.Device = true
+	case "labels":
+		r.Labels = true
+	case "settings":
+		r.Settings = true
+	case "now":
+		r.Clock = true
+	case softwareVar:
+		r.Sections = append(r.Sections, "software")
+	case "inventory":
+	default:
+		return
+	}
+	if n.AsIdent() == softwareVar || n.AsIdent() == "now" {
+		return
+	}
+	path := []string{n.AsIdent()}
+	for e := n; ; {
+		parent, ok := e.Parent()
+		if !ok {
+			break
+		}
+		key, ok := step(parent, e)
+		if !ok {
+			break
+		}
+		path = append(path, key)
+		e = parent
+	}
+	if path[0] == "inventory" {
+		section := Everything
+		if len(path) > 1 {
+			section = path[1]
+		}
+		r.Sections = append(r.Sections, section)
+	}
+	if len(path) > 1 {
+		r.Paths = append(r.Paths, strings.Join(path, pathSeparator))
+	}
+}
+
+// pathSeparator joins the steps of a path. Keys with dots in them (sysctl names, files) are
+// found again because a look-up tries the longest key first.
+const pathSeparator = "."
+
+// step returns the constant key by which parent looks into child.
+func step(parent, child ast.NavigableExpr) (string, bool) {
+	switch parent.Kind() {
+	case ast.SelectKind:
+		return parent.AsSelect().FieldName(), true
+	case ast.CallKind:
+		c := parent.AsCall()
+		args := c.Args()
+		if c.FunctionName() == operators.Index && args[0].ID() == child.ID() && args[1].Kind() == ast.LiteralKind {
+			s, ok := args[1].AsLiteral().Value().(string)
+			return s, ok
+		}
+		if c.FunctionName() == operators.In && args[1].ID() == child.ID() && args[0].Kind() == ast.LiteralKind {
+			s, ok := args[0].AsLiteral().Value().(string)
+			if t := child.Type(); t != nil && t.Kind() == types.ListKind {
+				return "", false
+			}
+			return s, ok
+		}
+	default:
+	}
+	return "", false
+}
