@@ -7,6 +7,8 @@ import (
 	"context"
 	"crypto/ed25519"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -43,6 +45,39 @@ type Device struct {
 	LastSeenAt   time.Time // zero: never connected
 	RevokedAt    time.Time // zero: welcome
 	CopiedAt     time.Time // last time its identity turned up on another machine; zero: never
+	ReturnedAt   time.Time // last time the same hardware enrolled anew, as after an installation; zero: never
+	Hardware     Hardware
+	Asset        map[string]string // the organisation's own fields, by key; nil for none
+}
+
+// Hardware is what lists show and searches compare of a device's inventory.
+type Hardware struct {
+	CPU             string
+	MACs            []string // lower case
+	MemoryBytes     int64    // 0 unknown, as DiskBytes
+	DiskBytes       int64    // of fixed disks, in all
+	Encrypted       Encryption
+	Updates         int64 // pending; -1 unknown
+	UpdatesSecurity int64 // those of them that close a hole; -1 unknown
+}
+
+// UnknownHardware is that of a device that has not reported.
+func UnknownHardware() Hardware { return Hardware{Updates: -1, UpdatesSecurity: -1} }
+
+// Encryption says how much of a device's disks is encrypted.
+type Encryption uint8
+
+// How much is encrypted.
+const (
+	EncryptionUnknown Encryption = iota
+	NotEncrypted
+	PartlyEncrypted // some volumes are, others not
+	Encrypted
+)
+
+// String returns "unknown", "no", "partly" or "yes".
+func (e Encryption) String() string {
+	return []string{"unknown", "no", "partly", "yes"}[min(int(e), 3)]
 }
 
 // IsRevoked reports whether the device has been cut off for good.
@@ -52,6 +87,7 @@ func (d Device) IsRevoked() bool { return !d.RevokedAt.IsZero() }
 func (d Device) SearchText() string {
 	return strings.ToLower(strings.Join([]string{
 		d.Name, d.Hostname, d.OS, d.OSVersion, d.Model, d.Serial, strings.Join(d.SignedIn, " "), string(d.ID),
+		d.Hardware.CPU, strings.Join(d.Hardware.MACs, " "), strings.Join(slices.Sorted(maps.Values(d.Asset)), " "),
 	}, " "))
 }
 
@@ -65,6 +101,7 @@ type Facts struct {
 	AgentVersion string
 	SignedIn     []string
 	KeepSignedIn bool
+	Hardware     func(*Hardware) // changes what the inventory told anew; nil for nothing
 }
 
 // Standing filters by whether devices are welcome.
@@ -253,6 +290,9 @@ func (r *Registry) Learn(ctx context.Context, id mdm.DeviceID, f Facts) (Device,
 		set(&d.AgentVersion, f.AgentVersion)
 		if followed {
 			d.Name = mdm.Clean(d.Hostname, MaxName)
+		}
+		if f.Hardware != nil {
+			f.Hardware(&d.Hardware)
 		}
 		if f.KeepSignedIn {
 			return nil

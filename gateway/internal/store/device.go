@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"database/sql"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
@@ -15,14 +16,17 @@ import (
 )
 
 const deviceColumns = `id, group_id, token_id, fingerprint, public_key, name, hostname, os, os_version, arch, agent_version,
-	model, serial, signed_in, enrolled_us, last_seen_us, revoked_us, copied_us`
+	model, serial, signed_in, enrolled_us, last_seen_us, revoked_us, copied_us, returned_us, cpu, macs, memory_bytes, disk_bytes, encrypted,
+	updates, updates_security, asset`
 
 func scanDevice(row rowScanner) (device.Device, error) {
 	var d device.Device
-	var key, users string
-	var enrolled, seen, revoked, copied int64
+	var key, users, macs, asset string
+	var enrolled, seen, revoked, copied, returned int64
+	h := &d.Hardware
 	err := row.Scan(&d.ID, &d.Group, &d.TokenID, &d.Fingerprint, &key, &d.Name, &d.Hostname, &d.OS, &d.OSVersion, &d.Arch,
-		&d.AgentVersion, &d.Model, &d.Serial, &users, &enrolled, &seen, &revoked, &copied)
+		&d.AgentVersion, &d.Model, &d.Serial, &users, &enrolled, &seen, &revoked, &copied,
+		&returned, &h.CPU, &macs, &h.MemoryBytes, &h.DiskBytes, &h.Encrypted, &h.Updates, &h.UpdatesSecurity, &asset)
 	if err != nil {
 		return d, err
 	}
@@ -32,6 +36,15 @@ func scanDevice(row rowScanner) (device.Device, error) {
 	if users != "" {
 		d.SignedIn = strings.Split(users, ",")
 	}
+	if macs != "" {
+		h.MACs = strings.Split(macs, ",")
+	}
+	if asset != "" {
+		if err := json.Unmarshal([]byte(asset), &d.Asset); err != nil {
+			return d, fmt.Errorf("device %s: asset fields: %w", d.ID, err)
+		}
+	}
+	d.ReturnedAt = fromMicros(returned)
 	d.EnrolledAt, d.LastSeenAt = fromMicros(enrolled), fromMicros(seen)
 	d.RevokedAt, d.CopiedAt = fromMicros(revoked), fromMicros(copied)
 	return d, nil
@@ -202,17 +215,31 @@ func groupExists(ctx context.Context, tx *sql.Tx, id mdm.GroupID) error {
 
 // putDevice inserts or replaces one device.
 func putDevice(ctx context.Context, tx *sql.Tx, d device.Device) error {
+	asset := ""
+	if len(d.Asset) > 0 {
+		b, err := json.Marshal(d.Asset)
+		if err != nil {
+			return err
+		}
+		asset = string(b)
+	}
+	h := d.Hardware
 	_, err := tx.ExecContext(ctx, `INSERT INTO devices (id, group_id, token_id, fingerprint, public_key, name, name_key, hostname, os, os_version,
-			arch, agent_version, model, serial, signed_in, search, enrolled_us, last_seen_us, revoked_us, copied_us)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
+			arch, agent_version, model, serial, signed_in, search, enrolled_us, last_seen_us, revoked_us, copied_us,
+			returned_us, cpu, macs, memory_bytes, disk_bytes, encrypted, updates, updates_security, asset)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29)
 		ON CONFLICT (id) DO UPDATE SET group_id = excluded.group_id, token_id = excluded.token_id, fingerprint = excluded.fingerprint,
 			public_key = excluded.public_key, name = excluded.name, name_key = excluded.name_key, hostname = excluded.hostname, os = excluded.os,
 			os_version = excluded.os_version, arch = excluded.arch, agent_version = excluded.agent_version, model = excluded.model,
 			serial = excluded.serial, signed_in = excluded.signed_in, search = excluded.search, enrolled_us = excluded.enrolled_us,
-			last_seen_us = excluded.last_seen_us, revoked_us = excluded.revoked_us, copied_us = excluded.copied_us`,
+			last_seen_us = excluded.last_seen_us, revoked_us = excluded.revoked_us, copied_us = excluded.copied_us,
+			returned_us = excluded.returned_us, cpu = excluded.cpu, macs = excluded.macs, memory_bytes = excluded.memory_bytes,
+			disk_bytes = excluded.disk_bytes, encrypted = excluded.encrypted, updates = excluded.updates,
+			updates_security = excluded.updates_security, asset = excluded.asset`,
 		d.ID, d.Group, d.TokenID, d.Fingerprint, base64.StdEncoding.EncodeToString(d.PublicKey), d.Name, strings.ToLower(d.Name), d.Hostname,
 		d.OS, d.OSVersion, d.Arch, d.AgentVersion, d.Model, d.Serial, strings.Join(d.SignedIn, ","), d.SearchText(),
-		micros(d.EnrolledAt), micros(d.LastSeenAt), micros(d.RevokedAt), micros(d.CopiedAt))
+		micros(d.EnrolledAt), micros(d.LastSeenAt), micros(d.RevokedAt), micros(d.CopiedAt),
+		micros(d.ReturnedAt), h.CPU, strings.Join(h.MACs, ","), h.MemoryBytes, h.DiskBytes, int64(h.Encrypted), h.Updates, h.UpdatesSecurity, asset)
 	return err
 }
 

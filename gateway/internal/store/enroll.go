@@ -95,6 +95,11 @@ func (s *Store) RedeemToken(ctx context.Context, hash, fingerprint string, decid
 
 // enrolledDevice is the device d (zero for a new one) as the enrollment leaves it.
 func enrolledDevice(d device.Device, e enroll.Enrolled) device.Device {
+	if d.ID == "" {
+		d.Hardware = device.UnknownHardware()
+	} else {
+		d.ReturnedAt = e.At
+	}
 	d.ID, d.Group, d.TokenID, d.EnrolledAt = e.Device, e.Group, e.TokenID, e.At
 	d.PublicKey, d.Fingerprint, d.Name, d.Hostname = e.PublicKey, e.Fingerprint, e.Name, e.Hostname
 	d.OS, d.Arch, d.AgentVersion = e.OS, e.Arch, e.AgentVersion
