@@ -1,0 +1,33 @@
+import { Stack } from "@mantine/core";
+import { FieldInput } from "./FieldInput.tsx";
+import { below, type Field, holds, type Problems, type Values, withValue } from "./value.ts";
+
+interface FieldListProps {
+  fields: readonly Field[];
+  values: Values;
+  onChange: (values: Values) => void;
+  path: string;
+  problems: Problems;
+  readOnly: boolean;
+}
+
+/** The fields that mean something, given the values of the others. */
+export function FieldList({ fields, values, onChange, path, problems, readOnly }: FieldListProps) {
+  return (
+    <Stack gap="md">
+      {fields
+        .filter((f) => holds(f, fields, values))
+        .map((f) => (
+          <FieldInput
+            key={f.name}
+            field={f}
+            value={values[f.name]}
+            onChange={(v) => onChange(withValue(values, f.name, v))}
+            path={below(path, f.name)}
+            problems={problems}
+            readOnly={readOnly}
+          />
+        ))}
+    </Stack>
+  );
+}
