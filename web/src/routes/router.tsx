@@ -13,7 +13,7 @@ import { meQuery } from "../api/account.ts";
 import { ApiError, isSignedOut } from "../api/client.ts";
 import { NotFoundPage, RouteErrorPage } from "../features/shell/Fallbacks.tsx";
 import { Shell } from "../features/shell/Shell.tsx";
-import { auditSearch, devicesSearch, sessionsSearch, signInSearch } from "./search.ts";
+import { auditSearch, deviceSearch, devicesSearch, sessionsSearch, signInSearch } from "./search.ts";
 
 /** Server data for the whole console. A refused request is not tried again; an unreachable gateway is. */
 export function makeQueryClient(): QueryClient {
@@ -131,9 +131,20 @@ const devices = createRoute({
 const device = createRoute({
   getParentRoute: () => framed,
   path: "/devices/$deviceId",
+  validateSearch: deviceSearch,
   component: fetchedWith(DevicePage, function Device() {
     const { deviceId } = device.useParams();
-    return <DevicePage key={deviceId} id={deviceId} />;
+    const navigate = device.useNavigate();
+    return (
+      <DevicePage
+        key={deviceId}
+        id={deviceId}
+        tab={device.useSearch().tab ?? "overview"}
+        onTab={(tab) =>
+          void navigate({ search: { tab: tab === "overview" ? undefined : tab }, resetScroll: false })
+        }
+      />
+    );
   }),
 });
 

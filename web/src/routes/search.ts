@@ -2,6 +2,7 @@ import type { AuditFilter } from "../api/audit.ts";
 import type { DeviceFilter } from "../api/devices.ts";
 import type { SessionFilter } from "../api/sessions.ts";
 import type { DeviceState, SessionStateName } from "../api/types.ts";
+import { type DeviceTab, deviceTabs } from "../features/devices/tabs.ts";
 
 type Search = Record<string, unknown>;
 
@@ -38,6 +39,10 @@ export function devicesSearch(s: Search): DeviceFilter {
     os: text(s.os),
     sort: oneOf(s.sort, ["name", "last_seen"] as const),
   };
+}
+
+export function deviceSearch(s: Search): { tab?: DeviceTab | undefined } {
+  return { tab: oneOf(s.tab, deviceTabs) };
 }
 
 export function sessionsSearch(s: Search): SessionFilter {

@@ -1,6 +1,6 @@
-import { Alert, Button, Group, Menu, Skeleton, Text, Title } from "@mantine/core";
+import { Alert, Button, Group, Menu, Skeleton, Tabs, Text, Title } from "@mantine/core";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
-import { useState } from "react";
+import { type ReactNode, useState } from "react";
 import { isNotFound } from "../../api/client.ts";
 import { deviceQuery } from "../../api/devices.ts";
 import { groupsQuery } from "../../api/groups.ts";
@@ -21,13 +21,19 @@ import { Empty, ErrorPanel } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { ConnectButton } from "./ConnectButton.tsx";
 import { type DeviceDialog, DeviceDialogs } from "./DeviceDialogs.tsx";
-import { Inventory } from "./Inventory.tsx";
+import { Inventory, InventoryInShort } from "./Inventory.tsx";
 import { osWords } from "./osWords.ts";
+import type { DeviceTab } from "./tabs.ts";
 
-/** One device: connect to it, what it is, what happened on it. */
-export function DevicePage({ id }: { id: string }) {
+interface Tabbed {
+  tab: DeviceTab;
+  onTab: (tab: DeviceTab) => void;
+}
+
+/** One device: connect to it, what it is, what it must be, what happened on it. */
+export function DevicePage({ id, ...tabbed }: { id: string } & Tabbed) {
   const query = useQuery(deviceQuery(id));
-  if (query.data) return <DeviceContent device={query.data} />;
+  if (query.data) return <DeviceContent device={query.data} {...tabbed} />;
   if (isNotFound(query.error)) {
     return (
       <Page title="No such device" above={<Back />}>
@@ -66,8 +72,7 @@ function Back() {
   );
 }
 
-function DeviceContent({ device }: { device: Device }) {
-  const me = useMe();
+function DeviceContent({ device, ...tabbed }: { device: Device } & Tabbed) {
   const [dialog, setDialog] = useState<DeviceDialog>(null);
   const mayConnect = device.may.includes("session.view") && device.state !== "revoked";
   return (
@@ -87,17 +92,47 @@ function DeviceContent({ device }: { device: Device }) {
     >
       <DeviceNotices device={device} />
       {mayConnect && <OwnOpenSession device={device} />}
-      <Inventory
-        device={device}
-        beside={
-          <>
-            <Access device={device} />
-            {may(me, "session.list") && <RecentSessions device={device} />}
-          </>
-        }
-      />
+      <DeviceParts device={device} {...tabbed} />
       <DeviceDialogs device={device} dialog={dialog} onClose={() => setDialog(null)} />
     </Page>
+  );
+}
+
+/** The parts of the page, one at a time; each fetches what it shows when it is first opened. */
+function DeviceParts({ device, tab, onTab }: { device: Device } & Tabbed) {
+  const me = useMe();
+  const parts: { tab: DeviceTab; label: string; show: boolean; part: () => ReactNode }[] = [
+    {
+      tab: "overview",
+      label: "Overview",
+      show: true,
+      part: () => <InventoryInShort device={device} beside={<Access device={device} />} />,
+    },
+    { tab: "inventory", label: "Inventory", show: true, part: () => <Inventory device={device} /> },
+    {
+      tab: "support",
+      label: "Support",
+      show: may(me, "session.list"),
+      part: () => <RecentSessions device={device} />,
+    },
+  ];
+  const shown = parts.filter((p) => p.show);
+  const open = shown.some((p) => p.tab === tab) ? tab : "overview";
+  return (
+    <Tabs value={open} onChange={(t) => t && onTab(t as DeviceTab)} keepMounted={false}>
+      <Tabs.List mb="md" className="scroll-tabs">
+        {shown.map((p) => (
+          <Tabs.Tab key={p.tab} value={p.tab}>
+            {p.label}
+          </Tabs.Tab>
+        ))}
+      </Tabs.List>
+      {shown.map((p) => (
+        <Tabs.Panel key={p.tab} value={p.tab}>
+          {p.part()}
+        </Tabs.Panel>
+      ))}
+    </Tabs>
   );
 }
 

@@ -8,49 +8,87 @@ import { Time } from "../../ui/Time.tsx";
 import { countWords, sizeWords } from "../../ui/words.ts";
 
 /**
- * What the device says it is, section by section, in two columns; `beside` is the top of
- * the second.
+ * The sections of a device's inventory, once there are some; in words what is missing before.
  */
-export function Inventory({ device, beside }: { device: Device; beside: ReactNode }) {
+export function WithInventory({
+  device,
+  children,
+}: {
+  device: Device;
+  children: (sections: InventorySections, changed: string) => ReactNode;
+}) {
   const query = useQuery(inventoryQuery(device.id));
-  const sections = query.data?.sections;
-  const newest = Object.values(query.data?.changed_at ?? {})
+  if (query.isPending) return <Skeleton height={320} radius="md" />;
+  if (!query.data) {
+    return (
+      <ErrorPanel
+        error={query.error}
+        title="The inventory could not be loaded"
+        onRetry={() => void query.refetch()}
+      />
+    );
+  }
+  const newest = Object.values(query.data.changed_at ?? {})
     .sort()
     .at(-1);
+  if (newest === undefined) return <NoInventory online={device.state === "online"} />;
+  return children(query.data.sections, newest);
+}
+
+/** What the device is, in short: system, hardware, who is there. */
+export function InventoryInShort({ device, beside }: { device: Device; beside: ReactNode }) {
   return (
     <SimpleGrid cols={{ base: 1, md: 2 }} style={{ alignItems: "start" }}>
       <Stack gap="md">
-        {query.isPending && <Skeleton height={320} radius="md" />}
-        {query.isError && !query.data && (
-          <ErrorPanel
-            error={query.error}
-            title="The inventory could not be loaded"
-            onRetry={() => void query.refetch()}
-          />
-        )}
-        {sections && newest === undefined && <NoInventory online={device.state === "online"} />}
-        {sections && newest !== undefined && (
-          <>
-            <SystemPanel s={sections} />
-            <HardwarePanel s={sections} />
-            <StoragePanel disks={sections.disks ?? []} filesystems={sections.filesystems ?? []} />
-            <Text size="sm" c="dimmed">
-              Inventory last changed <Time at={newest} />.
-            </Text>
-          </>
-        )}
+        <WithInventory device={device}>
+          {(s) => (
+            <>
+              <SystemPanel s={s} />
+              <HardwarePanel s={s} />
+              <StoragePanel disks={[]} filesystems={s.filesystems ?? []} />
+            </>
+          )}
+        </WithInventory>
       </Stack>
       <Stack gap="md">
         {beside}
-        {sections && newest !== undefined && (
-          <>
-            <UsersPanel s={sections} />
-            <MonitorsPanel s={sections} />
-            <NetworkPanel interfaces={sections.network ?? []} />
-          </>
-        )}
+        <WithInventory device={device}>
+          {(s) => (
+            <>
+              <UsersPanel s={s} />
+              <MonitorsPanel s={s} />
+            </>
+          )}
+        </WithInventory>
       </Stack>
     </SimpleGrid>
+  );
+}
+
+/** Everything the device says it is, section by section, in two columns. */
+export function Inventory({ device }: { device: Device }) {
+  return (
+    <WithInventory device={device}>
+      {(s, changed) => (
+        <>
+          <SimpleGrid cols={{ base: 1, md: 2 }} style={{ alignItems: "start" }}>
+            <Stack gap="md">
+              <SystemPanel s={s} />
+              <HardwarePanel s={s} />
+              <StoragePanel disks={s.disks ?? []} filesystems={s.filesystems ?? []} />
+            </Stack>
+            <Stack gap="md">
+              <UsersPanel s={s} />
+              <MonitorsPanel s={s} />
+              <NetworkPanel interfaces={s.network ?? []} />
+            </Stack>
+          </SimpleGrid>
+          <Text size="sm" c="dimmed" mt="md">
+            Inventory last changed <Time at={changed} />.
+          </Text>
+        </>
+      )}
+    </WithInventory>
   );
 }
 
