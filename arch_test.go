@@ -54,6 +54,7 @@ var foreign = map[string][]string{
 	"github.com/kbinani/screenshot":    {"agent/internal/screen"},
 	"github.com/go-vgo/robotgo":        {"agent/internal/inject"},
 	"fyne.io/fyne":                     {"agent/companion", "e2e"},
+	"github.com/fsnotify/fsnotify":     {"agent/internal/enforce"},
 	"C":                                {"agent/internal/codec", "agent/internal/pixel"},
 }
 
