@@ -213,45 +213,6 @@ func (rep *Report) take(row Row) error {
 	return json.Unmarshal(row.Data, into)
 }
 
-// Facts are what a device list shows of an inventory.
-type Facts struct {
-	Hostname     string
-	OSVersion    string
-	Model        string
-	Serial       string
-	AgentVersion string
-	SignedIn     []string // account names
-	HasUsers     bool     // SignedIn was part of it
-}
-
-// take reads the facts out of an accepted row; false when it has none.
-func (f *Facts) take(row Row) bool {
-	var rep Report
-	if err := rep.take(row); err != nil { // accepted rows decode; Decode made them
-		return false
-	}
-	switch row.Section {
-	case SectionHost:
-		f.Hostname = rep.Host.Hostname
-		f.OSVersion = rep.Host.OSVersion
-	case SectionHardware:
-		f.Model = mdm.Clean(rep.Hardware.Vendor+" "+rep.Hardware.Model, 255)
-		f.Serial = rep.Hardware.Serial
-	case SectionAgent:
-		f.AgentVersion = rep.Agent.Version
-	case SectionUsers:
-		f.HasUsers = true
-		for _, u := range rep.Users {
-			if !slices.Contains(f.SignedIn, u.Name) {
-				f.SignedIn = append(f.SignedIn, u.Name)
-			}
-		}
-	default:
-		return false
-	}
-	return true
-}
-
 // isName: 1 to 32 of a-z, 0-9 and underscore.
 func isName(s string) bool {
 	if s == "" || len(s) > 32 {
