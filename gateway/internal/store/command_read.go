@@ -1,0 +1,211 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strconv"
+	"time"
+
+	"handrail/mdm"
+	"handrail/mdm/command"
+)
+
+// Command returns one; see command.Reader.
+func (s *Store) Command(ctx context.Context, id command.ID) (command.Command, error) {
+	c, err := scanCommand(s.reader.QueryRowContext(ctx, "SELECT "+commandColumns+" FROM commands WHERE id = $1", id))
+	return c, classify(err)
+}
+
+// Commands returns a page; see command.Reader.
+func (s *Store) Commands(ctx context.Context, f command.Filter) (command.Page, error) {
+	var c conditions
+	if !f.Scope.All {
+		in(&c, "group_id", f.Scope.Groups)
+	}
+	if f.Device != "" {
+		c.add("device_id = ?", string(f.Device))
+	}
+	if f.Batch != "" {
+		c.add("batch_id = ?", string(f.Batch))
+	}
+	if f.Kind != "" {
+		c.add("kind = ?", string(f.Kind))
+	}
+	if len(f.States) > 0 {
+		in(&c, "state", f.States)
+	}
+	at, id, err := command.DecodeCursor(f.After)
+	if err != nil {
+		return command.Page{}, err
+	}
+	if id != "" {
+		c.add("(created_us, id) < (?, ?)", micros(at), id)
+	}
+	rows, err := s.reader.QueryContext(ctx, "SELECT "+commandColumns+" FROM commands"+c.where()+
+		" ORDER BY created_us DESC, id DESC LIMIT "+strconv.Itoa(f.Limit+1), c.args...)
+	list, err := collect(rows, err, scanCommand)
+	if err != nil || len(list) <= f.Limit {
+		return command.Page{Commands: list}, err
+	}
+	list = list[:f.Limit]
+	last := list[f.Limit-1]
+	return command.Page{Commands: list, Next: command.CursorAfter(last.CreatedAt, string(last.ID))}, nil
+}
+
+// Output returns what a script wrote; see command.Reader.
+func (s *Store) Output(ctx context.Context, id command.ID) (command.Output, error) {
+	var o command.Output
+	err := s.reader.QueryRowContext(ctx, `SELECT o.text, c.output_bytes FROM command_outputs o JOIN commands c ON c.id = o.command_id
+		WHERE o.command_id = $1`, id).Scan(&o.Text, &o.Total)
+	return o, classify(err)
+}
+
+// Batch returns one; see command.Reader.
+func (s *Store) Batch(ctx context.Context, id command.BatchID) (command.Batch, error) {
+	b, err := scanBatch(s.reader.QueryRowContext(ctx, "SELECT "+batchColumns+" FROM command_batches WHERE id = $1", id))
+	return b, classify(err)
+}
+
+// Batches returns a page; see command.Reader.
+func (s *Store) Batches(ctx context.Context, f command.BatchFilter) (command.BatchPage, error) {
+	var c conditions
+	if !f.Scope.All {
+		var k conditions
+		k.args = c.args
+		in(&k, "k.group_id", f.Scope.Groups)
+		c.args = k.args
+		c.parts = append(c.parts, "EXISTS (SELECT 1 FROM command_counts k WHERE k.batch_id = command_batches.id AND "+k.parts[0]+")")
+	}
+	if f.Kind != "" {
+		c.add("kind = ?", string(f.Kind))
+	}
+	at, id, err := command.DecodeCursor(f.After)
+	if err != nil {
+		return command.BatchPage{}, err
+	}
+	if id != "" {
+		c.add("(created_us, id) < (?, ?)", micros(at), id)
+	}
+	rows, err := s.reader.QueryContext(ctx, "SELECT "+batchColumns+" FROM command_batches"+c.where()+
+		" ORDER BY created_us DESC, id DESC LIMIT "+strconv.Itoa(f.Limit+1), c.args...)
+	list, err := collect(rows, err, scanBatch)
+	if err != nil {
+		return command.BatchPage{}, err
+	}
+	page := command.BatchPage{Batches: list}
+	if len(list) > f.Limit {
+		page.Batches = list[:f.Limit]
+		last := page.Batches[f.Limit-1]
+		page.Next = command.CursorAfter(last.CreatedAt, string(last.ID))
+	}
+	ids := make([]command.BatchID, len(page.Batches))
+	for i, b := range page.Batches {
+		ids[i] = b.ID
+	}
+	page.Counts, err = s.countsOf(ctx, ids, f.Scope)
+	return page, err
+}
+
+func (s *Store) countsOf(ctx context.Context, ids []command.BatchID, scope command.Scope) (map[command.BatchID]command.Counts, error) {
+	out := map[command.BatchID]command.Counts{}
+	if len(ids) == 0 {
+		return out, nil
+	}
+	var c conditions
+	in(&c, "batch_id", ids)
+	if !scope.All {
+		in(&c, "group_id", scope.Groups)
+	}
+	type line struct {
+		batch command.BatchID
+		state command.State
+		n     int64
+	}
+	rows, err := s.reader.QueryContext(ctx, "SELECT batch_id, state, sum(n) FROM command_counts"+c.where()+" GROUP BY batch_id, state", c.args...)
+	list, err := collect(rows, err, func(row rowScanner) (l line, err error) { return l, row.Scan(&l.batch, &l.state, &l.n) })
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range ids {
+		out[id] = command.Counts{}
+	}
+	for _, l := range list {
+		if l.n != 0 {
+			out[l.batch][l.state] = l.n
+		}
+	}
+	return out, nil
+}
+
+// Counts sums a batch's states; see command.Reader.
+func (s *Store) Counts(ctx context.Context, id command.BatchID, scope command.Scope) (command.Counts, error) {
+	all, err := s.countsOf(ctx, []command.BatchID{id}, scope)
+	return all[id], err
+}
+
+// PutPiece stores a piece of a bundle; see command.Files.
+func (s *Store) PutPiece(ctx context.Context, d mdm.DeviceID, id command.ID, seq int, b []byte) error {
+	return s.write(ctx, func(tx *sql.Tx) error {
+		var known command.ID
+		err := tx.QueryRowContext(ctx, "UPDATE commands SET wake_us = wake_us WHERE id = $1 AND device_id = $2 AND kind = $3 AND file_bytes = 0 RETURNING id",
+			id, d, command.CollectLogs).Scan(&known)
+		if err != nil {
+			return err
+		}
+		if seq == 0 {
+			if _, err := tx.ExecContext(ctx, "DELETE FROM command_pieces WHERE command_id = $1", id); err != nil {
+				return err
+			}
+		}
+		_, err = tx.ExecContext(ctx, `INSERT INTO command_pieces (command_id, seq, data) VALUES ($1, $2, $3)
+			ON CONFLICT (command_id, seq) DO UPDATE SET data = excluded.data`, id, seq, b)
+		return err
+	})
+}
+
+// SealFile says that a bundle is whole; see command.Files.
+func (s *Store) SealFile(ctx context.Context, id command.ID, size int64) error {
+	return s.execOne(ctx, "UPDATE commands SET file_bytes = $2 WHERE id = $1", id, size)
+}
+
+// Piece returns a piece of a bundle; see command.Files.
+func (s *Store) Piece(ctx context.Context, id command.ID, seq int) ([]byte, error) {
+	var b []byte
+	err := s.reader.QueryRowContext(ctx, "SELECT data FROM command_pieces WHERE command_id = $1 AND seq = $2", id, seq).Scan(&b)
+	return b, classify(err)
+}
+
+// PruneCommands removes what is too old; see command.Queue.
+func (s *Store) PruneCommands(ctx context.Context, before, files time.Time, limit int) (int64, error) {
+	gone, err := s.exec(ctx, `DELETE FROM commands WHERE id IN (SELECT id FROM commands WHERE is_open = 0 AND finished_us < $1 ORDER BY finished_us LIMIT $2)`,
+		micros(before), limit)
+	if err != nil {
+		return gone, err
+	}
+	// Bundles: a command that is over, and pieces of one that was never whole.
+	n, err := s.exec(ctx, `DELETE FROM command_pieces WHERE command_id IN (SELECT DISTINCT p.command_id FROM command_pieces p JOIN commands c ON c.id = p.command_id
+		WHERE c.is_open = 0 AND c.finished_us < $1 LIMIT 100)`, micros(files))
+	if err != nil {
+		return gone, err
+	}
+	if n > 0 {
+		_, err = s.exec(ctx, `UPDATE commands SET file_bytes = 0 WHERE file_bytes > 0 AND is_open = 0 AND finished_us < $1`, micros(files))
+		if err != nil {
+			return gone, err
+		}
+	}
+	b, err := s.exec(ctx, `DELETE FROM command_batches WHERE id IN (SELECT b.id FROM command_batches b WHERE b.expires_us < $1
+		AND NOT EXISTS (SELECT 1 FROM commands c WHERE c.batch_id = b.id) LIMIT $2)`, micros(before), limit)
+	return gone + n + b, err
+}
+
+// NextWake returns when something is due; see command.Queue.
+func (s *Store) NextWake(ctx context.Context) (time.Time, error) {
+	var us int64
+	err := s.reader.QueryRowContext(ctx, "SELECT wake_us FROM commands WHERE is_open = 1 ORDER BY wake_us LIMIT 1").Scan(&us)
+	if errors.Is(err, sql.ErrNoRows) {
+		return time.Time{}, nil
+	}
+	return fromMicros(us), classify(err)
+}
