@@ -29,6 +29,13 @@ const (
 	AuditView      Permission = "audit.view"
 	OverviewView   Permission = "overview.view"
 	SettingsView   Permission = "settings.view"
+
+	PolicyView       Permission = "policy.view"
+	PolicyManage     Permission = "policy.manage" // write, publish, assign, roll out
+	CommandRun       Permission = "command.run"   // order, cancel, and read what came of it
+	ScriptManage     Permission = "script.manage" // the library, and scripts typed for the occasion
+	ComplianceView   Permission = "compliance.view"
+	ComplianceManage Permission = "compliance.manage" // rules, waivers
 )
 
 // Permissions lists every permission.
@@ -36,6 +43,7 @@ func Permissions() []Permission {
 	return []Permission{
 		DeviceView, DeviceManage, DeviceEnroll, DeviceRevoke, SessionView, SessionControl, SessionList,
 		GroupView, GroupManage, OperatorView, OperatorManage, AuditView, OverviewView, SettingsView,
+		PolicyView, PolicyManage, CommandRun, ScriptManage, ComplianceView, ComplianceManage,
 	}
 }
 
@@ -69,17 +77,17 @@ func Roles() []RoleSpec {
 		},
 		{
 			Role: Technician, Name: "Technician", Summary: "Looks at, controls and looks after devices.",
-			Permissions:  []Permission{DeviceView, DeviceManage, SessionView, SessionControl, SessionList, GroupView, OverviewView},
+			Permissions:  []Permission{DeviceView, DeviceManage, SessionView, SessionControl, SessionList, GroupView, OverviewView, PolicyView, CommandRun, ComplianceView},
 			Capabilities: signaling.SetOf(signaling.Capabilities()...),
 		},
 		{
 			Role: HelpDesk, Name: "Help desk", Summary: "Looks at devices, controls nothing.",
-			Permissions:  []Permission{DeviceView, SessionView, SessionList, GroupView, OverviewView},
+			Permissions:  []Permission{DeviceView, SessionView, SessionList, GroupView, OverviewView, PolicyView, ComplianceView},
 			Capabilities: signaling.SetOf(signaling.View),
 		},
 		{
 			Role: Auditor, Name: "Auditor", Summary: "Reads records; changes nothing and opens no session.",
-			Permissions: []Permission{DeviceView, SessionList, GroupView, OperatorView, AuditView, OverviewView, SettingsView},
+			Permissions: []Permission{DeviceView, SessionList, GroupView, OperatorView, AuditView, OverviewView, SettingsView, PolicyView, ComplianceView},
 		},
 	}
 }
