@@ -130,6 +130,13 @@ type Refused struct {
 	RetryAfterMS int64  `json:"retry_after_ms,omitempty"` // 0: do not retry by yourself
 }
 
+// Paths of what a device is told to be, under the gateway's base address. Both need the
+// access token of welcome; what they carry is mdm/manifest's.
+const (
+	PathAgentManifest = "/agent/manifest" // GET with If-None-Match -> Manifest, ETag its quoted hash; or 304
+	PathAgentStatus   = "/agent/status"   // POST Report -> 204
+)
+
 // NudgeWhat says what the agent should fetch or send; the bulk goes over HTTPS.
 type NudgeWhat string
 

@@ -57,6 +57,8 @@ type Config struct {
 	// Briefs names the sessions that live; nil means none ever. It is called before each
 	// connect, and while it names any the link is watched and retried closely.
 	Briefs func() []signaling.SessionBrief
+	// Manifest is the hash of the newest manifest the device has; nil or "" means none.
+	Manifest func() string
 	// OnMessage gets every message after the handshake, in order, from one goroutine; it
 	// must not block. nil drops them.
 	OnMessage func(signaling.Envelope)

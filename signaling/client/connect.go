@@ -93,6 +93,9 @@ func (c *Client) handshake(conn *websocket.Conn) (signaling.Welcome, error) {
 	if c.cfg.Briefs != nil {
 		hello.Sessions = c.cfg.Briefs()
 	}
+	if c.cfg.Manifest != nil {
+		hello.Manifest = c.cfg.Manifest()
+	}
 	if err := write(conn, signaling.Envelope{Type: signaling.TypeHello, Body: hello}); err != nil {
 		return signaling.Welcome{}, err
 	}

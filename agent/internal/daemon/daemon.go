@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"handrail/agent/internal/diag"
+	"handrail/agent/internal/enforce"
 	"handrail/agent/internal/link"
 	"handrail/agent/internal/prompt"
 	"handrail/agent/internal/session"
@@ -38,8 +39,13 @@ type Config struct {
 	DesktopUID  int
 	Fingerprint string        // "" takes the machine's; tests run several devices on one machine
 	Interval    time.Duration // between looks at the inventory; 0 means diag.DefaultInterval
-	MaxBackoff  time.Duration // of the link; 0 means the link's own
-	Allowed     signaling.CapabilitySet
+	// Root is the tree settings apply to: "/" for the running system; "" means a scratch tree
+	// in the state directory, which changes nothing of this machine.
+	Root          string
+	Kernel        bool          // settings of the running kernel are applied although Root is a scratch tree, as in a namespace
+	ConfirmWithin time.Duration // what cuts the device off is undone after this; 0 means enforce.DefaultConfirm
+	MaxBackoff    time.Duration // of the link; 0 means the link's own
+	Allowed       signaling.CapabilitySet
 }
 
 // Daemon is the running agent.
@@ -50,6 +56,7 @@ type Daemon struct {
 	host     *session.Host
 	reporter *diag.Reporter
 	collect  *diag.Collector
+	engine   *enforce.Engine
 	screen   *screenRooms // nil where there is no display to speak of
 	asking   atomic.Int32 // questions open for the person at the device
 
@@ -79,6 +86,9 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 	if d.reporter, err = diag.NewReporter(diag.ReporterConfig{
 		Collect: d.collect.Collect, Upload: d.upload, Interval: cfg.Interval, Watch: d.watchSystem,
 	}, log.With("room", "diag")); err != nil {
+		return nil, err
+	}
+	if d.engine, err = d.newEngine(); err != nil {
 		return nil, err
 	}
 	if err := d.newScreen(); err != nil {
@@ -134,6 +144,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	g.Go(func() error { return d.desk.Run(ctx) })
 	g.Go(func() error { return d.host.Run(ctx) })
 	g.Go(func() error { return d.reporter.Run(ctx) })
+	g.Go(func() error { return d.engine.Run(ctx) })
 	g.Go(func() error { return d.keepLink(ctx) })
 	g.Go(func() error { return d.keepCompanion(ctx) })
 	if d.screen != nil {

@@ -40,7 +40,7 @@ func (d *Daemon) newLink() (*link.Link, error) {
 	}
 	return link.New(link.Config{
 		Enrollment: e, Key: key, Fingerprint: sum, Version: d.cfg.Version, Store: d.cfg.State, MaxBackoff: d.cfg.MaxBackoff,
-		Briefs: d.host.Briefs, OnMessage: d.onMessage, OnState: d.onState,
+		Briefs: d.host.Briefs, Manifest: d.engine.Hash, OnMessage: d.onMessage, OnState: d.onState,
 	}, d.log.With("room", "link"))
 }
 
@@ -106,6 +106,7 @@ func (d *Daemon) onMessage(e signaling.Envelope) {
 		if body.What == signaling.NudgeInventory {
 			d.reporter.Resync()
 		}
+		d.onManifest(body)
 	case signaling.Error:
 		d.log.Warn("the gateway refused a message", "re", e.Re, "code", body.Code, "message", body.Message)
 	default:
@@ -140,6 +141,7 @@ func (d *Daemon) onState(s client.State) {
 			d.log.Warn("this device's clock is wrong", "skew", s.Skew.Round(time.Second))
 		}
 		d.reporter.Nudge()
+		d.engine.Online()
 	}
 }
 

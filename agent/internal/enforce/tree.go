@@ -315,3 +315,22 @@ func sweep(at string) {
 func isOurs(content []byte) bool {
 	return bytes.Contains(content[:min(len(content), 512)], []byte(markerText))
 }
+
+// Put makes one path be as f says, as safely as the engine writes a plan's files, but
+// without the journal: for the rare file of many owners of which an enforcer changes a
+// line, in Apply and Remove, and remembers in Plan.Before what that line was.
+func (s *System) Put(f File) error {
+	at, err := s.place(f.Path)
+	if err != nil {
+		return err
+	}
+	if !f.Absent {
+		if _, err := makeParents(at); err != nil {
+			return err
+		}
+	}
+	if err := put(at, f.wanted(), f.Content); err != nil {
+		return fmt.Errorf("write %s: %w", f.Path, err)
+	}
+	return nil
+}

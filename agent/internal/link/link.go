@@ -36,6 +36,7 @@ type Config struct {
 	Store       Store // keeps moved pins and the gateway's clock; nil keeps nothing
 
 	Briefs    func() []signaling.SessionBrief // as in client.Config
+	Manifest  func() string                   // as in client.Config
 	OnMessage func(signaling.Envelope)        // as in client.Config
 	OnState   func(client.State)              // as in client.Config
 
@@ -67,7 +68,7 @@ func New(cfg Config, log *slog.Logger) (*Link, error) {
 	l.client, err = client.New(client.Config{
 		URL: cfg.Enrollment.Gateway, Device: cfg.Enrollment.Device, Key: cfg.Key, Pins: cfg.Enrollment.Pins,
 		Fingerprint: cfg.Fingerprint, Version: cfg.Version, TLS: tlsConfig, MaxBackoff: cfg.MaxBackoff,
-		Briefs: cfg.Briefs, OnMessage: cfg.OnMessage, OnState: l.onState, OnPins: l.onPins,
+		Briefs: cfg.Briefs, Manifest: cfg.Manifest, OnMessage: cfg.OnMessage, OnState: l.onState, OnPins: l.onPins,
 	}, log)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,83 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"handrail/agent/internal/enforce"
+	"handrail/agent/internal/enforce/file"
+	"handrail/agent/internal/link"
+	"handrail/mdm/manifest"
+	"handrail/signaling"
+)
+
+// Names in the state directory of what enforces settings.
+const (
+	enforceDir  = "enforce" // the engine's manifest, journal and what was before
+	scratchRoot = "root"    // the tree settings go to where Config.Root names none
+)
+
+// enforcers is every mechanism this agent knows.
+func enforcers() []enforce.Enforcer {
+	return []enforce.Enforcer{
+		file.New(),
+	}
+}
+
+// newEngine makes the engine that keeps this device as its manifest says.
+func (d *Daemon) newEngine() (*enforce.Engine, error) {
+	root := d.cfg.Root
+	if root == "" {
+		root = d.cfg.State.Path(scratchRoot)
+	}
+	if root != "/" {
+		if err := os.MkdirAll(filepath.Join(root, "etc"), 0o755); err != nil { //nolint:gosec // as on a system
+			return nil, fmt.Errorf("tree for settings: %w", err)
+		}
+	}
+	return enforce.New(enforce.Config{
+		Dir: d.cfg.State.Path(enforceDir), System: enforce.System{Root: root, Kernel: d.cfg.Kernel}, Enforcers: enforcers(),
+		Fetch: d.fetchManifest, Report: d.postStatus, Reach: d.reachGateway, ConfirmWithin: d.cfg.ConfirmWithin,
+	}, d.log.With("room", "enforce"))
+}
+
+// onLine calls f with the link, or fails with enforce.ErrNotNow where there is none.
+func (d *Daemon) onLine(f func(*link.Link) error) error {
+	d.mu.Lock()
+	l := d.link
+	d.mu.Unlock()
+	if l == nil {
+		return enforce.ErrNotNow
+	}
+	err := f(l)
+	if errors.Is(err, link.ErrOffline) {
+		err = fmt.Errorf("%w: %w", enforce.ErrNotNow, err)
+	}
+	return err
+}
+
+func (d *Daemon) fetchManifest(ctx context.Context, hash string) (m manifest.Manifest, same bool, err error) {
+	err = d.onLine(func(l *link.Link) error {
+		m, same, err = l.GetManifest(ctx, hash)
+		return err
+	})
+	return m, same, err
+}
+
+func (d *Daemon) postStatus(ctx context.Context, r manifest.Report) error {
+	return d.onLine(func(l *link.Link) error { return l.PostStatus(ctx, r) })
+}
+
+func (d *Daemon) reachGateway(ctx context.Context) error {
+	return d.onLine(func(l *link.Link) error { return l.Reach(ctx) })
+}
+
+// onManifest follows a nudge of the gateway.
+func (d *Daemon) onManifest(n signaling.Nudge) {
+	if n.What == signaling.NudgeManifest {
+		d.engine.Nudge(n.Hash)
+	}
+}
