@@ -184,6 +184,11 @@ const (
 	TopicGroups    Topic = "groups"
 	TopicTokens    Topic = "tokens"
 	TopicAudit     Topic = "audit"
+
+	TopicPolicies   Topic = "policies"
+	TopicCommands   Topic = "commands" // ids are of bulks
+	TopicCompliance Topic = "compliance"
+	TopicLabels     Topic = "labels"
 )
 
 // Changed says that the things named are worth fetching again. It carries no data: what

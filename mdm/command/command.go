@@ -20,8 +20,8 @@ import (
 // ID names one command for one device: "cmd_" and 26 characters.
 type ID string
 
-// BatchID names one order of an operator, be it for one device or many: "bat_" and 26 characters.
-type BatchID string
+// BulkID names one order of an operator, be it for one device or many: "blk_" and 26 characters.
+type BulkID string
 
 // Kind is what a device is told to do.
 type Kind string
@@ -105,16 +105,16 @@ const (
 	Answer = 10 * time.Minute
 )
 
-// Batch is one order: one kind with its parameters for one device or many.
-type Batch struct {
-	ID           BatchID
+// Bulk is one order: one kind with its parameters for one device or many.
+type Bulk struct {
+	ID           BulkID
 	Kind         Kind
 	Params       []byte // JSON, as people see it: without secrets
 	Payload      string // sealed JSON, as devices get it
 	Note         string // why, in the operator's words
 	Target       string // whom it was meant for, in words
 	SupersedeKey string // "" for none
-	Idempotency  string // "" for none; the same one twice is one batch
+	Idempotency  string // "" for none; the same one twice is one bulk
 	By           string // operator id
 	ByName       string
 	CreatedAt    time.Time
@@ -130,7 +130,7 @@ type Batch struct {
 	Skipped      int64 // devices that had MaxOpen already
 }
 
-// Target is a device a batch is for.
+// Target is a device a bulk is for.
 type Target struct {
 	Device mdm.DeviceID
 	Name   string
@@ -138,10 +138,10 @@ type Target struct {
 	Online bool
 }
 
-// Command is a batch's command for one device.
+// Command is a bulk's command for one device.
 type Command struct {
 	ID         ID
-	Batch      BatchID
+	Bulk      BulkID
 	Device     mdm.DeviceID
 	DeviceName string      // when it was made
 	Group      mdm.GroupID // of the device when it was made
@@ -172,7 +172,7 @@ type Output struct {
 	Total int64 // bytes that were written
 }
 
-// Counts is how many commands of a batch are in each state.
+// Counts is how many commands of a bulk are in each state.
 type Counts map[State]int64
 
 // Open returns how many are not over.
@@ -203,7 +203,7 @@ func (s Scope) May(g mdm.GroupID) bool { return s.All || slices.Contains(s.Group
 type Filter struct {
 	Scope  Scope
 	Device mdm.DeviceID // "" for any
-	Batch  BatchID      // "" for any
+	Bulk  BulkID      // "" for any
 	Kind   Kind         // "" for any
 	States []State      // nil for any
 	After  string       // Next of the page before
@@ -216,18 +216,18 @@ type Page struct {
 	Next     string
 }
 
-// BatchFilter selects batches, newest first.
-type BatchFilter struct {
+// BulkFilter selects bulks, newest first.
+type BulkFilter struct {
 	Scope Scope
 	Kind  Kind
 	After string
 	Limit int
 }
 
-// BatchPage is one page of batches, each with its counts within the filter's scope.
-type BatchPage struct {
-	Batches []Batch
-	Counts  map[BatchID]Counts
+// BulkPage is one page of bulks, each with its counts within the filter's scope.
+type BulkPage struct {
+	Bulks []Bulk
+	Counts  map[BulkID]Counts
 	Next    string
 }
 

@@ -247,7 +247,7 @@ func DecodeParams(kind Kind, raw []byte) (Params, error) {
 		return nil, fmt.Errorf("no kind of command %q: %w", mdm.Clean(string(kind), 40), mdm.ErrInvalid)
 	}
 	if len(raw) > MaxPayload {
-		return nil, fmt.Errorf("params of %s are %d bytes, at most %d: %w", kind, len(raw), MaxPayload, mdm.ErrInvalid)
+		return nil, fmt.Errorf("parameters of %s are %d bytes, at most %d: %w", kind, len(raw), MaxPayload, mdm.ErrInvalid)
 	}
 	if len(bytes.TrimSpace(raw)) == 0 {
 		raw = []byte("{}")
@@ -255,13 +255,13 @@ func DecodeParams(kind Kind, raw []byte) (Params, error) {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.DisallowUnknownFields()
 	if err := d.Decode(p); err != nil {
-		return nil, fmt.Errorf("params of %s: %w", kind, errors.Join(mdm.ErrInvalid, err))
+		return nil, fmt.Errorf("parameters of %s: %w", kind, errors.Join(mdm.ErrInvalid, err))
 	}
 	if d.More() {
-		return nil, fmt.Errorf("params of %s: more than one value: %w", kind, mdm.ErrInvalid)
+		return nil, fmt.Errorf("parameters of %s: more than one value: %w", kind, mdm.ErrInvalid)
 	}
 	if err := p.check(); err != nil {
-		return nil, fmt.Errorf("params of %s: %w: %w", kind, err, mdm.ErrInvalid)
+		return nil, fmt.Errorf("parameters of %s: %w: %w", kind, err, mdm.ErrInvalid)
 	}
 	return p, nil
 }

@@ -10,11 +10,11 @@ import (
 	"handrail/mdm"
 )
 
-// Made is what came of storing a batch.
+// Made is what came of storing a bulk.
 type Made struct {
-	Batch      Batch
+	Bulk      Bulk
 	Superseded []mdm.DeviceID // devices that lost a waiting command to this one
-	Existed    bool           // the idempotency key was known: Batch is the one of then
+	Existed    bool           // the idempotency key was known: Bulk is the one of then
 }
 
 // Claimed is what a device gets at a claim, payloads still sealed.
@@ -22,7 +22,7 @@ type Claimed struct {
 	Commands []ClaimedCommand
 	Cancel   []ID
 	More     bool
-	Batches  []BatchID // whose counts changed
+	Bulks  []BulkID // whose counts changed
 }
 
 // ClaimedCommand is one of them.
@@ -38,26 +38,26 @@ type Finished struct {
 	Changed bool // it was open, or over without the device's word
 }
 
-// Selection names open commands to be cancelled or approved: one, or a batch's.
+// Selection names open commands to be cancelled or approved: one, or a bulk's.
 type Selection struct {
 	ID    ID      // or
-	Batch BatchID // all of it, within Scope
+	Bulk BulkID // all of it, within Scope
 	Scope Scope
 }
 
 // Woken is what was due.
 type Woken struct {
 	Nudge   []mdm.DeviceID // have commands that wait
-	Batches []BatchID      // whose counts changed
+	Bulks []BulkID      // whose counts changed
 	More    bool           // there is more that is due
 }
 
 // Queue is what the registry needs to give and take commands.
 type Queue interface {
-	// CreateBatch stores a batch and a command for each target in one transaction: all of it
+	// CreateBulk stores a bulk and a command for each target in one transaction: all of it
 	// or nothing. Targets with MaxOpen open commands are skipped and counted; waiting
-	// commands with the batch's supersede key on the same device become Superseded.
-	CreateBatch(ctx context.Context, b Batch, targets []Target) (Made, error)
+	// commands with the bulk's supersede key on the same device become Superseded.
+	CreateBulk(ctx context.Context, b Bulk, targets []Target) (Made, error)
 	// ClaimCommands marks what waits for the device as sent and returns it, oldest first, at
 	// most limit; have is what the device has already.
 	ClaimCommands(ctx context.Context, d mdm.DeviceID, have []ID, limit int, now time.Time) (Claimed, error)
@@ -66,9 +66,9 @@ type Queue interface {
 	// CancelCommands cancels what waits and marks what was sent; it returns how many of each
 	// and the devices that are to be told.
 	CancelCommands(ctx context.Context, s Selection, by string, now time.Time) (cancelled, asked int64, tell []mdm.DeviceID, err error)
-	// ApproveBatch lets a held batch go and returns the devices that are to be told.
+	// ApproveBulk lets a held bulk go and returns the devices that are to be told.
 	// mdm.ErrConflict when it is not held.
-	ApproveBatch(ctx context.Context, id BatchID, by, byName string, now time.Time) (Batch, []mdm.DeviceID, error)
+	ApproveBulk(ctx context.Context, id BulkID, by, byName string, now time.Time) (Bulk, []mdm.DeviceID, error)
 	// WakeCommands acts on what is due: commands that expire, were not answered, or whose
 	// NotBefore has come. online tells who can be nudged.
 	WakeCommands(ctx context.Context, now time.Time, online func(mdm.DeviceID) bool) (Woken, error)
@@ -87,10 +87,10 @@ type Reader interface {
 	Command(ctx context.Context, id ID) (Command, error)
 	Commands(ctx context.Context, f Filter) (Page, error)
 	Output(ctx context.Context, id ID) (Output, error)
-	Batch(ctx context.Context, id BatchID) (Batch, error)
-	Batches(ctx context.Context, f BatchFilter) (BatchPage, error)
-	// Counts sums a batch's states within a scope, without looking at its commands.
-	Counts(ctx context.Context, id BatchID, s Scope) (Counts, error)
+	Bulk(ctx context.Context, id BulkID) (Bulk, error)
+	Bulks(ctx context.Context, f BulkFilter) (BulkPage, error)
+	// Counts sums a bulk's states within a scope, without looking at its commands.
+	Counts(ctx context.Context, id BulkID, s Scope) (Counts, error)
 }
 
 // Files keeps bundles in pieces.
@@ -119,7 +119,7 @@ func New(store Store) *Registry { return &Registry{store: store} }
 
 // Wanted is an order to be stored.
 type Wanted struct {
-	ID           BatchID // "" makes one; the payload may be sealed for it
+	ID           BulkID // "" makes one; the payload may be sealed for it
 	Kind         Kind
 	Params       []byte // JSON for people
 	Payload      string
@@ -136,13 +136,13 @@ type Wanted struct {
 
 // Create checks and stores an order. Rules that are broken are mdm.ErrInvalid.
 func (r *Registry) Create(ctx context.Context, w Wanted, targets []Target, now time.Time) (Made, error) {
-	b := Batch{
+	b := Bulk{
 		ID: w.ID, Kind: w.Kind, Params: w.Params, Payload: w.Payload, Note: mdm.Clean(w.Note, MaxNote), Target: mdm.Clean(w.Target, 300),
 		SupersedeKey: w.SupersedeKey, Idempotency: w.Idempotency, By: w.By, ByName: w.ByName, CreatedAt: now, NotBefore: w.NotBefore,
 		RunLimit: w.RunLimit, MaxAttempts: MaxAttempts, Held: w.Held,
 	}
 	if b.ID == "" {
-		b.ID = NewBatchID()
+		b.ID = NewBulkID()
 	}
 	if w.TTL == 0 {
 		w.TTL = DefaultTTL
@@ -169,17 +169,17 @@ func (r *Registry) Create(ctx context.Context, w Wanted, targets []Target, now t
 	case len(w.SupersedeKey) > MaxKey || mdm.Clean(w.SupersedeKey, MaxKey) != w.SupersedeKey:
 		return Made{}, fmt.Errorf("the supersede key is over %d bytes or no plain text: %w", MaxKey, mdm.ErrInvalid)
 	case !json.Valid(w.Params):
-		return Made{}, fmt.Errorf("params are not JSON: %w", mdm.ErrInvalid)
+		return Made{}, fmt.Errorf("parameters are not JSON: %w", mdm.ErrInvalid)
 	}
-	made, err := r.store.CreateBatch(ctx, b, targets)
+	made, err := r.store.CreateBulk(ctx, b, targets)
 	if err != nil {
 		return Made{}, fmt.Errorf("create commands: %w", err)
 	}
 	return made, nil
 }
 
-// NewBatchID returns a fresh batch id.
-func NewBatchID() BatchID { return BatchID(mdm.NewID("bat")) }
+// NewBulkID returns a fresh bulk id.
+func NewBulkID() BulkID { return BulkID(mdm.NewID("blk")) }
 
 // Claim hands a device what waits for it.
 func (r *Registry) Claim(ctx context.Context, d mdm.DeviceID, c Claim, now time.Time) (Claimed, error) {
@@ -214,9 +214,9 @@ func (r *Registry) Cancel(ctx context.Context, s Selection, by string, now time.
 	return r.store.CancelCommands(ctx, s, mdm.Clean(by, 200), now)
 }
 
-// Approve lets a held batch go. Who asked for it cannot approve it: mdm.ErrConflict.
-func (r *Registry) Approve(ctx context.Context, id BatchID, by, byName string, now time.Time) (Batch, []mdm.DeviceID, error) {
-	return r.store.ApproveBatch(ctx, id, by, byName, now)
+// Approve lets a held bulk go. Who asked for it cannot approve it: mdm.ErrConflict.
+func (r *Registry) Approve(ctx context.Context, id BulkID, by, byName string, now time.Time) (Bulk, []mdm.DeviceID, error) {
+	return r.store.ApproveBulk(ctx, id, by, byName, now)
 }
 
 // Wake acts on what is due.
@@ -271,26 +271,26 @@ func pageSize(n int) int {
 // Output returns what a script wrote; mdm.ErrNotFound.
 func (r *Registry) Output(ctx context.Context, id ID) (Output, error) { return r.store.Output(ctx, id) }
 
-// Batch returns one; mdm.ErrNotFound.
-func (r *Registry) Batch(ctx context.Context, id BatchID) (Batch, error) {
-	b, err := r.store.Batch(ctx, id)
+// Bulk returns one; mdm.ErrNotFound.
+func (r *Registry) Bulk(ctx context.Context, id BulkID) (Bulk, error) {
+	b, err := r.store.Bulk(ctx, id)
 	if err != nil {
-		return b, fmt.Errorf("batch %q: %w", mdm.Clean(string(id), 40), err)
+		return b, fmt.Errorf("bulk %q: %w", mdm.Clean(string(id), 40), err)
 	}
 	return b, nil
 }
 
-// Batches returns a page, newest first, with what the scope may count.
-func (r *Registry) Batches(ctx context.Context, f BatchFilter) (BatchPage, error) {
+// Bulks returns a page, newest first, with what the scope may count.
+func (r *Registry) Bulks(ctx context.Context, f BulkFilter) (BulkPage, error) {
 	f.Limit = pageSize(f.Limit)
 	if f.Scope.IsEmpty() {
-		return BatchPage{Batches: []Batch{}}, nil
+		return BulkPage{Bulks: []Bulk{}}, nil
 	}
-	return r.store.Batches(ctx, f)
+	return r.store.Bulks(ctx, f)
 }
 
-// Counts sums a batch's states within a scope.
-func (r *Registry) Counts(ctx context.Context, id BatchID, s Scope) (Counts, error) {
+// Counts sums a bulk's states within a scope.
+func (r *Registry) Counts(ctx context.Context, id BulkID, s Scope) (Counts, error) {
 	if s.IsEmpty() {
 		return Counts{}, nil
 	}

@@ -16,11 +16,11 @@ import (
 	"handrail/mdm/command"
 )
 
-const batchColumns = `id, kind, params, payload, note, target, supersede_key, idempotency, created_by, created_name, created_us, not_before_us,
+const bulkColumns = `id, kind, params, payload, note, target, supersede_key, idempotency, created_by, created_name, created_us, not_before_us,
 	expires_us, run_limit_us, max_attempts, held, approved_by, approved_name, approved_us, devices, skipped`
 
-func scanBatch(row rowScanner) (command.Batch, error) {
-	var b command.Batch
+func scanBulk(row rowScanner) (command.Bulk, error) {
+	var b command.Bulk
 	var params string
 	var created, notBefore, expires, limit, approved, held int64
 	err := row.Scan(&b.ID, &b.Kind, &params, &b.Payload, &b.Note, &b.Target, &b.SupersedeKey, &b.Idempotency, &b.By, &b.ByName, &created, &notBefore,
@@ -30,7 +30,7 @@ func scanBatch(row rowScanner) (command.Batch, error) {
 	return b, err
 }
 
-const commandColumns = `id, batch_id, device_id, device_name, group_id, kind, state, attempts, created_us, not_before_us, expires_us, sent_us,
+const commandColumns = `id, bulk_id, device_id, device_name, group_id, kind, state, attempts, created_us, not_before_us, expires_us, sent_us,
 	finished_us, cancel_by, reason, message, exit_code, started_us, ended_us, output_bytes, has_output, file_bytes`
 
 func scanCommand(row rowScanner) (command.Command, error) {
@@ -44,7 +44,7 @@ func scanWaking(row rowScanner, waking bool) (command.Command, int64, error) {
 	var created, notBefore, expires, sent, finished, started, ended, has, wake int64
 	var exit sql.NullInt64
 	dest := []any{
-		&c.ID, &c.Batch, &c.Device, &c.DeviceName, &c.Group, &c.Kind, &c.State, &c.Attempts, &created, &notBefore, &expires, &sent,
+		&c.ID, &c.Bulk, &c.Device, &c.DeviceName, &c.Group, &c.Kind, &c.State, &c.Attempts, &created, &notBefore, &expires, &sent,
 		&finished, &c.CancelBy, &c.Reason, &c.Message, &exit, &started, &ended, &c.OutputBytes, &has, &c.FileBytes,
 	}
 	if waking {
@@ -60,7 +60,7 @@ func scanWaking(row rowScanner, waking bool) (command.Command, int64, error) {
 	return c, wake, err
 }
 
-// shardOf spreads a batch's counts over rows; see command_counts.
+// shardOf spreads a bulk's counts over rows; see command_counts.
 func shardOf(d mdm.DeviceID) int64 {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(d)) // never fails
@@ -69,7 +69,7 @@ func shardOf(d mdm.DeviceID) int64 {
 
 // countKey is one row of command_counts.
 type countKey struct {
-	batch command.BatchID
+	bulk command.BulkID
 	group mdm.GroupID
 	shard int64
 	state command.State
@@ -80,30 +80,30 @@ type tally map[countKey]int64
 
 func (t tally) move(c command.Command, from, to command.State) {
 	if from != "" {
-		t[countKey{c.Batch, c.Group, shardOf(c.Device), from}]--
+		t[countKey{c.Bulk, c.Group, shardOf(c.Device), from}]--
 	}
-	t[countKey{c.Batch, c.Group, shardOf(c.Device), to}]++
+	t[countKey{c.Bulk, c.Group, shardOf(c.Device), to}]++
 }
 
-func (t tally) batches() []command.BatchID {
-	seen := map[command.BatchID]bool{}
+func (t tally) bulks() []command.BulkID {
+	seen := map[command.BulkID]bool{}
 	for k := range t {
-		seen[k.batch] = true
+		seen[k.bulk] = true
 	}
 	return slices.Sorted(maps.Keys(seen))
 }
 
 func (t tally) write(ctx context.Context, tx *sql.Tx) error {
 	keys := slices.SortedFunc(maps.Keys(t), func(a, b countKey) int {
-		return cmp.Or(strings.Compare(string(a.batch), string(b.batch)), strings.Compare(string(a.group), string(b.group)),
+		return cmp.Or(strings.Compare(string(a.bulk), string(b.bulk)), strings.Compare(string(a.group), string(b.group)),
 			cmp.Compare(a.shard, b.shard), strings.Compare(string(a.state), string(b.state)))
 	})
 	for _, k := range keys {
 		if t[k] == 0 {
 			continue
 		}
-		_, err := tx.ExecContext(ctx, `INSERT INTO command_counts (batch_id, group_id, shard, state, n) VALUES ($1, $2, $3, $4, $5)
-			ON CONFLICT (batch_id, group_id, shard, state) DO UPDATE SET n = command_counts.n + excluded.n`, k.batch, k.group, k.shard, k.state, t[k])
+		_, err := tx.ExecContext(ctx, `INSERT INTO command_counts (bulk_id, group_id, shard, state, n) VALUES ($1, $2, $3, $4, $5)
+			ON CONFLICT (bulk_id, group_id, shard, state) DO UPDATE SET n = command_counts.n + excluded.n`, k.bulk, k.group, k.shard, k.state, t[k])
 		if err != nil {
 			return err
 		}
@@ -115,16 +115,16 @@ func (t tally) write(ctx context.Context, tx *sql.Tx) error {
 // again. It doubles with the command's age.
 const renudge = time.Minute
 
-// createBatch is how many commands one statement stores.
-const createBatch = 250
+// createAtOnce is how many commands one statement stores.
+const createAtOnce = 250
 
-// CreateBatch stores an order; see command.Queue.
-func (s *Store) CreateBatch(ctx context.Context, b command.Batch, targets []command.Target) (command.Made, error) {
+// CreateBulk stores an order; see command.Queue.
+func (s *Store) CreateBulk(ctx context.Context, b command.Bulk, targets []command.Target) (command.Made, error) {
 	var made command.Made
 	err := s.write(ctx, func(tx *sql.Tx) error {
-		made = command.Made{Batch: b}
-		made.Batch.Devices, made.Batch.Skipped = 0, 0
-		_, err := tx.ExecContext(ctx, "INSERT INTO command_batches ("+batchColumns+`)
+		made = command.Made{Bulk: b}
+		made.Bulk.Devices, made.Bulk.Skipped = 0, 0
+		_, err := tx.ExecContext(ctx, "INSERT INTO command_bulks ("+bulkColumns+`)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)`,
 			b.ID, b.Kind, string(b.Params), b.Payload, b.Note, b.Target, b.SupersedeKey, b.Idempotency, b.By, b.ByName, micros(b.CreatedAt), micros(b.NotBefore),
 			micros(b.ExpiresAt), b.RunLimit.Microseconds(), b.MaxAttempts, bit(b.Held), b.ApprovedBy, b.ApprovedName, micros(b.ApprovedAt), 0, 0)
@@ -133,7 +133,7 @@ func (s *Store) CreateBatch(ctx context.Context, b command.Batch, targets []comm
 		}
 		counts := tally{}
 		for rest := targets; len(rest) > 0; {
-			part := rest[:min(len(rest), createBatch)]
+			part := rest[:min(len(rest), createAtOnce)]
 			rest = rest[len(part):]
 			if err := createCommands(ctx, tx, &made, part, counts); err != nil {
 				return err
@@ -142,21 +142,21 @@ func (s *Store) CreateBatch(ctx context.Context, b command.Batch, targets []comm
 		if err := counts.write(ctx, tx); err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, "UPDATE command_batches SET devices = $2, skipped = $3 WHERE id = $1", b.ID, made.Batch.Devices, made.Batch.Skipped)
+		_, err = tx.ExecContext(ctx, "UPDATE command_bulks SET devices = $2, skipped = $3 WHERE id = $1", b.ID, made.Bulk.Devices, made.Bulk.Skipped)
 		return err
 	})
 	if errors.Is(err, mdm.ErrAlreadyExists) && b.Idempotency != "" {
-		old, rerr := scanBatch(s.reader.QueryRowContext(ctx, "SELECT "+batchColumns+" FROM command_batches WHERE idempotency = $1", b.Idempotency))
+		old, rerr := scanBulk(s.reader.QueryRowContext(ctx, "SELECT "+bulkColumns+" FROM command_bulks WHERE idempotency = $1", b.Idempotency))
 		if rerr == nil {
-			return command.Made{Batch: old, Existed: true}, nil
+			return command.Made{Bulk: old, Existed: true}, nil
 		}
 	}
 	return made, err
 }
 
-// createCommands stores the commands of some of a batch's devices.
+// createCommands stores the commands of some of a bulk's devices.
 func createCommands(ctx context.Context, tx *sql.Tx, made *command.Made, targets []command.Target, counts tally) error {
-	b := made.Batch
+	b := made.Bulk
 	ids := make([]mdm.DeviceID, len(targets))
 	for i, t := range targets {
 		ids[i] = t.Device
@@ -178,10 +178,10 @@ func createCommands(ctx context.Context, tx *sql.Tx, made *command.Made, targets
 	args := []any{string(b.ID), string(b.Kind), b.SupersedeKey, string(state), micros(b.CreatedAt), micros(b.NotBefore), micros(b.ExpiresAt)}
 	for _, t := range targets {
 		if full[t.Device] {
-			made.Batch.Skipped++
+			made.Bulk.Skipped++
 			continue
 		}
-		made.Batch.Devices++
+		made.Bulk.Devices++
 		wake := b.ExpiresAt
 		switch {
 		case b.Held:
@@ -196,12 +196,12 @@ func createCommands(ctx context.Context, tx *sql.Tx, made *command.Made, targets
 		n := len(args)
 		fmt.Fprintf(&values, "($%d, $1, $%d, $%d, $%d, $2, $3, $4, 1, 0, $5, $6, $7, 0, 0, $%d, '', '', '', 0, 0, 0, 0, 0)", n+1, n+2, n+3, n+4, n+5)
 		args = append(args, mdm.NewID("cmd"), string(t.Device), t.Name, string(t.Group), micros(wake))
-		counts.move(command.Command{Batch: b.ID, Device: t.Device, Group: t.Group}, "", state)
+		counts.move(command.Command{Bulk: b.ID, Device: t.Device, Group: t.Group}, "", state)
 	}
 	if values.Len() == 0 {
 		return nil
 	}
-	_, err = tx.ExecContext(ctx, `INSERT INTO commands (id, batch_id, device_id, device_name, group_id, kind, supersede_key, state, is_open, attempts, created_us,
+	_, err = tx.ExecContext(ctx, `INSERT INTO commands (id, bulk_id, device_id, device_name, group_id, kind, supersede_key, state, is_open, attempts, created_us,
 		not_before_us, expires_us, sent_us, finished_us, wake_us, cancel_by, reason, message, started_us, ended_us, output_bytes, has_output, file_bytes)
 		VALUES `+values.String(), args...)
 	return err
@@ -218,7 +218,7 @@ func earlier(a, b time.Time) time.Time {
 func supersede(ctx context.Context, tx *sql.Tx, made *command.Made, ids []mdm.DeviceID, counts tally) error {
 	var c conditions
 	c.add("is_open = 1")
-	c.add("supersede_key = ?", made.Batch.SupersedeKey)
+	c.add("supersede_key = ?", made.Bulk.SupersedeKey)
 	in(&c, "state", []command.State{command.Held, command.Queued})
 	in(&c, "device_id", ids)
 	// A first statement that changes nothing tells what the states were, and locks the rows.
@@ -228,7 +228,7 @@ func supersede(ctx context.Context, tx *sql.Tx, made *command.Made, ids []mdm.De
 		return err
 	}
 	for _, o := range old {
-		if err := over(ctx, tx, o, command.Superseded, "", "a newer command took its place", made.Batch.CreatedAt, counts); err != nil {
+		if err := over(ctx, tx, o, command.Superseded, "", "a newer command took its place", made.Bulk.CreatedAt, counts); err != nil {
 			return err
 		}
 		made.Superseded = append(made.Superseded, o.Device)
@@ -287,7 +287,7 @@ func (s *Store) ClaimCommands(ctx context.Context, d mdm.DeviceID, have []comman
 				return err
 			}
 		}
-		out.Batches = counts.batches()
+		out.Bulks = counts.bulks()
 		return counts.write(ctx, tx)
 	})
 	return out, err
@@ -307,7 +307,7 @@ func claimOne(ctx context.Context, tx *sql.Tx, c command.Command, has bool, limi
 	case has:
 		return nil
 	}
-	b, err := scanBatch(tx.QueryRowContext(ctx, "SELECT "+batchColumns+" FROM command_batches WHERE id = $1", c.Batch))
+	b, err := scanBulk(tx.QueryRowContext(ctx, "SELECT "+bulkColumns+" FROM command_bulks WHERE id = $1", c.Bulk))
 	switch {
 	case err != nil:
 		return err

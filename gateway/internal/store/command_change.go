@@ -10,8 +10,8 @@ import (
 	"handrail/mdm/command"
 )
 
-// wakeBatch is how many due commands one transaction looks after.
-const wakeBatch = 200
+// wakeAtOnce is how many due commands one transaction looks after.
+const wakeAtOnce = 200
 
 // WakeCommands acts on what is due; see command.Queue.
 func (s *Store) WakeCommands(ctx context.Context, now time.Time, online func(mdm.DeviceID) bool) (command.Woken, error) {
@@ -24,7 +24,7 @@ func (s *Store) WakeCommands(ctx context.Context, now time.Time, online func(mdm
 			wake int64
 		}
 		rows, err := tx.QueryContext(ctx, `UPDATE commands SET wake_us = wake_us WHERE id IN (SELECT id FROM commands WHERE is_open = 1 AND wake_us <= $1
-			ORDER BY wake_us LIMIT $2) RETURNING `+commandColumns+", wake_us", micros(now), wakeBatch)
+			ORDER BY wake_us LIMIT $2) RETURNING `+commandColumns+", wake_us", micros(now), wakeAtOnce)
 		list, err := collect(rows, err, func(row rowScanner) (due, error) {
 			c, wake, err := scanWaking(row, true)
 			return due{c, wake}, err
@@ -32,7 +32,7 @@ func (s *Store) WakeCommands(ctx context.Context, now time.Time, online func(mdm
 		if err != nil {
 			return err
 		}
-		out.More = len(list) == wakeBatch
+		out.More = len(list) == wakeAtOnce
 		for _, d := range list {
 			// Another node may have looked after it while we waited for the row.
 			if !d.State.IsOpen() || d.wake > micros(now) {
@@ -46,7 +46,7 @@ func (s *Store) WakeCommands(ctx context.Context, now time.Time, online func(mdm
 				out.Nudge = append(out.Nudge, d.Device)
 			}
 		}
-		out.Batches = counts.batches()
+		out.Bulks = counts.bulks()
 		return counts.write(ctx, tx)
 	})
 	return out, err
@@ -83,7 +83,7 @@ func (s *Store) CancelCommands(ctx context.Context, sel command.Selection, by st
 		if sel.ID != "" {
 			c.add("id = ?", string(sel.ID))
 		} else {
-			c.add("batch_id = ?", string(sel.Batch))
+			c.add("bulk_id = ?", string(sel.Bulk))
 		}
 		if !sel.Scope.All {
 			in(&c, "group_id", sel.Scope.Groups)
@@ -115,14 +115,14 @@ func (s *Store) CancelCommands(ctx context.Context, sel command.Selection, by st
 	return cancelled, asked, tell, err
 }
 
-// ApproveBatch lets a held batch go; see command.Queue.
-func (s *Store) ApproveBatch(ctx context.Context, id command.BatchID, by, byName string, now time.Time) (command.Batch, []mdm.DeviceID, error) {
-	var b command.Batch
+// ApproveBulk lets a held bulk go; see command.Queue.
+func (s *Store) ApproveBulk(ctx context.Context, id command.BulkID, by, byName string, now time.Time) (command.Bulk, []mdm.DeviceID, error) {
+	var b command.Bulk
 	var tell []mdm.DeviceID
 	err := s.write(ctx, func(tx *sql.Tx) error {
 		tell = nil
 		var err error
-		b, err = scanBatch(tx.QueryRowContext(ctx, "UPDATE command_batches SET id = id WHERE id = $1 RETURNING "+batchColumns, id))
+		b, err = scanBulk(tx.QueryRowContext(ctx, "UPDATE command_bulks SET id = id WHERE id = $1 RETURNING "+bulkColumns, id))
 		switch {
 		case err != nil:
 			return err
@@ -134,14 +134,14 @@ func (s *Store) ApproveBatch(ctx context.Context, id command.BatchID, by, byName
 			return fmt.Errorf("it has expired: %w", mdm.ErrConflict)
 		}
 		b.ApprovedBy, b.ApprovedName, b.ApprovedAt = by, byName, now
-		if _, err := tx.ExecContext(ctx, "UPDATE command_batches SET approved_by = $2, approved_name = $3, approved_us = $4 WHERE id = $1", id, by, byName, micros(now)); err != nil {
+		if _, err := tx.ExecContext(ctx, "UPDATE command_bulks SET approved_by = $2, approved_name = $3, approved_us = $4 WHERE id = $1", id, by, byName, micros(now)); err != nil {
 			return err
 		}
 		wake := earlier(now.Add(renudge), b.ExpiresAt)
 		if b.NotBefore.After(now) {
 			wake = b.NotBefore
 		}
-		rows, err := tx.QueryContext(ctx, "UPDATE commands SET state = $2, wake_us = $3 WHERE batch_id = $1 AND state = $4 AND is_open = 1 RETURNING "+commandColumns,
+		rows, err := tx.QueryContext(ctx, "UPDATE commands SET state = $2, wake_us = $3 WHERE bulk_id = $1 AND state = $4 AND is_open = 1 RETURNING "+commandColumns,
 			id, command.Queued, micros(wake), command.Held)
 		list, err := collect(rows, err, scanCommand)
 		if err != nil {

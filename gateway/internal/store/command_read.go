@@ -26,8 +26,8 @@ func (s *Store) Commands(ctx context.Context, f command.Filter) (command.Page, e
 	if f.Device != "" {
 		c.add("device_id = ?", string(f.Device))
 	}
-	if f.Batch != "" {
-		c.add("batch_id = ?", string(f.Batch))
+	if f.Bulk != "" {
+		c.add("bulk_id = ?", string(f.Bulk))
 	}
 	if f.Kind != "" {
 		c.add("kind = ?", string(f.Kind))
@@ -61,69 +61,69 @@ func (s *Store) Output(ctx context.Context, id command.ID) (command.Output, erro
 	return o, classify(err)
 }
 
-// Batch returns one; see command.Reader.
-func (s *Store) Batch(ctx context.Context, id command.BatchID) (command.Batch, error) {
-	b, err := scanBatch(s.reader.QueryRowContext(ctx, "SELECT "+batchColumns+" FROM command_batches WHERE id = $1", id))
+// Bulk returns one; see command.Reader.
+func (s *Store) Bulk(ctx context.Context, id command.BulkID) (command.Bulk, error) {
+	b, err := scanBulk(s.reader.QueryRowContext(ctx, "SELECT "+bulkColumns+" FROM command_bulks WHERE id = $1", id))
 	return b, classify(err)
 }
 
-// Batches returns a page; see command.Reader.
-func (s *Store) Batches(ctx context.Context, f command.BatchFilter) (command.BatchPage, error) {
+// Bulks returns a page; see command.Reader.
+func (s *Store) Bulks(ctx context.Context, f command.BulkFilter) (command.BulkPage, error) {
 	var c conditions
 	if !f.Scope.All {
 		var k conditions
 		k.args = c.args
 		in(&k, "k.group_id", f.Scope.Groups)
 		c.args = k.args
-		c.parts = append(c.parts, "EXISTS (SELECT 1 FROM command_counts k WHERE k.batch_id = command_batches.id AND "+k.parts[0]+")")
+		c.parts = append(c.parts, "EXISTS (SELECT 1 FROM command_counts k WHERE k.bulk_id = command_bulks.id AND "+k.parts[0]+")")
 	}
 	if f.Kind != "" {
 		c.add("kind = ?", string(f.Kind))
 	}
 	at, id, err := command.DecodeCursor(f.After)
 	if err != nil {
-		return command.BatchPage{}, err
+		return command.BulkPage{}, err
 	}
 	if id != "" {
 		c.add("(created_us, id) < (?, ?)", micros(at), id)
 	}
-	rows, err := s.reader.QueryContext(ctx, "SELECT "+batchColumns+" FROM command_batches"+c.where()+
+	rows, err := s.reader.QueryContext(ctx, "SELECT "+bulkColumns+" FROM command_bulks"+c.where()+
 		" ORDER BY created_us DESC, id DESC LIMIT "+strconv.Itoa(f.Limit+1), c.args...)
-	list, err := collect(rows, err, scanBatch)
+	list, err := collect(rows, err, scanBulk)
 	if err != nil {
-		return command.BatchPage{}, err
+		return command.BulkPage{}, err
 	}
-	page := command.BatchPage{Batches: list}
+	page := command.BulkPage{Bulks: list}
 	if len(list) > f.Limit {
-		page.Batches = list[:f.Limit]
-		last := page.Batches[f.Limit-1]
+		page.Bulks = list[:f.Limit]
+		last := page.Bulks[f.Limit-1]
 		page.Next = command.CursorAfter(last.CreatedAt, string(last.ID))
 	}
-	ids := make([]command.BatchID, len(page.Batches))
-	for i, b := range page.Batches {
+	ids := make([]command.BulkID, len(page.Bulks))
+	for i, b := range page.Bulks {
 		ids[i] = b.ID
 	}
 	page.Counts, err = s.countsOf(ctx, ids, f.Scope)
 	return page, err
 }
 
-func (s *Store) countsOf(ctx context.Context, ids []command.BatchID, scope command.Scope) (map[command.BatchID]command.Counts, error) {
-	out := map[command.BatchID]command.Counts{}
+func (s *Store) countsOf(ctx context.Context, ids []command.BulkID, scope command.Scope) (map[command.BulkID]command.Counts, error) {
+	out := map[command.BulkID]command.Counts{}
 	if len(ids) == 0 {
 		return out, nil
 	}
 	var c conditions
-	in(&c, "batch_id", ids)
+	in(&c, "bulk_id", ids)
 	if !scope.All {
 		in(&c, "group_id", scope.Groups)
 	}
 	type line struct {
-		batch command.BatchID
+		bulk command.BulkID
 		state command.State
 		n     int64
 	}
-	rows, err := s.reader.QueryContext(ctx, "SELECT batch_id, state, sum(n) FROM command_counts"+c.where()+" GROUP BY batch_id, state", c.args...)
-	list, err := collect(rows, err, func(row rowScanner) (l line, err error) { return l, row.Scan(&l.batch, &l.state, &l.n) })
+	rows, err := s.reader.QueryContext(ctx, "SELECT bulk_id, state, sum(n) FROM command_counts"+c.where()+" GROUP BY bulk_id, state", c.args...)
+	list, err := collect(rows, err, func(row rowScanner) (l line, err error) { return l, row.Scan(&l.bulk, &l.state, &l.n) })
 	if err != nil {
 		return nil, err
 	}
@@ -132,15 +132,15 @@ func (s *Store) countsOf(ctx context.Context, ids []command.BatchID, scope comma
 	}
 	for _, l := range list {
 		if l.n != 0 {
-			out[l.batch][l.state] = l.n
+			out[l.bulk][l.state] = l.n
 		}
 	}
 	return out, nil
 }
 
-// Counts sums a batch's states; see command.Reader.
-func (s *Store) Counts(ctx context.Context, id command.BatchID, scope command.Scope) (command.Counts, error) {
-	all, err := s.countsOf(ctx, []command.BatchID{id}, scope)
+// Counts sums a bulk's states; see command.Reader.
+func (s *Store) Counts(ctx context.Context, id command.BulkID, scope command.Scope) (command.Counts, error) {
+	all, err := s.countsOf(ctx, []command.BulkID{id}, scope)
 	return all[id], err
 }
 
@@ -195,8 +195,8 @@ func (s *Store) PruneCommands(ctx context.Context, before, files time.Time, limi
 			return gone, err
 		}
 	}
-	b, err := s.exec(ctx, `DELETE FROM command_batches WHERE id IN (SELECT b.id FROM command_batches b WHERE b.expires_us < $1
-		AND NOT EXISTS (SELECT 1 FROM commands c WHERE c.batch_id = b.id) LIMIT $2)`, micros(before), limit)
+	b, err := s.exec(ctx, `DELETE FROM command_bulks WHERE id IN (SELECT b.id FROM command_bulks b WHERE b.expires_us < $1
+		AND NOT EXISTS (SELECT 1 FROM commands c WHERE c.bulk_id = b.id) LIMIT $2)`, micros(before), limit)
 	return gone + n + b, err
 }
 

@@ -448,7 +448,11 @@ export type Topic =
   | "operators"
   | "groups"
   | "tokens"
-  | "audit";
+  | "audit"
+  | "policies"
+  | "commands" /* ids are of bulks */
+  | "compliance"
+  | "labels";
 
 /** PeerID names one viewer's connection to one device within a session: "peer_" and 26 characters. A viewer that reconnects keeps its peer id. */
 export type PeerID = string;

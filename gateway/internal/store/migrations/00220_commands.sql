@@ -27,7 +27,7 @@ CREATE TABLE script_versions (
 );
 
 -- One order of an operator; what is the same for every device is here once.
-CREATE TABLE command_batches (
+CREATE TABLE command_bulks (
     id            TEXT   NOT NULL PRIMARY KEY,
     kind          TEXT   NOT NULL,
     params        TEXT   NOT NULL,            -- JSON for people, without secrets
@@ -50,13 +50,13 @@ CREATE TABLE command_batches (
     devices       BIGINT NOT NULL,
     skipped       BIGINT NOT NULL
 );
-CREATE UNIQUE INDEX command_batches_once ON command_batches (idempotency) WHERE idempotency <> '';
-CREATE INDEX command_batches_newest ON command_batches (created_us, id);
+CREATE UNIQUE INDEX command_bulks_once ON command_bulks (idempotency) WHERE idempotency <> '';
+CREATE INDEX command_bulks_newest ON command_bulks (created_us, id);
 
 -- No foreign key to devices: what was ordered outlives the device, and expires by itself.
 CREATE TABLE commands (
     id            TEXT   NOT NULL PRIMARY KEY,
-    batch_id      TEXT   NOT NULL REFERENCES command_batches (id) ON DELETE CASCADE,
+    bulk_id      TEXT   NOT NULL REFERENCES command_bulks (id) ON DELETE CASCADE,
     device_id     TEXT   NOT NULL,
     device_name   TEXT   NOT NULL,
     group_id      TEXT   NOT NULL,            -- of the device when it was made
@@ -84,19 +84,19 @@ CREATE TABLE commands (
 CREATE INDEX commands_by_device ON commands (device_id, created_us, id);
 CREATE INDEX commands_open ON commands (device_id) WHERE is_open = 1;
 CREATE INDEX commands_due ON commands (wake_us) WHERE is_open = 1;
-CREATE INDEX commands_by_batch ON commands (batch_id, created_us, id);
+CREATE INDEX commands_by_bulk ON commands (bulk_id, created_us, id);
 CREATE INDEX commands_newest ON commands (created_us, id);
 CREATE INDEX commands_over ON commands (finished_us) WHERE is_open = 0;
 
 -- The board's numbers, kept with every change: sums over the shards, never a scan. A device
 -- always counts in the same shard, so that many answers at once do not wait for one row.
 CREATE TABLE command_counts (
-    batch_id TEXT   NOT NULL REFERENCES command_batches (id) ON DELETE CASCADE,
+    bulk_id TEXT   NOT NULL REFERENCES command_bulks (id) ON DELETE CASCADE,
     group_id TEXT   NOT NULL,
     shard    BIGINT NOT NULL,
     state    TEXT   NOT NULL,
     n        BIGINT NOT NULL,
-    PRIMARY KEY (batch_id, group_id, shard, state)
+    PRIMARY KEY (bulk_id, group_id, shard, state)
 );
 
 CREATE TABLE command_outputs (
@@ -116,6 +116,6 @@ DROP TABLE command_pieces;
 DROP TABLE command_outputs;
 DROP TABLE command_counts;
 DROP TABLE commands;
-DROP TABLE command_batches;
+DROP TABLE command_bulks;
 DROP TABLE script_versions;
 DROP TABLE scripts;
