@@ -42,6 +42,9 @@ type Store interface {
 	Sections(ctx context.Context, device mdm.DeviceID) ([]Row, error)
 	// SectionHashes is Sections without the data: section name to hash.
 	SectionHashes(ctx context.Context, device mdm.DeviceID) (map[string]string, error)
+	// History returns what changed of a device, newest first: after and before are bounds that
+	// are not part of it (zero: none), section "" is all, software as one.
+	History(ctx context.Context, device mdm.DeviceID, section string, after, before time.Time, limit int) ([]Chapter, error)
 }
 
 // Registry applies the rules of inventory over a Store. It is safe for concurrent use.

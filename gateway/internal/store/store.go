@@ -32,6 +32,7 @@ type Store struct {
 	reader   *sql.DB // SQLite: several connections, query_only; PostgreSQL: the same as writer
 	pool     *pgxpool.Pool
 	postgres bool
+	titles   *titles
 }
 
 // Open connects and migrates. With PostgreSQL away it retries for cfg.Wait, logging each
@@ -41,7 +42,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Store, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{log: log}
+	s := &Store{log: log, titles: newTitles()}
 	var err error
 	switch {
 	case cfg.URL == "":
