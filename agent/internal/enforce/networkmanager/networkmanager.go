@@ -41,6 +41,9 @@ func New() *Enforcer { return &Enforcer{keys: map[manifest.ID]string{}} }
 // Keys are wifi.network and vpn.wireguard.
 func (e *Enforcer) Keys() []string { return []string{KeyWifi, KeyWireGuard} }
 
+// Last says that these settings can cut the network and are applied after the others.
+func (e *Enforcer) Last() {}
+
 // Plan writes one profile, and a network's certificates beside it.
 func (e *Enforcer) Plan(_ context.Context, sys *enforce.System, s manifest.Setting) (enforce.Plan, error) {
 	if _, err := sys.Tool("NetworkManager", pkg); err != nil || !sys.Exists("/etc/NetworkManager") {

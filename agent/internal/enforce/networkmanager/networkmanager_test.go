@@ -127,7 +127,7 @@ func TestEnterprise(t *testing.T) {
 	m := machine(t)
 	before := m.Tree()
 	ca, _ := pair(t)
-	st := m.Set("wifi.network/office", object{"ssid": "Corp", "security": "802.1x", "eap": "ttls", "phase2": "pap", "identity": "alice@example.com", "anonymous_identity": "anon", "password": " lead;trail ", "ca_certificate": ca, "domain_suffix_match": "radius.example.com"})
+	st := m.Set("wifi.network/office", object{"ssid": "Corp", "security": "802.1x", "eap": "ttls", "phase2": "pap", "identity": "alice@example.com", "anonymous_identity": "anon", "password": " lead;trail ", "ca_certificate": ca, "server_name": "radius.example.com"})
 	m.Want(st, manifest.Applied, "")
 	if strings.Contains(string(st.Observed), "trail") || !strings.Contains(string(st.Observed), `"eap":"ttls"`) {
 		t.Errorf("observed %s", st.Observed)

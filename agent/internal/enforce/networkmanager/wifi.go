@@ -26,8 +26,8 @@ type Wifi struct {
 	Identity          string `json:"identity"`
 	AnonymousIdentity string `json:"anonymous_identity"`
 	Password          string `json:"password"`
-	CACertificate     string `json:"ca_certificate"`      // PEM; "" means the system's authorities
-	DomainSuffixMatch string `json:"domain_suffix_match"` // of the server's certificate
+	CACertificate     string `json:"ca_certificate"` // PEM; "" means the system's authorities
+	ServerName        string `json:"server_name"`    // the server's certificate is for it, or for one that ends in it
 	ClientCertificate string `json:"client_certificate"`
 	PrivateKey        string `json:"private_key"`
 	Phase2            string `json:"phase2"` // mschapv2, pap
@@ -93,9 +93,9 @@ func (w Wifi) profile(id manifest.ID) (profile, error) {
 
 // enterprise adds what 802.1X needs and returns the certificates' files.
 func (w Wifi) enterprise(k *keyfile, id manifest.ID) ([]enforce.File, error) {
-	for _, v := range []string{w.Identity, w.AnonymousIdentity, w.Password, w.DomainSuffixMatch} {
+	for _, v := range []string{w.Identity, w.AnonymousIdentity, w.Password, w.ServerName} {
 		if len(v) > 512 || hasControl(v) {
-			return nil, errors.New("identity, anonymous_identity, password and domain_suffix_match are at most 512 bytes without control characters")
+			return nil, errors.New("identity, anonymous_identity, password and server_name are at most 512 bytes without control characters")
 		}
 	}
 	k.set("wifi-security", "key-mgmt", "wpa-eap")
@@ -115,8 +115,8 @@ func (w Wifi) enterprise(k *keyfile, id manifest.ID) ([]enforce.File, error) {
 	} else {
 		k.set("802-1x", "system-ca-certs", "true") // never any server at all
 	}
-	if w.DomainSuffixMatch != "" {
-		k.set("802-1x", "domain-suffix-match", w.DomainSuffixMatch)
+	if w.ServerName != "" {
+		k.set("802-1x", "domain-suffix-match", w.ServerName)
 	}
 	switch w.EAP {
 	case "peap", "ttls":
