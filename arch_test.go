@@ -75,7 +75,7 @@ var direction = map[string][]string{
 // star lists the imports allowed between rooms of mdm; each room otherwise stands alone.
 var star = map[string][]string{
 	"mdm/policy":  {"mdm/manifest"},
-	"mdm/mdmtest": {"mdm/device", "mdm/enroll", "mdm/group", "mdm/inventory", "mdm/manifest", "mdm/policy"},
+	"mdm/mdmtest": {"mdm/device", "mdm/enroll", "mdm/group", "mdm/compliance", "mdm/inventory", "mdm/manifest", "mdm/policy"},
 }
 
 // banned package names say nothing about what is inside.

@@ -19,8 +19,8 @@ const (
 	MaxExpression = 8 << 10 // bytes
 	maxNesting    = 48
 	costLimit     = 400_000 // steps; a walk over 3,000 packages is about 30,000
-	interruptRate = 64        // looks at the deadline every so many turns of a loop
-	cheapNodes    = 128       // an expression of so few nodes and no loop needs no watching
+	interruptRate = 64      // looks at the deadline every so many turns of a loop
+	cheapNodes    = 128     // an expression of so few nodes and no loop needs no watching
 )
 
 // Deadline bounds one evaluation. The cost limit comes first on any machine that is not starved.
