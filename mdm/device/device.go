@@ -6,6 +6,7 @@ package device
 import (
 	"context"
 	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -306,6 +307,27 @@ func (r *Registry) Learn(ctx context.Context, id mdm.DeviceID, f Facts) (Device,
 		}
 		return nil
 	})
+}
+
+// ErrKey says that the key named as the old one is not the device's.
+var ErrKey = errors.New("not the device's key")
+
+// Rekey puts a new key in the place of the old one, which is never accepted again. The
+// caller has verified the signatures. Where the new key is in force already nothing
+// changes; ErrKey where old is not the one in force.
+func (r *Registry) Rekey(ctx context.Context, id mdm.DeviceID, old, next ed25519.PublicKey) (d Device, changed bool, err error) {
+	d, err = r.change(ctx, id, func(d *Device) error {
+		changed = false // it may run twice
+		switch {
+		case d.PublicKey.Equal(next):
+		case d.PublicKey.Equal(old):
+			d.PublicKey, changed = next, true
+		default:
+			return ErrKey
+		}
+		return nil
+	})
+	return d, changed && err == nil, err
 }
 
 // Delete forgets the device and everything known about it; mdm.ErrNotFound.
