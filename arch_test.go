@@ -74,6 +74,7 @@ var direction = map[string][]string{
 
 // star lists the imports allowed between rooms of mdm; each room otherwise stands alone.
 var star = map[string][]string{
+	"mdm/rollout": {"mdm/policy"},
 	"mdm/policy":  {"mdm/manifest"},
 	"mdm/mdmtest": {"mdm/device", "mdm/enroll", "mdm/group", "mdm/compliance", "mdm/inventory", "mdm/manifest", "mdm/policy"},
 }

@@ -197,7 +197,10 @@ func (s *Store) ChangeDevice(ctx context.Context, id mdm.DeviceID, change func(*
 				return err
 			}
 		}
-		return putDevice(ctx, tx, d)
+		if err := putDevice(ctx, tx, d); err != nil || d.Group == group {
+			return err
+		}
+		return resolveDevices(ctx, tx, id)
 	})
 	return d, err
 }

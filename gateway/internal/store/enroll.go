@@ -89,7 +89,10 @@ func (s *Store) RedeemToken(ctx context.Context, hash, fingerprint string, decid
 		if _, err := tx.ExecContext(ctx, "UPDATE enrollment_tokens SET uses_spent = uses_spent + 1 WHERE id = $1", t.ID); err != nil {
 			return err
 		}
-		return putDevice(ctx, tx, enrolledDevice(d, e))
+		if err := putDevice(ctx, tx, enrolledDevice(d, e)); err != nil {
+			return err
+		}
+		return resolveDevices(ctx, tx, e.Device)
 	})
 }
 

@@ -53,7 +53,8 @@ func (s *Store) ChangeGroups(ctx context.Context, change func(group.Tree) (group
 		if err != nil {
 			return err
 		}
-		if g, err = change(group.NewTree(all)); err != nil {
+		tree := group.NewTree(all)
+		if g, err = change(tree); err != nil {
 			return err
 		}
 		unattended := ""
@@ -67,6 +68,14 @@ func (s *Store) ChangeGroups(ctx context.Context, change func(group.Tree) (group
 		_, err = tx.ExecContext(ctx, `INSERT INTO groups (id, parent_id, name, name_key, unattended, created_us) VALUES ($1, $2, $3, $4, $5, $6)
 			ON CONFLICT (id) DO UPDATE SET parent_id = excluded.parent_id, name = excluded.name, name_key = excluded.name_key, unattended = excluded.unattended`,
 			g.ID, sql.NullString{String: string(g.Parent), Valid: g.Parent != ""}, g.Name, strings.ToLower(g.Name), unattended, micros(g.CreatedAt))
+		if err != nil {
+			return err
+		}
+		if before, ok := tree.Group(g.ID); !ok {
+			_, err = lockInputs(ctx, tx, true) // another tree, though nobody is in the group yet
+		} else if before.Parent != g.Parent {
+			err = resolveAgain(ctx, tx, time.Now(), scope{scopeGroup, string(g.ID)})
+		}
 		return err
 	})
 	return g, err
