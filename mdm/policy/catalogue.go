@@ -125,7 +125,7 @@ func (c *Catalogue) meant(key string) string {
 func nearest(typed string, names []string) string {
 	best, bestAt := "", 1+len(typed)/3
 	for _, n := range names {
-		if d := distance(typed, n, bestAt); d < bestAt {
+		if d := distance(strings.ToLower(typed), strings.ToLower(n), bestAt); d < bestAt {
 			best, bestAt = n, d
 		}
 	}

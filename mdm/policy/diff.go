@@ -84,7 +84,7 @@ func (c *Catalogue) DiffResolved(before, after []Resolved) []Change {
 // pair walks two lists that are sorted by id, calling visit with nil for what one lacks.
 func pair[T any](before, after []T, id func(T) manifest.ID, visit func(b, a *T)) {
 	for i, k := 0, 0; i < len(before) || k < len(after); {
-		order := 0
+		var order int
 		switch {
 		case i == len(before):
 			order = 1

@@ -118,6 +118,11 @@ func (c *Catalogue) Resolve(inputs []Input) []Resolved {
 			groups[g].n++
 		}
 	}
+	id := func(g group) string {
+		l := links[g.first]
+		return string(ranked[l.input].settings[l.setting].id)
+	}
+	slices.SortFunc(groups, func(a, b group) int { return strings.Compare(id(a), id(b)) }) // index is of no use any more
 	claims := make([]Claim, 0, total)
 	said := make([]*compiled, 0, total)
 	out := make([]Resolved, 0, len(groups))
@@ -131,7 +136,6 @@ func (c *Catalogue) Resolve(inputs []Input) []Resolved {
 		}
 		out = append(out, settle(claims[from:len(claims):len(claims)], said[from:], ranked))
 	}
-	slices.SortFunc(out, func(a, b Resolved) int { return strings.Compare(string(a.ID), string(b.ID)) })
 	c.exclude(out)
 	return out
 }
@@ -331,6 +335,21 @@ func (c *Catalogue) exclude(out []Resolved) {
 }
 
 func excludeAmong(e *Entry, out []Resolved) {
+	type about struct{ field, value string }
+	taken := make(map[about]manifest.ID, len(out))
+	meet := false
+	for i := range out {
+		for k, v := range out[i].about {
+			if _, ok := taken[about{e.Exclusive[k], v}]; ok && v != "" {
+				meet = true
+			}
+			taken[about{e.Exclusive[k], v}] = out[i].ID
+		}
+	}
+	if !meet { // as it nearly always is
+		return
+	}
+	clear(taken)
 	order := make([]*Resolved, len(out))
 	for i := range out {
 		order[i] = &out[i]
@@ -339,8 +358,6 @@ func excludeAmong(e *Entry, out []Resolved) {
 		x, y := &a.Claims[0], &b.Claims[0]
 		return cmp.Or(y.Priority-x.Priority, y.Via.Depth-x.Via.Depth, strings.Compare(string(x.Policy), string(y.Policy)), strings.Compare(string(a.ID), string(b.ID)))
 	})
-	type about struct{ field, value string }
-	taken := make(map[about]manifest.ID, len(out))
 	for _, r := range order {
 		if r.Conflict != "" {
 			continue
