@@ -145,7 +145,7 @@ func TestUnknownSessionsAreEndedOnTheAgent(t *testing.T) {
 	a1 := g.DialAgent(one)
 	theirs := request(t, g, one, wanted)
 	gatewaytest.Await[signaling.SessionRequest](a1)
-	a2 := g.StartAgent(two, nil)
+	a2 := g.DialAgent(two) // up, so that the reconnect is one
 	stray := signaling.NewSessionID()
 	a2.SetBriefs(signaling.SessionBrief{Session: stray, Live: true}, signaling.SessionBrief{Session: theirs.ID, Live: true})
 	a2.Client.Reconnect()
