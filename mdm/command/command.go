@@ -141,7 +141,7 @@ type Target struct {
 // Command is a bulk's command for one device.
 type Command struct {
 	ID         ID
-	Bulk      BulkID
+	Bulk       BulkID
 	Device     mdm.DeviceID
 	DeviceName string      // when it was made
 	Group      mdm.GroupID // of the device when it was made
@@ -203,7 +203,7 @@ func (s Scope) May(g mdm.GroupID) bool { return s.All || slices.Contains(s.Group
 type Filter struct {
 	Scope  Scope
 	Device mdm.DeviceID // "" for any
-	Bulk  BulkID      // "" for any
+	Bulk   BulkID       // "" for any
 	Kind   Kind         // "" for any
 	States []State      // nil for any
 	After  string       // Next of the page before
@@ -226,9 +226,9 @@ type BulkFilter struct {
 
 // BulkPage is one page of bulks, each with its counts within the filter's scope.
 type BulkPage struct {
-	Bulks []Bulk
-	Counts  map[BulkID]Counts
-	Next    string
+	Bulks  []Bulk
+	Counts map[BulkID]Counts
+	Next   string
 }
 
 // CursorAfter is the After of a page that begins behind an entry.

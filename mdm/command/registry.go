@@ -12,7 +12,7 @@ import (
 
 // Made is what came of storing a bulk.
 type Made struct {
-	Bulk      Bulk
+	Bulk       Bulk
 	Superseded []mdm.DeviceID // devices that lost a waiting command to this one
 	Existed    bool           // the idempotency key was known: Bulk is the one of then
 }
@@ -22,7 +22,7 @@ type Claimed struct {
 	Commands []ClaimedCommand
 	Cancel   []ID
 	More     bool
-	Bulks  []BulkID // whose counts changed
+	Bulks    []BulkID // whose counts changed
 }
 
 // ClaimedCommand is one of them.
@@ -40,16 +40,16 @@ type Finished struct {
 
 // Selection names open commands to be cancelled or approved: one, or a bulk's.
 type Selection struct {
-	ID    ID      // or
-	Bulk BulkID // all of it, within Scope
+	ID    ID     // or
+	Bulk  BulkID // all of it, within Scope
 	Scope Scope
 }
 
 // Woken is what was due.
 type Woken struct {
-	Nudge   []mdm.DeviceID // have commands that wait
-	Bulks []BulkID      // whose counts changed
-	More    bool           // there is more that is due
+	Nudge []mdm.DeviceID // have commands that wait
+	Bulks []BulkID       // whose counts changed
+	More  bool           // there is more that is due
 }
 
 // Queue is what the registry needs to give and take commands.

@@ -14,13 +14,16 @@ import (
 
 	"handrail/gateway/internal/audit"
 	"handrail/gateway/internal/auth"
+	"handrail/gateway/internal/dispatch"
 	"handrail/gateway/internal/identity"
 	"handrail/gateway/internal/session"
 	"handrail/mdm"
+	"handrail/mdm/command"
 	"handrail/mdm/device"
 	"handrail/mdm/enroll"
 	"handrail/mdm/group"
 	"handrail/mdm/inventory"
+	"handrail/mdm/script"
 	"handrail/signaling"
 )
 
@@ -65,6 +68,13 @@ type Config struct {
 	Inventory *inventory.Registry
 	Sessions  Sessions
 	Links     Links
+	Commands  *command.Registry
+	Scripts   *script.Registry
+	Dispatch  *dispatch.Dispatch
+	// LabelName returns a label's name; mdm.ErrNotFound.
+	LabelName func(ctx context.Context, id mdm.LabelID) (string, error)
+	// LabelDevices returns devices that carry a label, by id, from behind after.
+	LabelDevices func(ctx context.Context, id mdm.LabelID, after mdm.DeviceID, limit int) ([]mdm.DeviceID, error)
 
 	// Changed tells every console that things are worth fetching again; nil means nobody.
 	Changed func(topic signaling.Topic, ids ...string)
@@ -97,7 +107,8 @@ type API struct {
 // New checks the configuration and returns the room; it starts nothing.
 func New(cfg Config, log *slog.Logger) (*API, error) {
 	if cfg.Auth == nil || cfg.Audit == nil || cfg.Identity == nil || cfg.Devices == nil || cfg.Groups == nil ||
-		cfg.Enroll == nil || cfg.Inventory == nil || cfg.Sessions == nil || cfg.Links == nil {
+		cfg.Enroll == nil || cfg.Inventory == nil || cfg.Sessions == nil || cfg.Links == nil ||
+		cfg.Commands == nil || cfg.Scripts == nil || cfg.Dispatch == nil {
 		return nil, errors.New("api: a room is missing from the configuration")
 	}
 	return build(cfg, log)
@@ -146,6 +157,10 @@ func build(cfg Config, log *slog.Logger) (*API, error) {
 	a.registerSessions()
 	a.registerRecords()
 	a.registerAgent()
+	a.registerCommands()
+	a.registerBulks()
+	a.registerScripts()
+	a.registerAgentCommands()
 	schemas := a.huma.OpenAPI().Components.Schemas.Map()
 	delete(schemas, "ErrorModel") // huma's own errors leave as Problem
 	delete(schemas, "ErrorDetail")

@@ -18,15 +18,18 @@ import (
 	"handrail/gateway/internal/api"
 	"handrail/gateway/internal/audit"
 	"handrail/gateway/internal/auth"
+	"handrail/gateway/internal/dispatch"
 	"handrail/gateway/internal/identity"
 	"handrail/gateway/internal/secret"
 	"handrail/gateway/internal/session"
 	"handrail/gateway/internal/store"
 	"handrail/mdm"
+	"handrail/mdm/command"
 	"handrail/mdm/device"
 	"handrail/mdm/enroll"
 	"handrail/mdm/group"
 	"handrail/mdm/inventory"
+	"handrail/mdm/script"
 	"handrail/signaling"
 )
 
@@ -88,7 +91,13 @@ func newGateway(t *testing.T, s *store.Store) *gateway {
 		t.Fatal(err)
 	}
 	g.audit = audit.New(s, g.now, log)
+	commands, scripts := command.New(s), script.New(s)
 	g.api, err = api.New(api.Config{
+		Commands: commands, Scripts: scripts, Dispatch: dispatch.New(dispatch.Config{
+			Commands: commands, Scripts: scripts, Key: key, Online: g.links.Online, IsOnline: g.links.IsOnline,
+			Nudge: func(mdm.DeviceID) error { return nil }, Changed: func(signaling.Topic, ...string) {}, Now: g.now,
+		}, log),
+		LabelDevices: s.LabelDevices, LabelName: func(_ context.Context, id mdm.LabelID) (string, error) { return string(id), nil },
 		Auth: g.auth, Audit: g.audit, Identity: g.id, Devices: device.New(s), Groups: g.groups, Enroll: enroll.New(s),
 		Inventory: inventory.New(s), Sessions: g.session, Links: g.links, Version: "test", Now: g.now,
 		Changed: func(topic signaling.Topic, ids ...string) {

@@ -27,7 +27,7 @@ type request struct {
 	operation string
 	caller    auth.Caller   // of operations for operators
 	device    mdm.DeviceID  // of operations for devices
-	http      *http.Request // for addresses and the like; never for the body
+	http      *http.Request // for addresses and the like; for the body only where an operation streams it
 	cookie    string
 	address   string
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"handrail/gateway/internal/auth"
+	"handrail/gateway/internal/dispatch"
 	"handrail/gateway/internal/session"
 	"handrail/mdm"
 	"handrail/mdm/enroll"
@@ -102,6 +103,7 @@ var known = []struct {
 	{enroll.ErrTokenExpired, http.StatusForbidden, signaling.CodeTokenExpired},
 	{enroll.ErrTokenSpent, http.StatusForbidden, signaling.CodeTokenSpent},
 	{enroll.ErrTokenRevoked, http.StatusForbidden, signaling.CodeTokenRevoked},
+	{dispatch.ErrNotInLibrary, http.StatusForbidden, signaling.CodeForbidden},
 	{session.ErrOffline, http.StatusConflict, signaling.CodeOffline},
 	{session.ErrEnded, http.StatusConflict, signaling.CodeEnded},
 	{session.ErrTooMany, http.StatusConflict, signaling.CodeBusy},

@@ -22,6 +22,7 @@ import (
 	"handrail/gateway/internal/browser"
 	"handrail/gateway/internal/bus"
 	"handrail/gateway/internal/config"
+	"handrail/gateway/internal/dispatch"
 	"handrail/gateway/internal/identity"
 	"handrail/gateway/internal/link"
 	"handrail/gateway/internal/secret"
@@ -29,10 +30,12 @@ import (
 	"handrail/gateway/internal/store"
 	"handrail/gateway/internal/tlsconf"
 	"handrail/gateway/internal/turn"
+	"handrail/mdm/command"
 	"handrail/mdm/device"
 	"handrail/mdm/enroll"
 	"handrail/mdm/group"
 	"handrail/mdm/inventory"
+	"handrail/mdm/script"
 )
 
 // Rooms are the parts of a gateway, for the tests and commands that look inside.
@@ -45,6 +48,9 @@ type Rooms struct {
 	Enroll    *enroll.Registry
 	Inventory *inventory.Registry
 	Sessions  *session.Sessions
+	Commands  *command.Registry
+	Scripts   *script.Registry
+	Dispatch  *dispatch.Dispatch
 	Links     *link.Links
 	Browsers  *browser.Browsers
 	Relay     *turn.Relay // nil when turned off
@@ -120,6 +126,7 @@ func (s *Server) furnish() error {
 	if err != nil {
 		return err
 	}
+	s.furnishCommands()
 	s.Sessions = session.New(session.Config{
 		AnswerWithin: s.cfg.AnswerWithin,
 		Window:       s.cfg.ConsentWindow,
@@ -142,9 +149,9 @@ func (s *Server) furnish() error {
 		MintAccess:   s.Auth.MintAccess,
 		Organisation: s.organisation,
 		Copied:       s.copied,
-		Back:         s.Sessions.DeviceBack,
+		Back:         s.deviceBack,
 		Lost:         s.Sessions.DeviceLost,
-		Cut:          s.Sessions.DeviceCut,
+		Cut:          s.deviceCut,
 		FromDevice:   s.Sessions.FromDevice,
 		Changed:      s.changed,
 	}, s.log)
@@ -176,7 +183,7 @@ func (s *Server) Run(ctx context.Context) error {
 	defer stopRooms()
 	rooms, roomCtx := errgroup.WithContext(roomCtx)
 	for _, run := range []func(context.Context) error{
-		s.certs.Run, s.Auth.Run, s.Links.Run, s.Browsers.Run, s.Sessions.Run, s.runRelay,
+		s.certs.Run, s.Auth.Run, s.Links.Run, s.Browsers.Run, s.Sessions.Run, s.runRelay, s.Dispatch.Run,
 	} {
 		rooms.Go(func() error { return run(roomCtx) })
 	}

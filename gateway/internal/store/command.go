@@ -69,7 +69,7 @@ func shardOf(d mdm.DeviceID) int64 {
 
 // countKey is one row of command_counts.
 type countKey struct {
-	bulk command.BulkID
+	bulk  command.BulkID
 	group mdm.GroupID
 	shard int64
 	state command.State

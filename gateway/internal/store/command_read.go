@@ -118,7 +118,7 @@ func (s *Store) countsOf(ctx context.Context, ids []command.BulkID, scope comman
 		in(&c, "group_id", scope.Groups)
 	}
 	type line struct {
-		bulk command.BulkID
+		bulk  command.BulkID
 		state command.State
 		n     int64
 	}
