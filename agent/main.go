@@ -23,11 +23,12 @@ var version = ""
 
 // cli is the command line.
 type cli struct {
-	Enroll   enrollCmd   `cmd:"" help:"Enroll this device with a gateway, once."`
-	Run      runCmd      `cmd:"" help:"Run the agent until it is stopped."`
-	Status   statusCmd   `cmd:"" help:"Say in words how the agent is; exit 0 only while it is connected."`
-	Version  versionCmd  `cmd:"" help:"Print the version."`
-	Simulate simulateCmd `cmd:"" hidden:"" help:"Connect many simulated devices, for tests and measurements."`
+	Enroll    enrollCmd    `cmd:"" help:"Enroll this device with a gateway, once."`
+	Run       runCmd       `cmd:"" help:"Run the agent until it is stopped."`
+	Status    statusCmd    `cmd:"" help:"Say in words how the agent is; exit 0 only while it is connected."`
+	Inventory inventoryCmd `cmd:"" help:"Print what this device tells its gateway about itself."`
+	Version   versionCmd   `cmd:"" help:"Print the version."`
+	Simulate  simulateCmd  `cmd:"" hidden:"" help:"Connect many simulated devices, for tests and measurements."`
 }
 
 // terminal is what a command works with.

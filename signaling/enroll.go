@@ -64,10 +64,11 @@ type EnrollAnswer struct {
 }
 
 // Section is one part of a device's inventory. Hash is the lower-case hex SHA-256 of Data
-// as sent, so that both ends can tell what the other has.
+// as sent, so that both ends can tell what the other has. In a full upload Data is left out
+// of what the gateway holds already.
 type Section struct {
 	Hash string          `json:"hash"`
-	Data json.RawMessage `json:"data"`
+	Data json.RawMessage `json:"data,omitempty"`
 }
 
 // InventoryUpload carries the sections that changed; with Full set, all there are, and
@@ -92,7 +93,7 @@ func (u InventoryUpload) Validate() error {
 		if err := firstError(checkText("section name", name, 64), checkText("hash", s.Hash, 64)); err != nil {
 			return err
 		}
-		if !json.Valid(s.Data) {
+		if len(s.Data) > 0 && !json.Valid(s.Data) {
 			return fmt.Errorf("section %q is not JSON", trim(name, 64))
 		}
 	}

@@ -1,36 +1,15 @@
 package diag
 
 import (
-	"encoding/binary"
 	"io/fs"
-	"math/bits"
-	"net"
-	"os"
 	"path"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"syscall"
 
 	"handrail/mdm/inventory"
 )
-
-// linux reads /proc, /sys, /etc and /run below root.
-type linux struct {
-	root       fs.FS
-	statfs     func(dir string) (size, free uint64, err error)
-	interfaces func() ([]net.Interface, error)
-	addresses  func(net.Interface) ([]net.Addr, error)
-	hostname   func() (string, error)
-}
-
-func thisMachine() machine {
-	return &linux{
-		root: os.DirFS("/"), statfs: statfs, interfaces: net.Interfaces, hostname: os.Hostname,
-		addresses: func(i net.Interface) ([]net.Addr, error) { return i.Addrs() },
-	}
-}
 
 func statfs(dir string) (size, free uint64, err error) {
 	var st syscall.Statfs_t
@@ -41,37 +20,17 @@ func statfs(dir string) (size, free uint64, err error) {
 	return st.Blocks * block, st.Bavail * block, nil
 }
 
-func (l *linux) read(name string) []byte {
-	b, err := fs.ReadFile(l.root, name)
-	if err != nil {
-		return nil
-	}
-	return b
-}
-
-func (l *linux) text(name string) string { return strings.TrimSpace(string(l.read(name))) }
-
-func (l *linux) number(name string) uint64 {
-	n, err := strconv.ParseUint(l.text(name), 10, 64)
-	if err != nil {
-		return 0
-	}
-	return n
-}
-
-func (l *linux) exists(name string) bool {
-	_, err := fs.Stat(l.root, name)
-	return err == nil
-}
-
 func (l *linux) host() inventory.Host {
 	h := inventory.Host{
-		OS: "linux", OSVersion: parseOSRelease(l.read("etc/os-release")), Kernel: l.text("proc/sys/kernel/osrelease"), Arch: runtime.GOARCH,
+		OS: "linux", Kernel: l.text("proc/sys/kernel/osrelease"), Arch: runtime.GOARCH,
 		BootTimeUS: parseBootTime(l.read("proc/stat")), Timezone: l.timezone(), Virtualization: l.virtualization(),
 	}
-	if h.OSVersion == "" {
-		h.OSVersion = parseOSRelease(l.read("usr/lib/os-release"))
+	release := l.read("etc/os-release")
+	if len(release) == 0 {
+		release = l.read("usr/lib/os-release")
 	}
+	r := parseOSRelease(release)
+	h.OSVersion, h.OSID, h.OSVersionID, h.OSCodename = r["PRETTY_NAME"], r["ID"], r["VERSION_ID"], r["VERSION_CODENAME"]
 	if name, err := l.hostname(); err == nil {
 		h.Hostname = name
 	}
@@ -109,11 +68,13 @@ func (l *linux) container() string {
 	return l.text("run/systemd/container")
 }
 
-func (l *linux) hardware() inventory.Hardware {
+func (l *linux) hardware(n *notes) inventory.Hardware {
 	const dmi = "sys/class/dmi/id/"
 	h := inventory.Hardware{
 		Vendor: meaningful(l.text(dmi + "sys_vendor")), Model: meaningful(l.text(dmi + "product_name")),
 		Serial: meaningful(l.text(dmi + "product_serial")), MemoryBytes: parseMemTotal(l.read("proc/meminfo")),
+		SKU: meaningful(l.text(dmi + "product_sku")), Chassis: chassis(l.number(dmi + "chassis_type")), FirmwareDate: meaningful(l.text(dmi + "bios_date")),
+		Board:    strings.TrimSpace(meaningful(l.text(dmi+"board_vendor")) + " " + meaningful(l.text(dmi+"board_name"))),
 		Firmware: strings.TrimSpace(meaningful(l.text(dmi+"bios_vendor")) + " " + meaningful(l.text(dmi+"bios_version"))),
 	}
 	if h.Model == "" { // boards without DMI
@@ -126,91 +87,33 @@ func (l *linux) hardware() inventory.Hardware {
 	if khz := l.number("sys/devices/system/cpu/cpu0/cpufreq/cpuinfo_max_freq"); khz > 0 {
 		h.CPU.MHz = uint32(khz / 1000) //nolint:gosec // a clock fits
 	}
+	h.MemoryModules = l.memoryModules(n)
+	switch l.text("sys/class/tpm/tpm0/tpm_version_major") {
+	case "1":
+		h.TPM = "1.2"
+	case "2":
+		h.TPM = "2.0"
+	}
 	return h
 }
 
-func (l *linux) disks() []inventory.Disk {
-	entries, err := fs.ReadDir(l.root, "sys/block")
-	if err != nil {
-		return nil
-	}
-	var out []inventory.Disk
-	for _, e := range entries {
-		dir := path.Join("sys/block", e.Name())
-		d := inventory.Disk{
-			Name: e.Name(), SizeBytes: l.number(dir+"/size") * 512, // sectors are 512 bytes whatever the disk says
-			Model: meaningful(l.text(dir + "/device/model")), Serial: meaningful(l.text(dir + "/device/serial")),
-			Rotational: l.text(dir+"/queue/rotational") == "1", Removable: l.text(dir+"/removable") == "1",
-		}
-		if d.Serial == "" {
-			d.Serial = meaningful(vpdSerial(l.read(dir + "/device/vpd_pg80")))
-		}
-		if d.SizeBytes == 0 || slices.ContainsFunc([]string{"loop", "ram", "zram", "dm-", "md", "nbd"}, func(p string) bool { return strings.HasPrefix(e.Name(), p) }) {
+// memoryModules reads SMBIOS as the kernel passes it on, which only root may.
+func (l *linux) memoryModules(n *notes) []inventory.MemoryModule {
+	const dir = "sys/firmware/dmi/entries"
+	out := []inventory.MemoryModule{}
+	for _, e := range l.dir(dir) {
+		if !strings.HasPrefix(e, "17-") {
 			continue
 		}
-		out = append(out, d)
-	}
-	return out
-}
-
-// vpdSerial reads the unit serial number page of a SCSI disk (SPC-4, 7.8.18).
-func vpdSerial(b []byte) string {
-	if len(b) < 4 {
-		return ""
-	}
-	n := int(binary.BigEndian.Uint16(b[2:]))
-	return string(b[4:min(4+n, len(b))])
-}
-
-func (l *linux) filesystems() []inventory.Filesystem {
-	var out []inventory.Filesystem
-	for _, m := range parseMounts(l.read("proc/self/mounts")) {
-		size, free, err := l.statfs(m.dir)
-		if err != nil || size == 0 {
-			continue
+		b, err := fs.ReadFile(l.root, path.Join(dir, e, "raw"))
+		if err != nil {
+			n.miss("memory modules: " + reason(err))
+			return out
 		}
-		out = append(out, inventory.Filesystem{Mount: m.dir, Device: m.device, Type: m.kind, SizeBytes: size, FreeBytes: free})
-	}
-	return out
-}
-
-func (l *linux) network() []inventory.Interface {
-	all, err := l.interfaces()
-	if err != nil {
-		return nil
-	}
-	var out []inventory.Interface
-	for _, i := range all {
-		if i.Flags&net.FlagLoopback != 0 {
-			continue
-		}
-		n := inventory.Interface{Name: i.Name, MAC: i.HardwareAddr.String(), Addresses: []string{}, Up: i.Flags&net.FlagUp != 0 && i.Flags&net.FlagRunning != 0}
-		if addrs, err := l.addresses(i); err == nil {
-			for _, a := range addrs {
-				n.Addresses = append(n.Addresses, a.String())
-			}
-			slices.Sort(n.Addresses)
-		}
-		speed := l.number("sys/class/net/" + i.Name + "/speed")
-		if bits.Len64(speed) < 31 { // 4294967295 and -1 both mean unknown
-			n.SpeedMbps = int64(speed)
-		}
-		out = append(out, n)
-	}
-	return out
-}
-
-// users come from logind where it runs, from utmp elsewhere.
-func (l *linux) users() []inventory.User {
-	entries, err := fs.ReadDir(l.root, "run/systemd/sessions")
-	if err != nil {
-		return parseUtmp(l.read("run/utmp"), slices.Contains([]string{"arm64", "riscv64", "loong64", "s390x"}, runtime.GOARCH))
-	}
-	var out []inventory.User
-	for _, e := range entries {
-		if u, ok := parseLogindSession(l.read("run/systemd/sessions/" + e.Name())); ok {
-			out = append(out, u)
+		if m, ok := parseMemoryModule(b); ok {
+			out = append(out, m)
 		}
 	}
+	slices.SortStableFunc(out, func(a, b inventory.MemoryModule) int { return strings.Compare(a.Slot, b.Slot) })
 	return out
 }

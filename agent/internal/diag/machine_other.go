@@ -3,6 +3,7 @@
 package diag
 
 import (
+	"context"
 	"runtime"
 	"time"
 
@@ -19,6 +20,20 @@ import (
 type portable struct{}
 
 func thisMachine() machine { return portable{} }
+
+func (p portable) readers(context.Context) []reader {
+	return []reader{
+		{name: inventory.SectionHost, read: func(*notes) any { return p.host() }},
+		{name: inventory.SectionHardware, read: func(*notes) any { return p.hardware() }},
+		{name: inventory.SectionDisks, read: func(n *notes) any {
+			n.miss("disks are not told apart from their partitions on this system")
+			return list([]inventory.Disk(nil))
+		}},
+		{name: inventory.SectionFilesystems, read: func(*notes) any { return p.filesystems() }},
+		{name: inventory.SectionNetwork, read: func(*notes) any { return list(p.network()) }},
+		{name: inventory.SectionUsers, read: func(*notes) any { return list(p.users()) }},
+	}
+}
 
 func (portable) host() inventory.Host {
 	h := inventory.Host{OS: runtime.GOOS, Arch: runtime.GOARCH, Timezone: time.Local.String()}
@@ -48,9 +63,6 @@ func (portable) hardware() inventory.Hardware {
 	}
 	return h
 }
-
-// disks are not told apart from their partitions here.
-func (portable) disks() []inventory.Disk { return nil }
 
 func (portable) filesystems() []inventory.Filesystem {
 	parts, err := disk.Partitions(false)

@@ -23,15 +23,11 @@ func lines(b []byte, sep string, f func(key, value string)) {
 	}
 }
 
-// parseOSRelease returns PRETTY_NAME of os-release(5).
-func parseOSRelease(b []byte) string {
-	var name string
-	lines(b, "=", func(k, v string) {
-		if k == "PRETTY_NAME" {
-			name = strings.Trim(v, `"'`)
-		}
-	})
-	return name
+// parseOSRelease returns what os-release(5) says.
+func parseOSRelease(b []byte) map[string]string {
+	out := map[string]string{}
+	lines(b, "=", func(k, v string) { out[k] = strings.Trim(v, `"'`) })
+	return out
 }
 
 // parseBootTime returns btime of /proc/stat in Unix microseconds, 0 where there is none.
@@ -151,17 +147,23 @@ const (
 	utmpSize32, utmpTime32       = 384, 340
 	utmpSize64, utmpTime64       = 400, 344
 	utmpUserProcess              = 7
+	utmpLoginProcess             = 6 // what a failed sign-in is written down as
 )
 
 // parseUtmp returns who is signed in. wide says that times are 64 bits wide.
 func parseUtmp(b []byte, wide bool) []inventory.User {
+	return parseUtmpOf(b, wide, utmpUserProcess)
+}
+
+// parseUtmpOf returns the records of the given kinds, in the file's order.
+func parseUtmpOf(b []byte, wide bool, kinds ...uint16) []inventory.User {
 	size := utmpSize32
 	if wide {
 		size = utmpSize64
 	}
 	var out []inventory.User
 	for ; len(b) >= size; b = b[size:] {
-		if binary.NativeEndian.Uint16(b) != utmpUserProcess {
+		if !slices.Contains(kinds, binary.NativeEndian.Uint16(b)) {
 			continue
 		}
 		u := inventory.User{Name: cString(b[utmpUser:utmpHost]), Terminal: cString(b[utmpLine : utmpLine+32]), Host: cString(b[utmpHost : utmpHost+256])}

@@ -20,10 +20,10 @@ func fixture(t *testing.T, name string) []byte {
 }
 
 func TestParseOSRelease(t *testing.T) {
-	if got := parseOSRelease(fixture(t, "os-release")); got != "Debian GNU/Linux 12 (bookworm)" {
+	if got := parseOSRelease(fixture(t, "os-release"))["PRETTY_NAME"]; got != "Debian GNU/Linux 12 (bookworm)" {
 		t.Errorf("parseOSRelease = %q", got)
 	}
-	if got := parseOSRelease(nil); got != "" {
+	if got := parseOSRelease(nil); len(got) != 0 {
 		t.Errorf("parseOSRelease(nil) = %q", got)
 	}
 }

@@ -14,8 +14,9 @@ import (
 
 // Defaults of ReporterConfig.
 const (
-	DefaultInterval = time.Minute
+	DefaultInterval = 30 * time.Minute       // what nothing tells of: free space, ports, states of services
 	settle          = 300 * time.Millisecond // events come in bunches
+	breath          = time.Second            // between looks, while a package manager rewrites its files
 	firstRetry      = 2 * time.Second
 	lastRetry       = 5 * time.Minute
 )
@@ -26,7 +27,9 @@ var ErrNotNow = errors.New("no link to upload over")
 
 // ReporterConfig says what is reported where. Collect and Upload are needed.
 type ReporterConfig struct {
-	Collect  func(context.Context) map[string]signaling.Section
+	// Collect looks at the device. It is given what the gateway holds, section to hash; sections
+	// of the same hash may come without data.
+	Collect  func(ctx context.Context, have map[string]string) map[string]signaling.Section
 	Upload   func(context.Context, signaling.InventoryUpload) (signaling.InventoryAnswer, error)
 	Interval time.Duration // between looks; 0 means DefaultInterval
 	// Watch calls changed when something may have changed, until ctx ends; nil means
@@ -106,6 +109,7 @@ func (r *Reporter) Run(ctx context.Context) error {
 func (r *Reporter) pause(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()
+	since := time.Now()
 	select {
 	case <-ctx.Done():
 		return false
@@ -113,7 +117,7 @@ func (r *Reporter) pause(ctx context.Context, d time.Duration) bool {
 		return true
 	case <-r.wake:
 	}
-	t.Reset(settle)
+	t.Reset(max(settle, breath-time.Since(since)))
 	select {
 	case <-ctx.Done():
 		return false
@@ -133,22 +137,33 @@ func (r *Reporter) report(ctx context.Context) error {
 			return err
 		}
 	}
-	all := r.cfg.Collect(ctx)
+	all := r.cfg.Collect(ctx, r.have)
 	if ctx.Err() != nil {
 		return ctx.Err() // a broken-off look is not an inventory
 	}
 	u := signaling.InventoryUpload{Sections: map[string]signaling.Section{}}
-	for name, s := range all {
-		if r.have[name] != s.Hash && r.refused[name] != s.Hash {
-			u.Sections[name] = s
-		}
-	}
 	for name := range r.have {
 		if _, ok := all[name]; !ok {
-			u.Full, u.Sections = true, all
+			u.Full = true // what is not named is gone
 		}
 	}
-	if len(u.Sections) == 0 {
+	news := u.Full
+	for name, s := range all {
+		switch {
+		case r.have[name] == s.Hash:
+			if u.Full {
+				u.Sections[name] = signaling.Section{Hash: s.Hash} // still there, and known
+			}
+		case r.refused[name] == s.Hash:
+			if u.Full && r.have[name] != "" {
+				u.Sections[name] = signaling.Section{Hash: s.Hash} // what is known of it stays
+			}
+		default:
+			u.Sections[name] = s
+			news = true
+		}
+	}
+	if !news {
 		return nil
 	}
 	return r.upload(ctx, u)
@@ -164,6 +179,9 @@ func (r *Reporter) upload(ctx context.Context, u signaling.InventoryUpload) erro
 		r.have = map[string]string{}
 	}
 	for name, why := range answer.Refused {
+		if u.Sections[name].Data == nil {
+			continue
+		}
 		r.refused[name] = u.Sections[name].Hash
 		r.log.Warn("inventory section was refused", "section", name, "reason", why)
 	}
