@@ -43,6 +43,8 @@ interface CallOptions {
   query?: Record<string, string | number | boolean | undefined>;
   body?: unknown;
   signal?: AbortSignal;
+  /** The revision the change was made from: the gateway refuses it when there is a newer one. */
+  ifMatch?: number | undefined;
 }
 
 const unreachable = "The gateway cannot be reached. Check your network; this page keeps trying.";
@@ -57,6 +59,9 @@ export async function call<T>(method: Method, path: string, options: CallOptions
   if (options.body !== undefined) {
     init.body = JSON.stringify(options.body);
     init.headers = { Accept: "application/json", "Content-Type": "application/json" };
+  }
+  if (options.ifMatch !== undefined) {
+    init.headers = { ...init.headers, "If-Match": `"${options.ifMatch}"` };
   }
   let response: Response;
   try {
@@ -147,6 +152,11 @@ export function wordsOf(error: unknown): string {
 /** Whether the answer means that nobody is signed in (any more). */
 export function isSignedOut(error: unknown): boolean {
   return error instanceof ApiError && error.status === 401 && error.code !== "wrong_password";
+}
+
+/** Whether somebody else changed the thing since it was fetched. */
+export function isOutdated(error: unknown): boolean {
+  return error instanceof ApiError && error.status === 412;
 }
 
 /** Whether the answer means that the thing asked for does not exist. */

@@ -7,6 +7,14 @@ export interface DeviceFilter {
   group?: string | undefined;
   state?: DeviceState | undefined;
   os?: string | undefined;
+  label?: string | undefined;
+  policy?: string | undefined;
+  setting_state?: string | undefined;
+  rule?: string | undefined;
+  rule_state?: string | undefined;
+  software?: string | undefined;
+  software_version?: string | undefined;
+  encrypted?: "yes" | "no" | undefined;
   sort?: "name" | "last_seen" | undefined;
 }
 

@@ -20,7 +20,18 @@ export function useLive(): Live {
   return use(LiveContext);
 }
 
-const topics = ["devices", "sessions", "operators", "groups", "tokens", "audit"] as const;
+const topics = [
+  "devices",
+  "sessions",
+  "operators",
+  "groups",
+  "tokens",
+  "audit",
+  "policies",
+  "labels",
+  "commands",
+  "compliance",
+] as const;
 export type LiveTopic = (typeof topics)[number];
 
 /** What to fetch again when something of a topic changed. */
@@ -31,6 +42,10 @@ const staleByTopic: Record<LiveTopic, string[]> = {
   groups: ["groups", "devices"],
   tokens: ["tokens"],
   audit: ["audit"],
+  policies: ["policies", "rollouts", "settings", "overview"],
+  labels: ["labels", "devices"],
+  commands: ["commands", "scripts"],
+  compliance: ["compliance", "overview"],
 };
 
 const gatherMs = 120; // changes come in bursts: a hundred devices after a power cut

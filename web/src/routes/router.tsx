@@ -13,7 +13,14 @@ import { meQuery } from "../api/account.ts";
 import { ApiError, isSignedOut } from "../api/client.ts";
 import { NotFoundPage, RouteErrorPage } from "../features/shell/Fallbacks.tsx";
 import { Shell } from "../features/shell/Shell.tsx";
-import { auditSearch, deviceSearch, devicesSearch, sessionsSearch, signInSearch } from "./search.ts";
+import {
+  auditSearch,
+  deviceSearch,
+  devicesSearch,
+  policySearch,
+  sessionsSearch,
+  signInSearch,
+} from "./search.ts";
 
 /** Server data for the whole console. A refused request is not tried again; an unreachable gateway is. */
 export function makeQueryClient(): QueryClient {
@@ -63,6 +70,16 @@ const EnrollmentPage = lazyRouteComponent(
   "EnrollmentPage",
 );
 const GroupsPage = lazyRouteComponent(() => import("../features/groups/GroupsPage.tsx"), "GroupsPage");
+const PoliciesPage = lazyRouteComponent(
+  () => import("../features/policies/PoliciesPage.tsx"),
+  "PoliciesPage",
+);
+const PolicyPage = lazyRouteComponent(() => import("../features/policies/PolicyPage.tsx"), "PolicyPage");
+const RolloutsPage = lazyRouteComponent(
+  () => import("../features/policies/RolloutsPage.tsx"),
+  "RolloutsPage",
+);
+const LabelsPage = lazyRouteComponent(() => import("../features/labels/LabelsPage.tsx"), "LabelsPage");
 const OperatorsPage = lazyRouteComponent(
   () => import("../features/operators/OperatorsPage.tsx"),
   "OperatorsPage",
@@ -187,6 +204,30 @@ const enrollment = createRoute({
   component: EnrollmentPage,
 });
 const groups = createRoute({ getParentRoute: () => framed, path: "/groups", component: GroupsPage });
+const labels = createRoute({ getParentRoute: () => framed, path: "/labels", component: LabelsPage });
+const policies = createRoute({ getParentRoute: () => framed, path: "/policies", component: PoliciesPage });
+const rollouts = createRoute({ getParentRoute: () => framed, path: "/rollouts", component: RolloutsPage });
+
+const policy = createRoute({
+  getParentRoute: () => framed,
+  path: "/policies/$policyId",
+  validateSearch: policySearch,
+  component: fetchedWith(PolicyPage, function Policy() {
+    const { policyId } = policy.useParams();
+    const navigate = policy.useNavigate();
+    return (
+      <PolicyPage
+        key={policyId}
+        id={policyId}
+        tab={policy.useSearch().tab ?? "settings"}
+        onTab={(tab) =>
+          void navigate({ search: { tab: tab === "settings" ? undefined : tab }, resetScroll: false })
+        }
+      />
+    );
+  }),
+});
+
 const operators = createRoute({ getParentRoute: () => framed, path: "/operators", component: OperatorsPage });
 
 const operator = createRoute({
@@ -228,6 +269,10 @@ const tree = root.addChildren([
       session,
       enrollment,
       groups,
+      labels,
+      policies,
+      policy,
+      rollouts,
       operators,
       operator,
       audit,

@@ -3,6 +3,7 @@ import type { DeviceFilter } from "../api/devices.ts";
 import type { SessionFilter } from "../api/sessions.ts";
 import type { DeviceState, SessionStateName } from "../api/types.ts";
 import { type DeviceTab, deviceTabs } from "../features/devices/tabs.ts";
+import { type PolicyTab, policyTabs } from "../features/policies/tabs.ts";
 
 type Search = Record<string, unknown>;
 
@@ -37,12 +38,24 @@ export function devicesSearch(s: Search): DeviceFilter {
     group: text(s.group),
     state: oneOf(s.state, deviceStates),
     os: text(s.os),
+    label: text(s.label),
+    policy: text(s.policy),
+    setting_state: text(s.setting_state),
+    rule: text(s.rule),
+    rule_state: text(s.rule_state),
+    software: text(s.software),
+    software_version: text(s.software_version),
+    encrypted: oneOf(s.encrypted, ["yes", "no"] as const),
     sort: oneOf(s.sort, ["name", "last_seen"] as const),
   };
 }
 
 export function deviceSearch(s: Search): { tab?: DeviceTab | undefined } {
   return { tab: oneOf(s.tab, deviceTabs) };
+}
+
+export function policySearch(s: Search): { tab?: PolicyTab | undefined } {
+  return { tab: oneOf(s.tab, policyTabs) };
 }
 
 export function sessionsSearch(s: Search): SessionFilter {

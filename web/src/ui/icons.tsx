@@ -246,3 +246,50 @@ export function ShieldIcon(props: IconProps) {
     </Icon>
   );
 }
+
+export function PolicyIcon(props: IconProps) {
+  return (
+    <Icon {...props}>
+      <path d="M5 6h14M5 12h14M5 18h14" />
+      <circle cx="9" cy="6" r="2" fill="var(--handrail-surface)" />
+      <circle cx="15" cy="12" r="2" fill="var(--handrail-surface)" />
+      <circle cx="8" cy="18" r="2" fill="var(--handrail-surface)" />
+    </Icon>
+  );
+}
+
+export function LabelIcon(props: IconProps) {
+  return (
+    <Icon {...props}>
+      <path d="M4 4h8l8 8-8 8-8-8z" />
+      <circle cx="8.5" cy="8.5" r="1" />
+    </Icon>
+  );
+}
+
+export function ComplianceIcon(props: IconProps) {
+  return (
+    <Icon {...props}>
+      <path d="M12 3l7 3v5c0 4.5-3 8-7 10-4-2-7-5.500-7-10V6z" />
+      <path d="M9 12l2 2 4-4" />
+    </Icon>
+  );
+}
+
+export function CommandIcon(props: IconProps) {
+  return (
+    <Icon {...props}>
+      <rect x="3" y="4" width="18" height="16" rx="2" />
+      <path d="M7 9l3 3-3 3M13 15h4" />
+    </Icon>
+  );
+}
+
+export function SoftwareIcon(props: IconProps) {
+  return (
+    <Icon {...props}>
+      <path d="M12 3l8 4.500v9L12 21l-8-4.500v-9z" />
+      <path d="M4 7.500l8 4.500 8-4.500M12 12v9" />
+    </Icon>
+  );
+}

@@ -21,6 +21,7 @@ import { Empty, ErrorPanel } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { ConnectButton } from "./ConnectButton.tsx";
 import { type DeviceDialog, DeviceDialogs } from "./DeviceDialogs.tsx";
+import { DeviceSettings } from "./DeviceSettings.tsx";
 import { Inventory, InventoryInShort } from "./Inventory.tsx";
 import { osWords } from "./osWords.ts";
 import type { DeviceTab } from "./tabs.ts";
@@ -109,6 +110,12 @@ function DeviceParts({ device, tab, onTab }: { device: Device } & Tabbed) {
       part: () => <InventoryInShort device={device} beside={<Access device={device} />} />,
     },
     { tab: "inventory", label: "Inventory", show: true, part: () => <Inventory device={device} /> },
+    {
+      tab: "settings",
+      label: "Settings",
+      show: may(me, "policy.view"),
+      part: () => <DeviceSettings device={device} />,
+    },
     {
       tab: "support",
       label: "Support",

@@ -12,9 +12,10 @@ import {
   TextInput,
 } from "@mantine/core";
 import { useId, useState } from "react";
+import type { Field } from "../../../api/policyTypes.ts";
+import { asValues, isKeptSecret, type Problems, type Value } from "../../../ui/settingValue.ts";
 import { FieldList } from "./FieldList.tsx";
 import { ListInput } from "./ListInput.tsx";
-import { asValues, type Field, isKeptSecret, type Problems, type Value } from "./value.ts";
 
 export interface FieldInputProps {
   field: Field;

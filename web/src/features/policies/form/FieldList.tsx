@@ -1,6 +1,7 @@
 import { Stack } from "@mantine/core";
+import type { Field } from "../../../api/policyTypes.ts";
+import { below, holds, type Problems, type Values, withValue } from "../../../ui/settingValue.ts";
 import { FieldInput } from "./FieldInput.tsx";
-import { below, type Field, holds, type Problems, type Values, withValue } from "./value.ts";
 
 interface FieldListProps {
   fields: readonly Field[];

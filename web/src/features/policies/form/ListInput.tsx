@@ -1,8 +1,8 @@
 import { Button, Fieldset, Group, Stack, Text } from "@mantine/core";
 import { useRef } from "react";
+import { asValues, blank, type Value } from "../../../ui/settingValue.ts";
 import { FieldInput, type FieldInputProps } from "./FieldInput.tsx";
 import { FieldList } from "./FieldList.tsx";
-import { asValues, blank, type Value } from "./value.ts";
 
 /** A list whose entries have fields of their own: each in a frame, with its place said. */
 export function ListInput({ field, value, onChange, path, problems, readOnly }: FieldInputProps) {

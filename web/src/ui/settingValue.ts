@@ -2,30 +2,7 @@
  * The values of settings as a form holds them, and what the catalogue says of their fields.
  * An absent field leaves the device's own value alone, which is not the same as off or empty.
  */
-
-export type FieldKind = "bool" | "integer" | "text" | "secret" | "list" | "object" | "json";
-
-/** One typed value within a setting, as GET /api/catalogue describes it. */
-export interface Field {
-  name: string;
-  kind: FieldKind;
-  title: string;
-  description: string;
-  required?: boolean;
-  default?: unknown;
-  min: number;
-  max?: number;
-  unit?: string;
-  min_len?: number;
-  max_len?: number;
-  multiline?: boolean;
-  choices?: { value: string; title: string }[];
-  items?: Field;
-  min_items?: number;
-  max_items?: number;
-  fields?: Field[];
-  when?: { field: string; in: string[] };
-}
+import type { Field } from "../api/policyTypes.ts";
 
 export type Value = unknown;
 export type Values = Readonly<Record<string, Value>>;

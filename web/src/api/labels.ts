@@ -1,0 +1,42 @@
+import { keepPreviousData, queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
+import { call } from "./client.ts";
+import type { Label, LabelChange, LabelList, LabelPreview } from "./labelTypes.ts";
+
+export const labelsQuery = queryOptions({
+  queryKey: ["labels", "list"],
+  queryFn: ({ signal }) => call<LabelList>("GET", "/api/labels", { signal }),
+});
+
+/** Which devices an expression would match now, or what is wrong with it. */
+export const labelPreviewQuery = (expression: string) =>
+  queryOptions({
+    queryKey: ["labels", "preview", expression],
+    queryFn: ({ signal }) =>
+      call<LabelPreview>("POST", "/api/labels/preview", { body: { expression }, signal }),
+    enabled: expression.trim() !== "",
+    staleTime: 30_000,
+    retry: false,
+    placeholderData: keepPreviousData,
+  });
+
+function useLabelChange<V, R>(change: (input: V) => Promise<R>) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: change,
+    onSuccess: () =>
+      Promise.all([
+        client.invalidateQueries({ queryKey: ["labels"] }),
+        client.invalidateQueries({ queryKey: ["devices"] }),
+      ]),
+  });
+}
+
+export function useSaveLabel(id: string | undefined) {
+  return useLabelChange((body: LabelChange) =>
+    id ? call<Label>("PATCH", `/api/labels/${id}`, { body }) : call<Label>("POST", "/api/labels", { body }),
+  );
+}
+
+export function useDeleteLabel(id: string) {
+  return useLabelChange(() => call<void>("DELETE", `/api/labels/${id}`));
+}

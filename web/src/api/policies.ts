@@ -1,0 +1,152 @@
+import { infiniteQueryOptions, queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
+import { call } from "./client.ts";
+import type {
+  Assignment,
+  Catalogue,
+  Policy,
+  PolicyChange,
+  PolicyList,
+  PolicySetting,
+  PolicyVersion,
+  PolicyVersionList,
+  Rollout,
+  RolloutList,
+  RolloutPlan,
+  SettingDifference,
+  SettingsOfDevice,
+  WhatIf,
+} from "./policyTypes.ts";
+
+/** Every setting there is; it changes with the gateway's version only. */
+export const catalogueQuery = queryOptions({
+  queryKey: ["catalogue"],
+  queryFn: ({ signal }) => call<Catalogue>("GET", "/api/catalogue", { signal }),
+  staleTime: Number.POSITIVE_INFINITY,
+});
+
+export const policiesQuery = (q?: string) =>
+  infiniteQueryOptions({
+    queryKey: ["policies", "list", q ?? ""],
+    queryFn: ({ signal, pageParam }) =>
+      call<PolicyList>("GET", "/api/policies", { query: { q, limit: 100, after: pageParam }, signal }),
+    initialPageParam: "",
+    getNextPageParam: (last) => last.next || undefined,
+    placeholderData: (previous) => previous,
+  });
+
+export const policyQuery = (id: string) =>
+  queryOptions({
+    queryKey: ["policies", "one", id],
+    queryFn: ({ signal }) => call<Policy>("GET", `/api/policies/${id}`, { signal }),
+  });
+
+export const versionsQuery = (id: string) =>
+  queryOptions({
+    queryKey: ["policies", "one", id, "versions"],
+    queryFn: ({ signal }) => call<PolicyVersionList>("GET", `/api/policies/${id}/versions`, { signal }),
+  });
+
+export const versionQuery = (id: string, number: number) =>
+  queryOptions({
+    queryKey: ["policies", "one", id, "versions", number],
+    queryFn: ({ signal }) => call<PolicyVersion>("GET", `/api/policies/${id}/versions/${number}`, { signal }),
+    staleTime: Number.POSITIVE_INFINITY, // versions never change
+  });
+
+/** What differs between two versions; 0 is the draft. */
+export const differenceQuery = (id: string, from: number, to: number, revision: number) =>
+  queryOptions({
+    queryKey: ["policies", "one", id, "diff", from, to, revision],
+    queryFn: ({ signal }) =>
+      call<{ items: SettingDifference[] }>("GET", `/api/policies/${id}/diff`, {
+        query: { from, to },
+        signal,
+      }),
+  });
+
+function usePolicyChange<V, R = Policy>(change: (input: V) => Promise<R>) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: change,
+    onSettled: () =>
+      Promise.all([
+        client.invalidateQueries({ queryKey: ["policies"] }),
+        client.invalidateQueries({ queryKey: ["rollouts"] }),
+      ]),
+  });
+}
+
+export function useCreatePolicy() {
+  return usePolicyChange((body: PolicyChange) => call<Policy>("POST", "/api/policies", { body }));
+}
+
+export function useUpdatePolicy(id: string, revision: number) {
+  return usePolicyChange((body: PolicyChange) =>
+    call<Policy>("PATCH", `/api/policies/${id}`, { body, ifMatch: revision }),
+  );
+}
+
+export function useDeletePolicy(id: string, revision: number) {
+  return usePolicyChange(() => call<void>("DELETE", `/api/policies/${id}`, { ifMatch: revision }));
+}
+
+export function useSaveDraft(id: string) {
+  return usePolicyChange(({ settings, revision }: { settings: PolicySetting[]; revision: number }) =>
+    call<Policy>("PUT", `/api/policies/${id}/draft`, { body: { settings }, ifMatch: revision }),
+  );
+}
+
+export function useDiscardDraft(id: string, revision: number) {
+  return usePolicyChange(() => call<Policy>("DELETE", `/api/policies/${id}/draft`, { ifMatch: revision }));
+}
+
+export function usePublish(id: string) {
+  return usePolicyChange(({ note, revision }: { note: string; revision: number }) =>
+    call<Policy>("POST", `/api/policies/${id}/publish`, { body: { note }, ifMatch: revision }),
+  );
+}
+
+export function useRollBack(id: string, revision: number) {
+  return usePolicyChange((body: { version: number; note: string }) =>
+    call<Policy>("POST", `/api/policies/${id}/roll-back`, { body, ifMatch: revision }),
+  );
+}
+
+export function useAssign(id: string) {
+  return usePolicyChange(({ assignments, revision }: { assignments: Assignment[]; revision: number }) =>
+    call<Policy>("PUT", `/api/policies/${id}/assignments`, { body: { assignments }, ifMatch: revision }),
+  );
+}
+
+/** What would change for which devices, without changing it. */
+export function useWhatIf(id: string) {
+  return useMutation({
+    mutationFn: (body: { settings?: PolicySetting[]; assignments?: Assignment[] }) =>
+      call<WhatIf>("POST", `/api/policies/${id}/what-if`, { body }),
+  });
+}
+
+export const rolloutsQuery = (policy?: string) =>
+  queryOptions({
+    queryKey: ["rollouts", policy ?? ""],
+    queryFn: ({ signal }) => call<RolloutList>("GET", "/api/rollouts", { query: { policy }, signal }),
+  });
+
+export function useStartRollout(id: string, revision: number) {
+  return usePolicyChange((body: RolloutPlan) =>
+    call<Rollout>("POST", `/api/policies/${id}/rollouts`, { body, ifMatch: revision }),
+  );
+}
+
+export function useSteerRollout(id: string) {
+  return usePolicyChange((verb: "pause" | "resume" | "stop") =>
+    call<Rollout>("POST", `/api/rollouts/${id}/${verb}`),
+  );
+}
+
+/** What a device must be, and how each setting of it stands. */
+export const deviceSettingsQuery = (device: string) =>
+  queryOptions({
+    queryKey: ["settings", device],
+    queryFn: ({ signal }) => call<SettingsOfDevice>("GET", `/api/devices/${device}/settings`, { signal }),
+  });

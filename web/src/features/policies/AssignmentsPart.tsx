@@ -1,0 +1,165 @@
+import { Button, Fieldset, Group, MultiSelect, NumberInput, Stack, Text } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { groupsQuery } from "../../api/groups.ts";
+import { labelsQuery } from "../../api/labels.ts";
+import { useAssign, useWhatIf } from "../../api/policies.ts";
+import type { Assignment, Policy } from "../../api/policyTypes.ts";
+import { flatten, groupTrees, pathWords } from "../../ui/groupTree.ts";
+import { GroupIcon } from "../../ui/icons.tsx";
+import { notifyDone } from "../../ui/notify.ts";
+import { Empty, ErrorPanel } from "../../ui/states.tsx";
+import { WhatIfPanel } from "./WhatIfPanel.tsx";
+
+const empty = { groups: [], labels: [] };
+
+/** Whom a policy is for. A change shows its effect before it is saved. */
+export function AssignmentsPart({ policy, mayManage }: { policy: Policy; mayManage: boolean }) {
+  const [list, setList] = useState<Assignment[]>(policy.assignments);
+  const assign = useAssign(policy.id);
+  const whatIf = useWhatIf(policy.id);
+  const changed = JSON.stringify(list) !== JSON.stringify(policy.assignments);
+  const set = (next: Assignment[]) => {
+    setList(next);
+    whatIf.reset();
+  };
+  return (
+    <Stack>
+      {list.length === 0 && (
+        <div className="panel">
+          <Empty icon={<GroupIcon size={36} />} title="For nobody yet">
+            A policy counts for the devices of the groups, and those below them, and of the labels it is
+            assigned to.
+          </Empty>
+        </div>
+      )}
+      {list.map((a, i) => (
+        <AssignmentFields
+          key={a.id ?? i}
+          legend={list.length > 1 ? `Assignment ${i + 1} of ${list.length}` : "Assignment"}
+          value={a}
+          readOnly={!mayManage}
+          onChange={(next) => set(list.map((o, n) => (n === i ? next : o)))}
+          onRemove={() => set(list.filter((_, n) => n !== i))}
+        />
+      ))}
+      {mayManage && (
+        <Group gap="xs">
+          <Button
+            variant="default"
+            onClick={() => set([...list, { include: empty, exclude: empty, priority: 100 }])}
+          >
+            Add assignment
+          </Button>
+          <span style={{ flex: 1 }} />
+          {changed && (
+            <>
+              <Button variant="default" onClick={() => set(policy.assignments)}>
+                Undo changes
+              </Button>
+              <Button
+                variant="default"
+                loading={whatIf.isPending}
+                onClick={() => whatIf.mutate({ assignments: list })}
+              >
+                What would happen?
+              </Button>
+              <Button
+                loading={assign.isPending}
+                onClick={() =>
+                  assign.mutate(
+                    { assignments: list, revision: policy.revision },
+                    { onSuccess: () => notifyDone("The assignments are saved; devices are being told.") },
+                  )
+                }
+              >
+                Save
+              </Button>
+            </>
+          )}
+        </Group>
+      )}
+      {!whatIf.isIdle && (
+        <div className="panel panel-pad">
+          <WhatIfPanel result={whatIf.data} error={whatIf.error} busy={whatIf.isPending} />
+        </div>
+      )}
+      {assign.error && <ErrorPanel error={assign.error} title="The assignments were not saved" />}
+    </Stack>
+  );
+}
+
+interface AssignmentFieldsProps {
+  legend: string;
+  value: Assignment;
+  readOnly: boolean;
+  onChange: (a: Assignment) => void;
+  onRemove: () => void;
+}
+
+function AssignmentFields({ legend, value, readOnly, onChange, onRemove }: AssignmentFieldsProps) {
+  const groups = useQuery(groupsQuery).data ?? [];
+  const labels = useQuery(labelsQuery).data?.items ?? [];
+  const groupData = flatten(groupTrees(groups)).map((n) => ({ value: n.group.id, label: pathWords(n.path) }));
+  const labelData = labels.map((l) => ({ value: l.id, label: l.name }));
+  const shared = { searchable: true, clearable: true, disabled: readOnly };
+  return (
+    <Fieldset legend={legend} className="panel">
+      <Stack gap="sm">
+        <Group grow align="flex-start">
+          <MultiSelect
+            label="Groups"
+            description="Their devices, and those of the groups below."
+            data={groupData}
+            value={value.include.groups}
+            onChange={(v) => onChange({ ...value, include: { ...value.include, groups: v } })}
+            {...shared}
+          />
+          <MultiSelect
+            label="Labels"
+            description="Devices with any of these, wherever they stand."
+            data={labelData}
+            value={value.include.labels}
+            onChange={(v) => onChange({ ...value, include: { ...value.include, labels: v } })}
+            {...shared}
+          />
+        </Group>
+        <Group grow align="flex-start">
+          <MultiSelect
+            label="But not groups"
+            data={groupData}
+            value={value.exclude.groups}
+            onChange={(v) => onChange({ ...value, exclude: { ...value.exclude, groups: v } })}
+            {...shared}
+          />
+          <MultiSelect
+            label="But not labels"
+            data={labelData}
+            value={value.exclude.labels}
+            onChange={(v) => onChange({ ...value, exclude: { ...value.exclude, labels: v } })}
+            {...shared}
+          />
+        </Group>
+        <NumberInput
+          label="Priority"
+          description="Where policies disagree and the setting goes by priority, the higher number wins (0 to 1,000)."
+          min={0}
+          max={1000}
+          allowDecimal={false}
+          value={value.priority}
+          readOnly={readOnly}
+          onChange={(v) => typeof v === "number" && onChange({ ...value, priority: v })}
+          maw={420}
+        />
+        {(value.version ?? 0) > 0 && <Text size="sm">Held at version {value.version}.</Text>}
+        {!readOnly && (
+          <Group justify="flex-end">
+            <Button size="compact-sm" variant="subtle" color="red" onClick={onRemove}>
+              Remove assignment
+            </Button>
+          </Group>
+        )}
+      </Stack>
+    </Fieldset>
+  );
+}

@@ -1,0 +1,225 @@
+import { Button, Group, Menu, Modal, Skeleton, Stack, Tabs, Text, Textarea, TextInput } from "@mantine/core";
+import { useForm } from "@mantine/form";
+import { useQuery } from "@tanstack/react-query";
+import { useNavigate } from "@tanstack/react-router";
+import { useState } from "react";
+import { isNotFound } from "../../api/client.ts";
+import { useMe } from "../../api/me.ts";
+import { policyQuery, useDeletePolicy, useUpdatePolicy } from "../../api/policies.ts";
+import type { Policy } from "../../api/policyTypes.ts";
+import { Confirm } from "../../ui/Confirm.tsx";
+import { showFieldProblems } from "../../ui/form.ts";
+import { IconButton } from "../../ui/IconButton.tsx";
+import { MoreIcon, PolicyIcon } from "../../ui/icons.tsx";
+import { ButtonLink, PageLink } from "../../ui/links.tsx";
+import { notifyDone } from "../../ui/notify.ts";
+import { Page } from "../../ui/Page.tsx";
+import { may } from "../../ui/permissions.ts";
+import { StateTally } from "../../ui/settingWords.tsx";
+import { Empty, ErrorPanel } from "../../ui/states.tsx";
+import { countWords } from "../../ui/words.ts";
+import { AssignmentsPart } from "./AssignmentsPart.tsx";
+import { DraftPart } from "./DraftPart.tsx";
+import { PolicyRollouts } from "./PolicyRollouts.tsx";
+import type { PolicyTab } from "./tabs.ts";
+import { VersionsPart } from "./VersionsPart.tsx";
+
+interface PolicyPageProps {
+  id: string;
+  tab: PolicyTab;
+  onTab: (tab: PolicyTab) => void;
+}
+
+/** One policy: its settings, whom it is for, its versions, and how it is rolled out. */
+export function PolicyPage({ id, tab, onTab }: PolicyPageProps) {
+  const query = useQuery(policyQuery(id));
+  if (query.data) return <PolicyContent policy={query.data} tab={tab} onTab={onTab} />;
+  if (isNotFound(query.error)) {
+    return (
+      <Page title="No such policy" above={<Back />}>
+        <div className="panel">
+          <Empty
+            icon={<PolicyIcon size={36} />}
+            title="This policy is not here"
+            action={<ButtonLink to="/policies">All policies</ButtonLink>}
+          >
+            It may have been deleted.
+          </Empty>
+        </div>
+      </Page>
+    );
+  }
+  if (query.isError) {
+    return (
+      <Page title="Policy" above={<Back />}>
+        <ErrorPanel error={query.error} onRetry={() => void query.refetch()} />
+      </Page>
+    );
+  }
+  return (
+    <div className="page" role="status" aria-label="Loading">
+      <Skeleton height={28} width={260} mb="md" mt="lg" />
+      <Skeleton height={240} radius="md" />
+    </div>
+  );
+}
+
+function Back() {
+  return (
+    <PageLink to="/policies" size="sm" c="dimmed">
+      ← Policies
+    </PageLink>
+  );
+}
+
+function PolicyContent({ policy, tab, onTab }: { policy: Policy } & Omit<PolicyPageProps, "id">) {
+  const me = useMe();
+  const mayManage = may(me, "policy.manage");
+  const parts: { tab: PolicyTab; label: string }[] = [
+    { tab: "settings", label: policy.draft ? "Settings · draft" : "Settings" },
+    { tab: "assignments", label: `Assignments · ${policy.assignments.length}` },
+    { tab: "rollouts", label: "Roll-outs" },
+    { tab: "versions", label: `Versions · ${policy.newest}` },
+  ];
+  return (
+    <Page
+      title={policy.name}
+      above={<Back />}
+      lead={<Lead policy={policy} />}
+      actions={mayManage && <PolicyMenu policy={policy} />}
+    >
+      <Tabs value={tab} onChange={(t) => t && onTab(t as PolicyTab)} keepMounted={false}>
+        <Tabs.List mb="md" className="scroll-tabs">
+          {parts.map((p) => (
+            <Tabs.Tab key={p.tab} value={p.tab}>
+              {p.label}
+            </Tabs.Tab>
+          ))}
+        </Tabs.List>
+        <Tabs.Panel value="settings">
+          {/* Another draft than the one edited begins the editor anew. */}
+          <DraftPart key={policy.draft?.at ?? policy.live} policy={policy} mayManage={mayManage} />
+        </Tabs.Panel>
+        <Tabs.Panel value="assignments">
+          <AssignmentsPart key={policy.revision} policy={policy} mayManage={mayManage} />
+        </Tabs.Panel>
+        <Tabs.Panel value="rollouts">
+          <PolicyRollouts policy={policy} mayManage={mayManage} />
+        </Tabs.Panel>
+        <Tabs.Panel value="versions">
+          <VersionsPart policy={policy} mayManage={mayManage} />
+        </Tabs.Panel>
+      </Tabs>
+    </Page>
+  );
+}
+
+function Lead({ policy }: { policy: Policy }) {
+  return (
+    <Stack gap={4}>
+      {policy.description && <span className="wrap-anywhere">{policy.description}</span>}
+      <Group gap="md">
+        <span>{policy.live > 0 ? `Version ${policy.live} in force` : "Not published yet"}</span>
+        <PageLink to="/devices" search={{ policy: policy.id }}>
+          {countWords(policy.devices, "device")}
+        </PageLink>
+        {policy.devices > 0 && <StateTally counts={policy.states} of="device" />}
+      </Group>
+    </Stack>
+  );
+}
+
+function PolicyMenu({ policy }: { policy: Policy }) {
+  const navigate = useNavigate();
+  const [dialog, setDialog] = useState<"rename" | "delete" | null>(null);
+  const remove = useDeletePolicy(policy.id, policy.revision);
+  return (
+    <>
+      <Menu position="bottom-end">
+        <Menu.Target>
+          <IconButton label="More about this policy" variant="default" size={36}>
+            <MoreIcon />
+          </IconButton>
+        </Menu.Target>
+        <Menu.Dropdown>
+          <Menu.Item onClick={() => setDialog("rename")}>Rename or describe…</Menu.Item>
+          <Menu.Divider />
+          <Menu.Item c="var(--handrail-bad)" onClick={() => setDialog("delete")}>
+            Delete…
+          </Menu.Item>
+        </Menu.Dropdown>
+      </Menu>
+      <Modal
+        opened={dialog === "rename"}
+        onClose={() => setDialog(null)}
+        title={<Text fw={650}>Rename or describe</Text>}
+      >
+        <RenameForm policy={policy} onClose={() => setDialog(null)} />
+      </Modal>
+      <Confirm
+        opened={dialog === "delete"}
+        title={`Delete ${policy.name}?`}
+        verb="Delete"
+        busy={remove.isPending}
+        error={remove.error}
+        onClose={() => setDialog(null)}
+        onConfirm={() =>
+          remove.mutate(undefined, {
+            onSuccess: () => {
+              notifyDone(`${policy.name} is deleted.`);
+              void navigate({ to: "/policies" });
+            },
+          })
+        }
+      >
+        Its settings are taken off {countWords(policy.devices, "device")}, and what was there before is put
+        back. The audit log keeps who did it.
+      </Confirm>
+    </>
+  );
+}
+
+function RenameForm({ policy, onClose }: { policy: Policy; onClose: () => void }) {
+  const update = useUpdatePolicy(policy.id, policy.revision);
+  const [said, setSaid] = useState(false);
+  const form = useForm({
+    mode: "uncontrolled",
+    initialValues: { name: policy.name, description: policy.description },
+    validate: { name: (v) => (v.trim() === "" ? "A policy needs a name." : null) },
+  });
+  return (
+    <form
+      onSubmit={form.onSubmit((v) =>
+        update.mutate(v, { onSuccess: onClose, onError: (e) => setSaid(showFieldProblems(form, e)) }),
+      )}
+    >
+      <Stack>
+        <TextInput
+          label="Name"
+          required
+          maxLength={80}
+          data-autofocus
+          key={form.key("name")}
+          {...form.getInputProps("name")}
+        />
+        <Textarea
+          label="Description"
+          maxLength={2000}
+          autosize
+          minRows={2}
+          key={form.key("description")}
+          {...form.getInputProps("description")}
+        />
+        {update.error && !said ? <ErrorPanel error={update.error} title="That did not work" /> : null}
+        <Group justify="flex-end" gap="xs">
+          <Button variant="default" onClick={onClose}>
+            Cancel
+          </Button>
+          <Button type="submit" loading={update.isPending}>
+            Save
+          </Button>
+        </Group>
+      </Stack>
+    </form>
+  );
+}
