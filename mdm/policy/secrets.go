@@ -2,6 +2,7 @@ package policy
 
 import (
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -154,14 +155,14 @@ func (c *Catalogue) Seal(settings []Setting, sealer Sealer, kept ...[]Setting) (
 	for i, s := range settings {
 		var old oldSecrets
 		sealed, err := c.rewrite(s, func(path string, v any) (any, error) {
-			if plain, ok := v.(string); ok {
-				return map[string]any{"sealed": sealer.Seal(sealLabel, []byte(plain))}, nil
-			}
-			m, _ := v.(map[string]any)
-			ref, _ := markerOf(m)
 			if old.byRef == nil {
 				old = c.oldSecrets(s.ID, kept)
 			}
+			if plain, ok := v.(string); ok {
+				return map[string]any{"sealed": old.seal(plain, sealer)}, nil
+			}
+			m, _ := v.(map[string]any)
+			ref, _ := markerOf(m)
 			stored, ok := old.byRef[ref]
 			if ref == "" {
 				stored, ok = old.byPath[path]
@@ -181,6 +182,17 @@ func (c *Catalogue) Seal(settings []Setting, sealer Sealer, kept ...[]Setting) (
 }
 
 type oldSecrets struct{ byRef, byPath map[string]string }
+
+// seal seals a secret; one that is stored already keeps its seal, so that saving the same
+// password again is no change.
+func (o oldSecrets) seal(plain string, sealer Sealer) string {
+	for _, sealed := range o.byRef {
+		if old, err := sealer.Open(sealLabel, sealed); err == nil && subtle.ConstantTimeCompare(old, []byte(plain)) == 1 {
+			return sealed
+		}
+	}
+	return sealer.Seal(sealLabel, []byte(plain))
+}
 
 func (c *Catalogue) oldSecrets(id manifest.ID, kept [][]Setting) oldSecrets {
 	old := oldSecrets{byRef: map[string]string{}, byPath: map[string]string{}}

@@ -87,6 +87,10 @@ func TestSecretsAreSealedMaskedAndKept(t *testing.T) {
 			t.Errorf("opened %s = %s (%v), want %s", s.ID, open.Value, err, want)
 		}
 	}
+	// The same secret given again is no change.
+	if same, err := c.Seal(plain, sealer, stored); err != nil || len(c.DiffSettings(stored, same)) > 0 {
+		t.Errorf("the same secrets again: %+v, %v", c.DiffSettings(stored, same), err)
+	}
 	// A marker without a ref means the secret at the same place.
 	bare := settings(t, c, "wifi.network/a", `{"ssid":"a","security":"wpa-psk","psk":{"secret":true}}`)
 	if out, err := c.Seal(bare, sealer, nil, stored); err != nil || len(c.DiffSettings(only(stored, "wifi.network/a"), out)) > 0 {
