@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"handrail/mdm/manifest"
 )
@@ -159,7 +161,7 @@ func (c *Catalogue) Seal(settings []Setting, sealer Sealer, kept ...[]Setting) (
 				old = c.oldSecrets(s.ID, kept)
 			}
 			if plain, ok := v.(string); ok {
-				return map[string]any{"sealed": old.seal(plain, sealer)}, nil
+				return map[string]any{"sealed": old.seal(path, plain, sealer)}, nil
 			}
 			m, _ := v.(map[string]any)
 			ref, _ := markerOf(m)
@@ -185,10 +187,17 @@ type oldSecrets struct{ byRef, byPath map[string]string }
 
 // seal seals a secret; one that is stored already keeps its seal, so that saving the same
 // password again is no change.
-func (o oldSecrets) seal(plain string, sealer Sealer) string {
-	for _, sealed := range o.byRef {
-		if old, err := sealer.Open(sealLabel, sealed); err == nil && subtle.ConstantTimeCompare(old, []byte(plain)) == 1 {
-			return sealed
+func (o oldSecrets) seal(path, plain string, sealer Sealer) string {
+	is := func(sealed string) bool {
+		old, err := sealer.Open(sealLabel, sealed)
+		return err == nil && subtle.ConstantTimeCompare(old, []byte(plain)) == 1
+	}
+	if sealed, ok := o.byPath[path]; ok && is(sealed) {
+		return sealed
+	}
+	for _, ref := range slices.Sorted(maps.Keys(o.byRef)) {
+		if is(o.byRef[ref]) {
+			return o.byRef[ref]
 		}
 	}
 	return sealer.Seal(sealLabel, []byte(plain))
