@@ -131,6 +131,9 @@ func Advance(before Standing, verdicts []Verdict, c Circumstances) Change {
 			e.Since, e.Evidence, e.Reason = old.Since, old.Evidence, old.Reason
 		} else {
 			if had {
+				if e.Evidence == nil && e.State.Broken() && old.State.Broken() {
+					e.Evidence = old.Evidence // the same fault by another name
+				}
 				e.Since = at(old)
 				if old.Since.Before(e.Since) {
 					out.Closed = append(out.Closed, closed(before.Device, old, e.Since))

@@ -78,6 +78,44 @@ type StandingStore interface {
 	SaveCompliance(ctx context.Context, lease time.Time, changes []Change) (int, error)
 }
 
+// Subject is what rules read of a device, but for the content of its inventory.
+type Subject struct {
+	Device     mdm.DeviceID
+	Group      mdm.GroupID
+	Name       string
+	Hostname   string
+	OS         string
+	OSVersion  string
+	Arch       string
+	Model      string
+	Serial     string
+	EnrolledAt time.Time
+	LastSeenAt time.Time
+	Sections   map[string]string // name to hash of its content
+}
+
+// SectionKey names one section of one device.
+type SectionKey struct {
+	Device  mdm.DeviceID
+	Section string
+}
+
+// FactStore reads what rules are about. It is other rooms' data.
+type FactStore interface {
+	// ComplianceSubjects returns welcome devices with the hashes of the named sections, all
+	// for nil, never those of software. Devices that do not exist are left out.
+	ComplianceSubjects(ctx context.Context, ids []mdm.DeviceID, sections []string) ([]Subject, error)
+	// ComplianceSections returns the content of sections.
+	ComplianceSections(ctx context.Context, keys []SectionKey) (map[SectionKey][]byte, error)
+	// SettingStates returns the state of every setting a device reported of.
+	SettingStates(ctx context.Context, ids []mdm.DeviceID) (map[mdm.DeviceID]map[string]string, error)
+	// DeviceLabelNames returns the names of devices' labels.
+	DeviceLabelNames(ctx context.Context, ids []mdm.DeviceID) (map[mdm.DeviceID][]string, error)
+	// SoftwareVersions returns the installed versions of packages; a device that never
+	// reported its software is left out.
+	SoftwareVersions(ctx context.Context, ids []mdm.DeviceID, names []string) (map[mdm.DeviceID]map[string][]string, error)
+}
+
 // Scope is the devices an operator may see. The zero value is none.
 type Scope struct {
 	All    bool

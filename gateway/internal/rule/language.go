@@ -18,6 +18,7 @@ type val = ref.Val
 
 const (
 	softwarePrefix = "@"
+	unknownPrefix  = "unknown: "
 	softwareVar    = "@software" // no expression can spell it
 	softwareFunc   = "@software_versions"
 )
@@ -39,6 +40,7 @@ func newEnv() (*cel.Env, error) {
 		cel.Function("version_less", cel.Overload("version_less_string_string", []*cel.Type{cel.StringType, cel.StringType}, cel.BoolType, cel.BinaryBinding(versionLess))),
 		cel.Function("mode_within", cel.Overload("mode_within_string_string", []*cel.Type{cel.StringType, cel.StringType}, cel.BoolType, cel.BinaryBinding(modeWithin))),
 		cel.Function("micros", cel.Overload("micros_int", []*cel.Type{cel.IntType}, cel.TimestampType, cel.UnaryBinding(micros))),
+		cel.Function("unknown", cel.Overload("unknown_string", []*cel.Type{cel.StringType}, cel.BoolType, cel.UnaryBinding(unknown))),
 		cel.Function("days", cel.Overload("days_int", []*cel.Type{cel.IntType}, cel.DurationType, cel.UnaryBinding(days))),
 		cel.CrossTypeNumericComparisons(true),
 		cel.DefaultUTCTimeZone(true),
@@ -82,6 +84,15 @@ func modeWithin(mode, limit ref.Val) ref.Val {
 		return types.NewErr("mode_within wants two octal modes, such as \"0640\"")
 	}
 	return types.Bool(have&^most == 0)
+}
+
+// unknown lets an expression say that the facts do not suffice, and why.
+func unknown(why ref.Val) ref.Val {
+	s, ok := why.(types.String)
+	if !ok {
+		return types.MaybeNoSuchOverloadErr(why)
+	}
+	return types.NewErr("%s%s", unknownPrefix, string(s))
 }
 
 func micros(v ref.Val) ref.Val {

@@ -21,6 +21,10 @@ type Reads struct {
 	Settings bool
 	Clock    bool
 
+	// Packages are those software() is asked for, sorted; Everything among them when a name
+	// is only known once it runs.
+	Packages []string
+
 	// Paths are the facts it names, as "inventory.section.field", sorted: what to show as the
 	// evidence of an outcome.
 	Paths []string
@@ -51,11 +55,15 @@ func (r *Reads) survey(a *ast.AST) (nodes int, loops bool) {
 			loops = loops || !isBinding(n)
 		case ast.IdentKind:
 			r.ident(n)
+		case ast.CallKind:
+			r.call(n)
 		default:
 		}
 	}
 	slices.Sort(r.Sections)
 	r.Sections = slices.Compact(r.Sections)
+	slices.Sort(r.Packages)
+	r.Packages = slices.Compact(r.Packages)
 	slices.Sort(r.Paths)
 	r.Paths = slices.Compact(r.Paths)
 	// A path that goes on in another says less.
@@ -69,6 +77,20 @@ func (r *Reads) survey(a *ast.AST) (nodes int, loops bool) {
 func isBinding(n ast.NavigableExpr) bool {
 	c := n.AsComprehension()
 	return c.IterRange().Kind() == ast.ListKind && c.IterRange().AsList().Size() == 0
+}
+
+func (r *Reads) call(n ast.NavigableExpr) {
+	c := n.AsCall()
+	if c.FunctionName() != softwareFunc {
+		return
+	}
+	name := Everything
+	if a := c.Args()[1]; a.Kind() == ast.LiteralKind {
+		if s, ok := a.AsLiteral().Value().(string); ok {
+			name = s
+		}
+	}
+	r.Packages = append(r.Packages, name)
 }
 
 func (r *Reads) ident(n ast.NavigableExpr) {

@@ -165,6 +165,9 @@ func failure(err error) Result {
 	if msg == "operation interrupted" { // as a value, when a loop inside another notices first
 		return Result{Outcome: Failed, Reason: "the expression takes too long"}
 	}
+	if why, ok := strings.CutPrefix(msg, unknownPrefix); ok {
+		return Result{Outcome: Unknown, Reason: mdm.Clean(why, 200)}
+	}
 	if key, ok := strings.CutPrefix(msg, "no such key: "); ok {
 		return Result{Outcome: Unknown, Reason: "not reported: " + mdm.Clean(key, 100)}
 	}

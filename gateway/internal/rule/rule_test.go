@@ -88,6 +88,7 @@ func TestMatch(t *testing.T) {
 		{`device.enrolled_at < now`, rule.True, ""},
 		{`has(inventory.battery)`, rule.False, ""},
 		{`cel.bind(u, inventory.accounts.users, u.size() == 2)`, rule.True, ""},
+		{`inventory.sshd.installed ? unknown("not readable") : true`, rule.Unknown, "not readable"},
 		{`inventory.battery.wear > 3`, rule.Unknown, "not reported: battery"},
 		{`inventory.sshd.config.x == "no"`, rule.Unknown, "not reported: x"},
 		{`inventory.sshd.installed == true && inventory.hardware.memory_bytes`, rule.Failed, ""},
@@ -180,6 +181,9 @@ func TestReads(t *testing.T) {
 	r := e.Reads()
 	if want := []string{"accounts", "software", "sshd", "sysctl"}; !slices.Equal(r.Sections, want) {
 		t.Errorf("sections = %q, want %q", r.Sections, want)
+	}
+	if !slices.Equal(r.Packages, []string{"a"}) {
+		t.Errorf("packages = %q", r.Packages)
 	}
 	if !r.Device || !r.Clock || r.Labels || r.Settings {
 		t.Errorf("reads = %+v", r)
