@@ -9,6 +9,7 @@ import (
 
 	"handrail/agent/internal/enforce"
 	"handrail/agent/internal/enforce/file"
+	"handrail/agent/internal/enforce/firewall"
 	"handrail/agent/internal/link"
 	"handrail/mdm/manifest"
 	"handrail/signaling"
@@ -24,6 +25,7 @@ const (
 func enforcers() []enforce.Enforcer {
 	return []enforce.Enforcer{
 		file.New(),
+		firewall.New(),
 	}
 }
 

@@ -202,7 +202,7 @@ func (e *Engine) check(ctx context.Context, p Plan) error {
 	staged := Staged{dir: dir}
 	for _, f := range p.Files {
 		at := staged.Path(f.Path)
-		if f.Absent {
+		if f.Absent || f.Link != "" {
 			continue
 		}
 		if f.Directory {
@@ -503,16 +503,18 @@ func (e *Engine) reachable(ctx context.Context) bool {
 // recover finishes what a killed agent, or a failure, left: a trial that still has time goes
 // on, everything else begun is taken back, a removal is done to its end.
 func (e *Engine) recover(ctx context.Context, rec *record) error {
+	whole, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*defaultPatience) // an agent told to stop still goes back
+	defer cancel()
 	switch rec.Phase {
 	case phaseTrial:
 		if rec.Trial.left() > 0 && e.cfg.Reach != nil && e.confirm(ctx, rec) == nil {
 			return e.commit(rec)
 		}
 		e.log.Warn("a setting on trial was not confirmed and is taken back", "setting", rec.ID)
-		return e.undo(ctx, rec)
+		return e.undo(whole, rec)
 	case phaseBegun:
 		e.log.Warn("a change that was not finished is taken back", "setting", rec.ID)
-		return e.undo(ctx, rec)
+		return e.undo(whole, rec)
 	case phaseRemoving:
 		return e.remove(ctx, rec)
 	}

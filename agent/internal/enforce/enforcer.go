@@ -69,14 +69,15 @@ type Plan struct {
 	Patience time.Duration
 }
 
-// File is a file, or a directory, as it must be.
+// File is a file, a directory or a link, as it must be.
 type File struct {
 	Path      string // absolute on the device, without the root
 	Content   []byte
 	Mode      fs.FileMode // permission bits; 0 means 0644, or 0755 for a directory
 	UID, GID  int
-	Directory bool // there must be a directory; Content is nothing
-	Absent    bool // there must be nothing
+	Directory bool   // there must be a directory; Content is nothing
+	Link      string // there must be a symbolic link with this target; Content is nothing
+	Absent    bool   // there must be nothing
 }
 
 // Marker is the line, without a comment sign, that says whose a file is. Files whose form

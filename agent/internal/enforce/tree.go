@@ -183,6 +183,8 @@ func (f File) wanted() pathState {
 	switch {
 	case f.Absent:
 		return pathState{Kind: kindAbsent}
+	case f.Link != "":
+		return pathState{Kind: kindLink, UID: uid, GID: gid, Target: f.Link}
 	case f.Directory:
 		return pathState{Kind: kindDir, Mode: orMode(f.Mode, 0o755), UID: uid, GID: gid}
 	}
