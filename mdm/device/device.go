@@ -156,6 +156,21 @@ func (f Filter) CursorAfter(d Device) string {
 	return mdm.EncodeCursor(strings.ToLower(d.Name), string(d.ID))
 }
 
+// ParseCursor reads what CursorAfter made in the filter's order: a time in Unix microseconds or a
+// name in lower case, and the id; mdm.ErrInvalid.
+func (f Filter) ParseCursor(cursor string) (us int64, nameKey string, id mdm.DeviceID, err error) {
+	keys, err := mdm.DecodeCursor(cursor, 2)
+	if err != nil {
+		return 0, "", "", err
+	}
+	if f.Order == ByLastSeen {
+		if us, err = strconv.ParseInt(keys[0], 10, 64); err != nil {
+			return 0, "", "", fmt.Errorf("cursor: %w", mdm.ErrInvalid)
+		}
+	}
+	return us, keys[0], mdm.DeviceID(keys[1]), nil
+}
+
 // Page is one page of a list. Next is "" on the last.
 type Page struct {
 	Devices []Device

@@ -13,6 +13,7 @@ import (
 
 	"handrail/mdm"
 	"handrail/mdm/device"
+	"handrail/mdm/inventory"
 )
 
 const deviceColumns = `id, group_id, token_id, fingerprint, public_key, name, hostname, os, os_version, arch, agent_version,
@@ -142,18 +143,14 @@ func (s *Store) Devices(ctx context.Context, f device.Filter) (device.Page, erro
 		order = "last_seen_us DESC, id DESC"
 	}
 	if f.After != "" {
-		keys, err := mdm.DecodeCursor(f.After, 2)
+		us, key, id, err := f.ParseCursor(f.After)
 		if err != nil {
 			return device.Page{}, err
 		}
 		if f.Order == device.ByLastSeen {
-			us, err := strconv.ParseInt(keys[0], 10, 64)
-			if err != nil {
-				return device.Page{}, fmt.Errorf("cursor: %w", mdm.ErrInvalid)
-			}
-			c.add("(last_seen_us, id) < (?, ?)", us, keys[1])
+			c.add("(last_seen_us, id) < (?, ?)", us, id)
 		} else {
-			c.add("(name_key, id) > (?, ?)", keys[0], keys[1])
+			c.add("(name_key, id) > (?, ?)", key, id)
 		}
 	}
 	// One more than asked for tells whether there is a next page.
@@ -188,7 +185,7 @@ func (s *Store) ChangeDevice(ctx context.Context, id mdm.DeviceID, change func(*
 		if err != nil {
 			return err
 		}
-		group := d.Group
+		group, before := d.Group, d
 		if err := change(&d); err != nil {
 			return err
 		}
@@ -197,12 +194,33 @@ func (s *Store) ChangeDevice(ctx context.Context, id mdm.DeviceID, change func(*
 				return err
 			}
 		}
-		if err := putDevice(ctx, tx, d); err != nil || d.Group == group {
+		if err := putDevice(ctx, tx, d); err != nil {
 			return err
+		}
+		if read := changedFacts(before, d); len(read) > 0 {
+			if err := leaveWork(ctx, tx, id, read, time.Now()); err != nil {
+				return err
+			}
+		}
+		if d.Group == group {
+			return nil
 		}
 		return resolveDevices(ctx, tx, id)
 	})
 	return d, err
+}
+
+// changedFacts names what smart labels and the software index read of a record that changed.
+func changedFacts(a, b device.Device) []string {
+	var out []string
+	if a.IsRevoked() != b.IsRevoked() {
+		out = append(out, inventory.SectionSoftware)
+	}
+	if len(out) > 0 || a.Name != b.Name || a.Hostname != b.Hostname || a.OS != b.OS || a.OSVersion != b.OSVersion || a.Arch != b.Arch ||
+		a.Model != b.Model || a.Serial != b.Serial || a.Group != b.Group {
+		out = append(out, "device")
+	}
+	return out
 }
 
 func groupExists(ctx context.Context, tx *sql.Tx, id mdm.GroupID) error {
@@ -248,7 +266,20 @@ func putDevice(ctx context.Context, tx *sql.Tx, d device.Device) error {
 
 // DeleteDevice forgets a device; see device.Writer.
 func (s *Store) DeleteDevice(ctx context.Context, id mdm.DeviceID) error {
-	return s.execOne(ctx, "DELETE FROM devices WHERE id = $1", id)
+	return s.write(ctx, func(tx *sql.Tx) error {
+		// Its software leaves the index afterwards.
+		if err := leaveWork(ctx, tx, id, []string{inventory.SectionSoftware}, time.Now()); err != nil {
+			return err
+		}
+		res, err := tx.ExecContext(ctx, "DELETE FROM devices WHERE id = $1", id)
+		if err != nil {
+			return err
+		}
+		if n, err := res.RowsAffected(); err != nil || n > 0 {
+			return err
+		}
+		return mdm.ErrNotFound
+	})
 }
 
 // seenBatch is how many devices one statement dates: two parameters each, well under the

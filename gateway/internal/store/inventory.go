@@ -260,12 +260,15 @@ func (u *upload) saveHistory(ctx context.Context) error {
 	return u.trimHistory(ctx, total)
 }
 
-// leaveWork has labels and the software index look at the device.
+// leaveWork has labels, the software index and compliance look at the device.
 func (u *upload) leaveWork(ctx context.Context) error {
 	if len(u.changed) == 0 {
 		return nil
 	}
-	return leaveWork(ctx, u.tx, u.device, u.changed, u.at)
+	if err := leaveWork(ctx, u.tx, u.device, u.changed, u.at); err != nil {
+		return err
+	}
+	return markCompliance(ctx, u.tx, u.at, u.device)
 }
 
 func leaveWork(ctx context.Context, tx *sql.Tx, device mdm.DeviceID, sections []string, at time.Time) error {

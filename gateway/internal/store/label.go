@@ -83,7 +83,26 @@ func lockLabel(ctx context.Context, tx *sql.Tx, id mdm.LabelID) (label.Label, er
 
 // DeleteLabel removes a label; see label.Store.
 func (s *Store) DeleteLabel(ctx context.Context, id mdm.LabelID) error {
-	return s.execOne(ctx, "DELETE FROM labels WHERE id = $1", id)
+	return s.write(ctx, func(tx *sql.Tx) error {
+		rows, err := tx.QueryContext(ctx, "SELECT device_id FROM device_labels WHERE label_id = $1", id)
+		had, err := collect(rows, err, func(row rowScanner) (mdm.DeviceID, error) {
+			var d mdm.DeviceID
+			return d, row.Scan(&d)
+		})
+		if err != nil {
+			return err
+		}
+		res, err := tx.ExecContext(ctx, "DELETE FROM labels WHERE id = $1", id)
+		if err != nil {
+			return err
+		}
+		if n, err := res.RowsAffected(); err != nil {
+			return err
+		} else if n == 0 {
+			return mdm.ErrNotFound
+		}
+		return relabeled(ctx, tx, had)
+	})
 }
 
 // LabelsOf returns what devices carry; see label.Store.
@@ -144,7 +163,10 @@ func (s *Store) changeMembers(ctx context.Context, devices []mdm.DeviceID, do fu
 			var id mdm.DeviceID
 			return id, row.Scan(&id)
 		})
-		return err
+		if err != nil {
+			return err
+		}
+		return relabeled(ctx, tx, changed)
 	})
 	return changed, err
 }
@@ -170,7 +192,10 @@ func (s *Store) JudgeLabel(ctx context.Context, id mdm.LabelID, revision int64, 
 		case sweep == label.Underway && len(verdicts) > 0:
 			_, err = tx.ExecContext(ctx, "UPDATE labels SET evaluated = $2 WHERE id = $1", id, verdicts[len(verdicts)-1].Device)
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return relabeled(ctx, tx, changed)
 	})
 	return changed, err
 }
@@ -264,3 +289,14 @@ type scanMore struct {
 }
 
 func (s scanMore) Scan(dest ...any) error { return s.row.Scan(append(dest, s.more...)...) }
+
+// relabeled has what follows from labels looked at again; it comes last in a transaction.
+func relabeled(ctx context.Context, tx *sql.Tx, devices []mdm.DeviceID) error {
+	if len(devices) == 0 {
+		return nil
+	}
+	if err := markCompliance(ctx, tx, time.Now(), devices...); err != nil {
+		return err
+	}
+	return resolveDevices(ctx, tx, devices...)
+}

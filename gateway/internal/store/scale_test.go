@@ -13,8 +13,8 @@ import (
 	"handrail/mdm/device"
 )
 
-// fleet fills a store with n devices in 10 groups.
-func fleet(tb testing.TB, s *Store, n int) []mdm.GroupID {
+// fillFleet fills a store with n devices in 10 groups.
+func fillFleet(tb testing.TB, s *Store, n int) []mdm.GroupID {
 	tb.Helper()
 	groups := make([]mdm.GroupID, 10)
 	err := s.write(context.Background(), func(tx *sql.Tx) error {
@@ -55,7 +55,7 @@ func TestListsFollowIndexes(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	fleet(t, s, 500)
+	fillFleet(t, s, 500)
 	for _, tt := range []struct{ name, query, index string }{
 		{"devices by name", "SELECT name FROM devices WHERE revoked_us = 0 AND (name_key, id) > ('a', 'b') ORDER BY name_key, id LIMIT 50", "devices_by_name"},
 		{"devices by last seen", "SELECT name FROM devices WHERE revoked_us = 0 AND (last_seen_us, id) < (5, 'b') ORDER BY last_seen_us DESC, id DESC LIMIT 50", "devices_by_last_seen"},
@@ -92,7 +92,7 @@ func BenchmarkFleet(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer s.Close()
-	groups := fleet(b, s, 20_000)
+	groups := fillFleet(b, s, 20_000)
 	page, err := s.Devices(ctx, device.Filter{AllGroups: true, Limit: 500})
 	if err != nil {
 		b.Fatal(err)

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 
-	"handrail/mdm"
 	"handrail/mdm/inventory"
 )
 
@@ -109,6 +108,7 @@ type titles struct {
 	titles  map[int64]inventory.Software
 	buckets map[bucketKey]int64
 	content map[int64][]int64 // bucket to titles
+	nameOf  map[int64]int64   // title to name
 }
 
 // Bounds of what is remembered; past them a map begins anew.
@@ -124,7 +124,16 @@ func newTitles() *titles {
 }
 
 func (t *titles) forget() {
+	t.forgetTitles()
+	t.forgetBuckets()
+}
+
+func (t *titles) forgetTitles() {
 	t.names, t.ids, t.titles = map[nameKey]int64{}, map[titleKey]int64{}, map[int64]inventory.Software{}
+	t.nameOf = map[int64]int64{}
+}
+
+func (t *titles) forgetBuckets() {
 	t.buckets, t.content = map[bucketKey]int64{}, map[int64][]int64{}
 }
 
@@ -132,11 +141,11 @@ func (t *titles) forget() {
 func (t *titles) learn(do func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if len(t.ids) > maxTitlesKnown || len(t.titles) > maxTitlesKnown {
-		t.names, t.ids, t.titles = map[nameKey]int64{}, map[titleKey]int64{}, map[int64]inventory.Software{}
+	if len(t.ids) > maxTitlesKnown || len(t.titles) > maxTitlesKnown || len(t.nameOf) > maxTitlesKnown {
+		t.forgetTitles()
 	}
 	if len(t.buckets) > maxBucketsKnown || len(t.content) > maxBucketsKnown {
-		t.buckets, t.content = map[bucketKey]int64{}, map[int64][]int64{}
+		t.forgetBuckets()
 	}
 	do()
 }
@@ -513,64 +522,4 @@ func (s *Store) listBucket(ctx context.Context, q querier, id int64) ([]byte, er
 	}
 	slices.SortFunc(list, inventory.CompareSoftware)
 	return json.Marshal(list)
-}
-
-// Installed is the software of one device, for who asks for single packages.
-type Installed struct {
-	buckets held
-	content map[int64][]int64
-	titles  map[int64]inventory.Software
-}
-
-// Versions returns the versions of a package that are installed, whatever its source; none
-// when it is not installed.
-func (i Installed) Versions(name string) []string {
-	out := []string{}
-	for _, id := range i.content[i.buckets[inventory.SoftwareBucket(name)]] {
-		if t := i.titles[id]; t.Name == name && !slices.Contains(out, t.Version) {
-			out = append(out, t.Version)
-		}
-	}
-	return out
-}
-
-// InstalledOn returns the software of devices; those that never reported any are left out. The
-// results share what they hold and are only to be read.
-func (s *Store) InstalledOn(ctx context.Context, devices []mdm.DeviceID) (map[mdm.DeviceID]Installed, error) {
-	out := make(map[mdm.DeviceID]Installed, len(devices))
-	var buckets []int64
-	for some := range slices.Chunk(devices, 500) {
-		var c conditions
-		in(&c, "device_id", some)
-		rows, err := s.reader.QueryContext(ctx, "SELECT device_id, buckets FROM device_software"+c.where(), c.args...)
-		if _, err = collect(rows, err, func(row rowScanner) (struct{}, error) {
-			var id mdm.DeviceID
-			var b []byte
-			if err := row.Scan(&id, &b); err != nil {
-				return struct{}{}, err
-			}
-			h, err := decodeHeld(b)
-			out[id] = Installed{buckets: h}
-			buckets = append(buckets, h[:]...)
-			return struct{}{}, err
-		}); err != nil {
-			return nil, err
-		}
-	}
-	slices.Sort(buckets)
-	content, err := s.bucketTitles(ctx, s.reader, slices.Compact(buckets))
-	if err != nil {
-		return nil, err
-	}
-	var ids []int64
-	for _, t := range content {
-		ids = append(ids, t...)
-	}
-	slices.Sort(ids)
-	titles, err := s.titlesOf(ctx, s.reader, slices.Compact(ids))
-	for id, i := range out {
-		i.content, i.titles = content, titles
-		out[id] = i
-	}
-	return out, err
 }

@@ -1,0 +1,460 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"handrail/gateway/internal/fleet"
+	"handrail/mdm"
+	"handrail/mdm/inventory"
+)
+
+// A chunk of the index is a set of chunkSize devices: few as a list, many as a bit each.
+const (
+	chunkSize  = 1 << 14
+	chunkList  = 0 // then 2 bytes a device, little endian, ascending
+	chunkBits  = 1 // then chunkSize bits
+	chunkBytes = chunkSize / 8
+	listMost   = chunkBytes / 2
+)
+
+var errChunk = errors.New("a part of the software index is damaged")
+
+// chunk is a decoded chunk.
+type chunk [chunkSize / 64]uint64
+
+func (c *chunk) decode(b []byte) error {
+	*c = chunk{}
+	if len(b) == 0 {
+		return nil
+	}
+	switch {
+	case b[0] == chunkList && len(b)%2 == 1:
+		for i := 1; i < len(b); i += 2 {
+			n := binary.LittleEndian.Uint16(b[i:])
+			if n >= chunkSize {
+				return errChunk
+			}
+			c[n>>6] |= 1 << (n & 63)
+		}
+	case b[0] == chunkBits && len(b) == 1+chunkBytes:
+		for i := range c {
+			c[i] = binary.LittleEndian.Uint64(b[1+8*i:])
+		}
+	default:
+		return errChunk
+	}
+	return nil
+}
+
+// encode returns the shorter form; nil for the empty set.
+func (c *chunk) encode() []byte {
+	n := fleet.Set(c[:]).Len()
+	switch {
+	case n == 0:
+		return nil
+	case n <= listMost:
+		out := make([]byte, 1, 1+2*n)
+		for i, w := range c {
+			for b := range 64 {
+				if w&(1<<b) != 0 {
+					out = binary.LittleEndian.AppendUint16(out, uint16(64*i+b)) //nolint:gosec // below chunkSize
+				}
+			}
+		}
+		return out
+	}
+	out := make([]byte, 1, 1+chunkBytes)
+	out[0] = chunkBits
+	for _, w := range c {
+		out = binary.LittleEndian.AppendUint64(out, w)
+	}
+	return out
+}
+
+// IndexSoftware brings the index up to date for devices; see fleet.Store.
+func (s *Store) IndexSoftware(ctx context.Context, ids []mdm.DeviceID) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	return s.write(ctx, func(tx *sql.Tx) error {
+		x := softwareIndex{s: s, tx: tx, flips: map[place]*flip{}, titles: map[int64]int64{}, names: map[int64]int64{}}
+		if err := tx.QueryRowContext(ctx, "UPDATE fleet_counters SET id = id WHERE id = 1 RETURNING next_n").Scan(&x.next); err != nil {
+			return err
+		}
+		first := x.next
+		if err := x.gather(ctx, slices.Compact(slices.Sorted(slices.Values(ids)))); err != nil {
+			return err
+		}
+		if err := x.apply(ctx); err != nil {
+			return err
+		}
+		if x.next == first {
+			return nil
+		}
+		_, err := tx.ExecContext(ctx, "UPDATE fleet_counters SET next_n = $1 WHERE id = 1", x.next)
+		return err
+	})
+}
+
+// place is a chunk of a title.
+type place struct{ title, chunk int64 }
+
+// flip is what comes and goes in a chunk.
+type flip struct{ on, off []uint16 }
+
+type softwareIndex struct {
+	s      *Store
+	tx     *sql.Tx
+	next   int64 // the next free n
+	flips  map[place]*flip
+	titles map[int64]int64 // title to how many devices more
+	names  map[int64]int64
+}
+
+// indexEntry is a row of device_software.
+type indexEntry struct {
+	device          mdm.DeviceID
+	n               int64
+	wanted, indexed held
+	gone            bool
+}
+
+// gather reads the devices, writes what the index will hold of each, and collects the flips.
+func (x *softwareIndex) gather(ctx context.Context, ids []mdm.DeviceID) error {
+	var entries []indexEntry
+	for some := range slices.Chunk(ids, 500) {
+		var c conditions
+		in(&c, "b.device_id", some)
+		rows, err := x.tx.QueryContext(ctx, `SELECT b.device_id, b.n, b.buckets, b.indexed, CASE WHEN d.id IS NULL OR d.revoked_us > 0 THEN 1 ELSE 0 END,
+			CASE WHEN d.id IS NULL THEN 1 ELSE 0 END FROM device_software b LEFT JOIN devices d ON d.id = b.device_id`+c.where()+" ORDER BY b.device_id", c.args...)
+		list, err := collect(rows, err, scanIndexEntry)
+		if err != nil {
+			return err
+		}
+		entries = append(entries, list...)
+	}
+	content, err := x.content(ctx, entries)
+	if err != nil {
+		return err
+	}
+	for i := range entries {
+		e := &entries[i]
+		if e.n < 0 && e.wanted != (held{}) {
+			e.n = x.next
+			x.next++
+		}
+		for b := range e.wanted {
+			if e.wanted[b] != e.indexed[b] {
+				x.compare(e.n, content.titles[e.indexed[b]], content.titles[e.wanted[b]], content.name)
+			}
+		}
+		if e.gone {
+			_, err = x.tx.ExecContext(ctx, "DELETE FROM device_software WHERE device_id = $1", e.device)
+		} else if e.wanted != e.indexed {
+			_, err = x.tx.ExecContext(ctx, "UPDATE device_software SET n = $2, indexed = $3 WHERE device_id = $1", e.device, e.n, e.wanted.encode())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func scanIndexEntry(row rowScanner) (indexEntry, error) {
+	var e indexEntry
+	var wanted, indexed []byte
+	var away, gone int
+	err := row.Scan(&e.device, &e.n, &wanted, &indexed, &away, &gone)
+	if err != nil {
+		return e, err
+	}
+	if e.wanted, err = decodeHeld(wanted); err != nil {
+		return e, fmt.Errorf("device %s: %w", e.device, err)
+	}
+	if e.indexed, err = decodeHeld(indexed); err != nil {
+		return e, fmt.Errorf("device %s: %w", e.device, err)
+	}
+	e.gone = gone == 1
+	if away == 1 {
+		e.wanted = held{}
+	}
+	return e, nil
+}
+
+// bucketContent is what is in buckets, and which name each title has.
+type bucketContent struct {
+	titles map[int64][]int64
+	name   map[int64]int64
+}
+
+func (x *softwareIndex) content(ctx context.Context, entries []indexEntry) (bucketContent, error) {
+	var buckets []int64
+	for _, e := range entries {
+		for b := range e.wanted {
+			if e.wanted[b] != e.indexed[b] {
+				buckets = append(buckets, e.wanted[b], e.indexed[b])
+			}
+		}
+	}
+	slices.Sort(buckets)
+	titles, err := x.s.bucketTitles(ctx, x.tx, slices.Compact(buckets))
+	if err != nil {
+		return bucketContent{}, err
+	}
+	var ids []int64
+	for _, t := range titles {
+		ids = append(ids, t...)
+	}
+	slices.Sort(ids)
+	name, err := x.s.namesOf(ctx, x.tx, slices.Compact(ids))
+	return bucketContent{titles, name}, err
+}
+
+// compare collects what changes when a device has one bucket's titles for another's.
+func (x *softwareIndex) compare(n int64, before, after []int64, name map[int64]int64) {
+	chunk, bit := n/chunkSize, uint16(n%chunkSize) //nolint:gosec // n is not negative where buckets differ
+	had, has := map[int64]bool{}, map[int64]bool{}
+	for _, t := range before {
+		had[name[t]] = true
+		if _, both := slices.BinarySearch(after, t); !both {
+			x.titles[t]--
+			f := x.flip(place{t, chunk})
+			f.off = append(f.off, bit)
+		}
+	}
+	for _, t := range after {
+		has[name[t]] = true
+		if _, both := slices.BinarySearch(before, t); !both {
+			x.titles[t]++
+			f := x.flip(place{t, chunk})
+			f.on = append(f.on, bit)
+		}
+	}
+	for id := range had {
+		if !has[id] {
+			x.names[id]--
+		}
+	}
+	for id := range has {
+		if !had[id] {
+			x.names[id]++
+		}
+	}
+}
+
+func (x *softwareIndex) flip(p place) *flip {
+	f := x.flips[p]
+	if f == nil {
+		f = &flip{}
+		x.flips[p] = f
+	}
+	return f
+}
+
+// apply writes the flips, and the counts that follow.
+func (x *softwareIndex) apply(ctx context.Context) error {
+	byChunk := map[int64][]int64{}
+	for p := range x.flips {
+		byChunk[p.chunk] = append(byChunk[p.chunk], p.title)
+	}
+	ins := inserter{tx: x.tx, into: "title_devices (title_id, chunk, bits)", tail: "ON CONFLICT (title_id, chunk) DO UPDATE SET bits = excluded.bits"}
+	for _, n := range slices.Sorted(maps.Keys(byChunk)) {
+		titles := byChunk[n]
+		slices.Sort(titles)
+		for some := range slices.Chunk(titles, 1000) {
+			if err := x.applyChunk(ctx, n, some, &ins); err != nil {
+				return err
+			}
+		}
+	}
+	if err := ins.flush(ctx); err != nil {
+		return err
+	}
+	if err := x.count(ctx, "software_titles", x.titles); err != nil {
+		return err
+	}
+	return x.count(ctx, "software_names", x.names)
+}
+
+func (x *softwareIndex) applyChunk(ctx context.Context, n int64, titles []int64, ins *inserter) error {
+	rows, err := x.tx.QueryContext(ctx, "SELECT title_id, bits FROM title_devices WHERE chunk = $1 AND title_id IN ("+numbers(titles)+")", n)
+	have := make(map[int64][]byte, len(titles))
+	if _, err = collect(rows, err, func(row rowScanner) (struct{}, error) {
+		var id int64
+		var b []byte
+		err := row.Scan(&id, &b)
+		have[id] = b
+		return struct{}{}, err
+	}); err != nil {
+		return err
+	}
+	var empty []int64
+	for _, t := range titles {
+		var c chunk
+		if err := c.decode(have[t]); err != nil {
+			return fmt.Errorf("title %d: %w", t, err)
+		}
+		f := x.flips[place{t, n}]
+		for _, bit := range f.on {
+			c[bit>>6] |= 1 << (bit & 63)
+		}
+		for _, bit := range f.off {
+			c[bit>>6] &^= 1 << (bit & 63)
+		}
+		b := c.encode()
+		if b == nil {
+			empty = append(empty, t)
+			continue
+		}
+		if err := ins.add(ctx, t, n, b); err != nil {
+			return err
+		}
+	}
+	if len(empty) == 0 {
+		return nil
+	}
+	_, err = x.tx.ExecContext(ctx, "DELETE FROM title_devices WHERE chunk = $1 AND title_id IN ("+numbers(empty)+")", n)
+	return err
+}
+
+// count adds to the devices columns of a table.
+func (x *softwareIndex) count(ctx context.Context, table string, by map[int64]int64) error {
+	maps.DeleteFunc(by, func(_, d int64) bool { return d == 0 })
+	for some := range slices.Chunk(slices.Sorted(maps.Keys(by)), 500) {
+		var b strings.Builder
+		for i, id := range some {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			fmt.Fprintf(&b, "(%d, %d)", id, by[id])
+		}
+		if _, err := x.tx.ExecContext(ctx, "WITH more (id, d) AS (VALUES "+b.String()+") UPDATE "+table+" SET devices = devices + more.d FROM more WHERE "+table+".id = more.id"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// namesOf returns which name each title has.
+func (s *Store) namesOf(ctx context.Context, q querier, ids []int64) (map[int64]int64, error) {
+	out := make(map[int64]int64, len(ids))
+	var missing []int64
+	s.titles.mu.RLock()
+	for _, id := range ids {
+		if n := s.titles.nameOf[id]; n != 0 {
+			out[id] = n
+		} else {
+			missing = append(missing, id)
+		}
+	}
+	s.titles.mu.RUnlock()
+	for some := range slices.Chunk(missing, 1000) {
+		rows, err := q.QueryContext(ctx, "SELECT id, name_id FROM software_titles WHERE id IN ("+numbers(some)+")")
+		if _, err = collect(rows, err, func(row rowScanner) (struct{}, error) {
+			var id, name int64
+			err := row.Scan(&id, &name)
+			out[id] = name
+			return struct{}{}, err
+		}); err != nil {
+			return nil, err
+		}
+	}
+	s.titles.learn(func() {
+		for _, id := range missing {
+			s.titles.nameOf[id] = out[id]
+		}
+	})
+	return out, nil
+}
+
+// maxTitlesAsked bounds the versions one search looks through.
+const maxTitlesAsked = 5000
+
+// SoftwareSet finds devices by software; see fleet.Store.
+func (s *Store) SoftwareSet(ctx context.Context, name string, wanted func(version string) bool) (fleet.Set, error) {
+	var c conditions
+	if strings.Contains(name, "*") {
+		c.add(`n.name_key LIKE ? ESCAPE '\'`, strings.ReplaceAll(likeEscaper.Replace(strings.ToLower(name)), "*", "%"))
+	} else {
+		c.add("n.name_key = ?", strings.ToLower(name))
+	}
+	rows, err := s.reader.QueryContext(ctx, "SELECT t.id, t.version FROM software_names n JOIN software_titles t ON t.name_id = n.id"+c.where()+
+		" AND t.devices > 0 LIMIT 20000", c.args...)
+	var ids []int64
+	if _, err = collect(rows, err, func(row rowScanner) (struct{}, error) {
+		var id int64
+		var version string
+		err := row.Scan(&id, &version)
+		if wanted(version) {
+			ids = append(ids, id)
+		}
+		return struct{}{}, err
+	}); err != nil {
+		return nil, err
+	}
+	if len(ids) > maxTitlesAsked {
+		return nil, fmt.Errorf("%q is %d kinds of software, at most %d: %w", mdm.Clean(name, 64), len(ids), maxTitlesAsked, mdm.ErrInvalid)
+	}
+	return s.titleSet(ctx, ids)
+}
+
+// titleSet returns the devices that have any of the titles.
+func (s *Store) titleSet(ctx context.Context, ids []int64) (fleet.Set, error) {
+	out := fleet.Set{}
+	for some := range slices.Chunk(ids, 500) {
+		rows, err := s.reader.QueryContext(ctx, "SELECT chunk, bits FROM title_devices WHERE title_id IN ("+numbers(some)+")")
+		if _, err = collect(rows, err, func(row rowScanner) (struct{}, error) {
+			var n int64
+			var b []byte
+			var c chunk
+			if err := row.Scan(&n, &b); err != nil {
+				return struct{}{}, err
+			}
+			if err := c.decode(b); err != nil {
+				return struct{}{}, err
+			}
+			words := int(n) * len(c)
+			for len(out) < words+len(c) {
+				out = append(out, 0)
+			}
+			for i, w := range c {
+				out[words+i] |= w
+			}
+			return struct{}{}, nil
+		}); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// SoftwareFilter selects software.
+type SoftwareFilter struct {
+	Query  string // part of the name, any case
+	Source string
+	After  string
+	Limit  int
+	ByUse  bool // most devices first, else by name
+}
+
+// Software is a package that devices have, in whatever version.
+type Software struct {
+	ID      int64
+	Source  inventory.Source
+	Name    string
+	Devices int64 // that have any version, of all groups
+}
+
+// Title is one version of a package.
+type Title struct {
+	inventory.Software
+	ID      int64
+	Devices int64
+}
