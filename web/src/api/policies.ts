@@ -3,19 +3,21 @@ import { call } from "./client.ts";
 import type {
   Assignment,
   Catalogue,
+  Effect,
   Policy,
   PolicyChange,
+  PolicyDifference,
   PolicyList,
   PolicySetting,
   PolicyVersion,
   PolicyVersionList,
+  PolicyWish,
   Rollout,
   RolloutList,
   RolloutPlan,
-  SettingDifference,
   SettingsOfDevice,
-  WhatIf,
-} from "./policyTypes.ts";
+  WhatIfWish,
+} from "./types.ts";
 
 /** Every setting there is; it changes with the gateway's version only. */
 export const catalogueQuery = queryOptions({
@@ -53,15 +55,12 @@ export const versionQuery = (id: string, number: number) =>
     staleTime: Number.POSITIVE_INFINITY, // versions never change
   });
 
-/** What differs between two versions; 0 is the draft. */
-export const differenceQuery = (id: string, from: number, to: number, revision: number) =>
+/** What differs between two versions, or a version and the draft. */
+export const differenceQuery = (id: string, from: number | "draft", to: number | "draft", revision: number) =>
   queryOptions({
     queryKey: ["policies", "one", id, "diff", from, to, revision],
     queryFn: ({ signal }) =>
-      call<{ items: SettingDifference[] }>("GET", `/api/policies/${id}/diff`, {
-        query: { from, to },
-        signal,
-      }),
+      call<PolicyDifference>("GET", `/api/policies/${id}/diff`, { query: { from, to }, signal }),
   });
 
 function usePolicyChange<V, R = Policy>(change: (input: V) => Promise<R>) {
@@ -77,7 +76,7 @@ function usePolicyChange<V, R = Policy>(change: (input: V) => Promise<R>) {
 }
 
 export function useCreatePolicy() {
-  return usePolicyChange((body: PolicyChange) => call<Policy>("POST", "/api/policies", { body }));
+  return usePolicyChange((body: PolicyWish) => call<Policy>("POST", "/api/policies", { body }));
 }
 
 export function useUpdatePolicy(id: string, revision: number) {
@@ -100,15 +99,17 @@ export function useDiscardDraft(id: string, revision: number) {
   return usePolicyChange(() => call<Policy>("DELETE", `/api/policies/${id}/draft`, { ifMatch: revision }));
 }
 
+/** Makes the draft a version and brings it to devices, in stages if there is a plan. */
 export function usePublish(id: string) {
-  return usePolicyChange(({ note, revision }: { note: string; revision: number }) =>
-    call<Policy>("POST", `/api/policies/${id}/publish`, { body: { note }, ifMatch: revision }),
+  return usePolicyChange(({ revision, ...body }: { note: string; rollout?: RolloutPlan; revision: number }) =>
+    call<Policy>("POST", `/api/policies/${id}/publish`, { body, ifMatch: revision }),
   );
 }
 
-export function useRollBack(id: string, revision: number) {
-  return usePolicyChange((body: { version: number; note: string }) =>
-    call<Policy>("POST", `/api/policies/${id}/roll-back`, { body, ifMatch: revision }),
+/** Puts another version in force, in stages if there is a plan; 0 takes the policy off all devices. */
+export function useActivate(id: string, revision: number) {
+  return usePolicyChange((body: { version: number; rollout?: RolloutPlan }) =>
+    call<Policy>("POST", `/api/policies/${id}/activate`, { body, ifMatch: revision }),
   );
 }
 
@@ -121,8 +122,7 @@ export function useAssign(id: string) {
 /** What would change for which devices, without changing it. */
 export function useWhatIf(id: string) {
   return useMutation({
-    mutationFn: (body: { settings?: PolicySetting[]; assignments?: Assignment[] }) =>
-      call<WhatIf>("POST", `/api/policies/${id}/what-if`, { body }),
+    mutationFn: (body: WhatIfWish) => call<Effect>("POST", `/api/policies/${id}/what-if`, { body }),
   });
 }
 
@@ -132,15 +132,9 @@ export const rolloutsQuery = (policy?: string) =>
     queryFn: ({ signal }) => call<RolloutList>("GET", "/api/rollouts", { query: { policy }, signal }),
   });
 
-export function useStartRollout(id: string, revision: number) {
-  return usePolicyChange((body: RolloutPlan) =>
-    call<Rollout>("POST", `/api/policies/${id}/rollouts`, { body, ifMatch: revision }),
-  );
-}
-
 export function useSteerRollout(id: string) {
-  return usePolicyChange((verb: "pause" | "resume" | "stop") =>
-    call<Rollout>("POST", `/api/rollouts/${id}/${verb}`),
+  return usePolicyChange((verb: "pause" | "resume" | "next" | "stop") =>
+    call<Rollout>("POST", `/api/rollouts/${id}/${verb}`, { body: {} }),
   );
 }
 

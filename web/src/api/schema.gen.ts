@@ -4,6 +4,60 @@
  */
 
 export interface paths {
+    "/agent/commands/claim": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Fetch the commands that wait for the device */
+        post: operations["claim-commands"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/agent/commands/results": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take what came of commands */
+        post: operations["put-command-results"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/agent/commands/{id}/bundle": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Take the logs a device collected
+         * @description The body is the bundle.
+         */
+        put: operations["put-command-bundle"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/agent/enroll": {
         parameters: {
             query?: never;
@@ -29,9 +83,63 @@ export interface paths {
             cookie?: never;
         };
         get?: never;
-        /** Take what changed of a device's inventory */
+        /**
+         * Take what changed of a device's inventory
+         * @description The body may be compressed (Content-Encoding: gzip). Sections that are too large or wrong are refused one by one. When many devices come at once the answer is 503 with the time to come back.
+         */
         put: operations["put-inventory"];
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/agent/key": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Put a new device key in the place of the old one */
+        post: operations["change-device-key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/agent/manifest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a device must be, secrets in the clear */
+        get: operations["get-manifest"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/agent/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take what a device says of its settings */
+        post: operations["post-status"];
         delete?: never;
         options?: never;
         head?: never;
@@ -66,6 +174,206 @@ export interface paths {
         get: operations["verify-audit"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/bulks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Orders with their progress, newest first */
+        get: operations["list-bulks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/bulks/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One order with its progress
+         * @description Its commands are list-commands with bulk.
+         */
+        get: operations["get-bulk"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/bulks/{id}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Let an order go that waits for approval
+         * @description Not one's own; command.run is needed on every device's group.
+         */
+        post: operations["approve-bulk"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/bulks/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Cancel what is not over of an order */
+        post: operations["cancel-bulk"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/catalogue": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every setting there is, with a JSON Schema each */
+        get: operations["get-catalogue"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/command-kinds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What devices can be told to do */
+        get: operations["get-command-kinds"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/commands": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Commands, newest first */
+        get: operations["list-commands"];
+        put?: never;
+        /**
+         * Tell devices to do something once
+         * @description A script that is not in the library needs script.manage too. Devices that have 100 open commands are skipped and counted.
+         */
+        post: operations["order-commands"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/commands/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Whom an order would reach */
+        post: operations["preview-commands"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/commands/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One command with its output */
+        get: operations["get-command"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/commands/{id}/bundle": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Download the logs a device collected
+         * @description application/gzip: a tar archive.
+         */
+        get: operations["get-command-bundle"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/commands/{id}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Cancel a command */
+        post: operations["cancel-command"];
         delete?: never;
         options?: never;
         head?: never;
@@ -136,6 +444,23 @@ export interface paths {
         put?: never;
         /** Cut a device off at once and for good */
         post: operations["revoke-device"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/devices/{id}/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a device must be, why, and how it stands */
+        get: operations["get-device-settings"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -335,6 +660,248 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/policies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Policies by name */
+        get: operations["list-policies"];
+        put?: never;
+        /** Make a policy; settings become its draft */
+        post: operations["create-policy"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/policies/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One policy with its draft */
+        get: operations["get-policy"];
+        put?: never;
+        post?: never;
+        /** Take a policy off all devices and forget it */
+        delete: operations["delete-policy"];
+        options?: never;
+        head?: never;
+        /** Rename or describe */
+        patch: operations["change-policy"];
+        trace?: never;
+    };
+    "/api/policies/{id}/activate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Put any version in force, as for a roll-back; 0 takes the policy off */
+        post: operations["activate-policy"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/policies/{id}/assignments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Say whom it is for */
+        put: operations["assign-policy"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/policies/{id}/devices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Devices by how the policy, or one setting, stands on them */
+        get: operations["list-policy-devices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/policies/{id}/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How two versions, or the draft, differ */
+        get: operations["diff-policy"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/policies/{id}/draft": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Write the next version */
+        put: operations["save-draft"];
+        post?: never;
+        /** Throw the draft away */
+        delete: operations["discard-draft"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/policies/{id}/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A policy as a file: name, assignments, settings in force */
+        get: operations["export-policy"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/policies/{id}/publish": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make the draft a version and put it in force, at once or in stages */
+        post: operations["publish-policy"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/policies/{id}/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How its settings stand on the devices you may see */
+        get: operations["get-policy-status"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/policies/{id}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Versions, newest first */
+        get: operations["list-policy-versions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/policies/{id}/versions/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One version */
+        get: operations["get-policy-version"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/policies/{id}/versions/{number}/edit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make a version the draft */
+        post: operations["edit-policy-version"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/policies/{id}/what-if": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What a change would do, device by device, before it is made */
+        post: operations["what-if"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/roles": {
         parameters: {
             query?: never;
@@ -350,6 +917,97 @@ export interface paths {
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/api/rollouts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Roll-outs, newest first */
+        get: operations["list-rollouts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/rollouts/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One roll-out */
+        get: operations["get-rollout"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/rollouts/{id}/{verb}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Pause, resume, go on to the next stage now, or stop and return to the version before */
+        post: operations["change-rollout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/scripts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The script library, by name */
+        get: operations["list-scripts"];
+        put?: never;
+        /** Add a script with its first version */
+        post: operations["create-script"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/scripts/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A script with its versions */
+        get: operations["get-script"];
+        /**
+         * Add a version
+         * @description Versions never change; commands that were ordered keep the one they were ordered with.
+         */
+        put: operations["publish-script"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Rename, describe, archive */
+        patch: operations["change-script"];
         trace?: never;
     };
     "/api/sessions": {
@@ -513,6 +1171,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/what-if": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What a new policy would do */
+        post: operations["what-if-new"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -562,6 +1237,15 @@ export interface components {
             shadow: boolean;
             users: components["schemas"]["Account"][];
         };
+        ActivateInput: {
+            /** @description In stages; left out: at once */
+            rollout?: components["schemas"]["RolloutPlan"];
+            /**
+             * Format: int64
+             * @description 0 takes the policy off all devices
+             */
+            version: number;
+        };
         Agent: {
             go: string;
             root: boolean;
@@ -579,6 +1263,25 @@ export interface components {
         AskInput: {
             /** @description Those wanted in all */
             capabilities: ("view" | "control" | "clipboard" | "files" | "terminal" | "diagnostics" | "power" | "record")[];
+        };
+        AssignInput: {
+            assignments: components["schemas"]["AssignmentBody"][];
+        };
+        AssignmentBody: {
+            exclude?: components["schemas"]["ScopeBody"];
+            /** @description Left out for a new one */
+            id?: string;
+            include: components["schemas"]["ScopeBody"];
+            /**
+             * Format: int64
+             * @description The higher wins
+             */
+            priority: number;
+            /**
+             * Format: int64
+             * @description Pins a version; left out: the live one
+             */
+            version?: number;
         };
         AttentionBody: {
             /** Format: date-time */
@@ -629,6 +1332,46 @@ export interface components {
             grub_password?: boolean;
             single_user_password?: boolean;
         };
+        BulkBody: {
+            /** @enum {string} */
+            approval: "none" | "needed" | "given";
+            /** Format: date-time */
+            approved_at?: string;
+            approved_by?: string;
+            /** @description Operator id */
+            by: string;
+            by_name: string;
+            /** @description Commands by state, of devices you may see */
+            counts: {
+                [key: string]: number;
+            };
+            /** Format: date-time */
+            created_at: string;
+            /** Format: int64 */
+            devices: number;
+            /** Format: date-time */
+            expires_at: string;
+            id: string;
+            kind: string;
+            /** Format: date-time */
+            not_before?: string;
+            note: string;
+            /**
+             * Format: int64
+             * @description Commands that are not over, of devices you may see
+             */
+            open: number;
+            /** @description Without secrets */
+            parameters: unknown;
+            /**
+             * Format: int64
+             * @description Devices that had 100 open commands already
+             */
+            skipped: number;
+            supersede_key?: string;
+            /** @description Whom it was for, in words */
+            target: string;
+        };
         CPU: {
             /** Format: int32 */
             cores: number;
@@ -637,6 +1380,18 @@ export interface components {
             model: string;
             /** Format: int32 */
             threads: number;
+        };
+        CancelledBody: {
+            /**
+             * Format: int64
+             * @description Devices that were asked to stop; what they say counts
+             */
+            asked: number;
+            /**
+             * Format: int64
+             * @description That had not been sent
+             */
+            cancelled: number;
         };
         Certificate: {
             authority: boolean;
@@ -651,14 +1406,196 @@ export interface components {
             subject: string;
             trusted: boolean;
         };
+        Change: {
+            after?: unknown;
+            before?: unknown;
+            conflict?: string;
+            fields?: components["schemas"]["FieldChange"][];
+            id: string;
+            kind: string;
+        };
+        Choice: {
+            title: string;
+            value: string;
+        };
+        Claim: {
+            have?: string[];
+        };
+        ClaimAnswer: {
+            cancel?: string[];
+            commands: components["schemas"]["Delivery"][];
+            more?: boolean;
+        };
+        ClaimBody: {
+            assignment: string;
+            /** @description Fields it gave, in settings merged field by field */
+            fields?: string[];
+            policy: components["schemas"]["SourceBody"];
+            /** Format: int64 */
+            priority: number;
+            value: unknown;
+            via: components["schemas"]["ViaBody"];
+            won: boolean;
+        };
         Clock: {
             service: string;
             synchronised?: boolean;
+        };
+        CommandBody: {
+            /**
+             * Format: int64
+             * @description How often it was sent
+             */
+            attempts: number;
+            /** @description The order it belongs to, which may be for many devices */
+            bulk_id: string;
+            /**
+             * Format: int64
+             * @description Of the log bundle; 0: none
+             */
+            bundle_bytes: number;
+            cancel_by?: string;
+            /** Format: date-time */
+            created_at: string;
+            device_id: string;
+            /** @description When it was ordered */
+            device_name: string;
+            /**
+             * Format: date-time
+             * @description By the device's clock
+             */
+            ended_at?: string;
+            /** Format: int64 */
+            exit_code?: number;
+            /** Format: date-time */
+            expires_at: string;
+            /**
+             * Format: date-time
+             * @description When the gateway knew
+             */
+            finished_at?: string;
+            /** @description Of the device when it was ordered */
+            group_id: string;
+            has_output: boolean;
+            id: string;
+            kind: string;
+            /** @description What came of it, in words */
+            message?: string;
+            /** Format: date-time */
+            not_before?: string;
+            /**
+             * Format: int64
+             * @description That were written, kept or not
+             */
+            output_bytes: number;
+            /** @description Of a failure, for programs */
+            reason?: string;
+            /** Format: date-time */
+            sent_at?: string;
+            /**
+             * Format: date-time
+             * @description By the device's clock
+             */
+            started_at?: string;
+            /** @enum {string} */
+            state: "held" | "queued" | "sent" | "succeeded" | "failed" | "expired" | "cancelled" | "superseded";
+        };
+        CommandDetail: {
+            /**
+             * Format: int64
+             * @description How often it was sent
+             */
+            attempts: number;
+            bulk: components["schemas"]["BulkBody"];
+            /** @description The order it belongs to, which may be for many devices */
+            bulk_id: string;
+            /**
+             * Format: int64
+             * @description Of the log bundle; 0: none
+             */
+            bundle_bytes: number;
+            cancel_by?: string;
+            /** Format: date-time */
+            created_at: string;
+            device_id: string;
+            /** @description When it was ordered */
+            device_name: string;
+            /**
+             * Format: date-time
+             * @description By the device's clock
+             */
+            ended_at?: string;
+            /** Format: int64 */
+            exit_code?: number;
+            /** Format: date-time */
+            expires_at: string;
+            /**
+             * Format: date-time
+             * @description When the gateway knew
+             */
+            finished_at?: string;
+            /** @description Of the device when it was ordered */
+            group_id: string;
+            has_output: boolean;
+            id: string;
+            kind: string;
+            /** @description What came of it, in words */
+            message?: string;
+            /** Format: date-time */
+            not_before?: string;
+            /** @description Standard output and error in their order; the middle is left out where it was too much. Needs command.run */
+            output: string;
+            /**
+             * Format: int64
+             * @description That were written, kept or not
+             */
+            output_bytes: number;
+            /** @description Of a failure, for programs */
+            reason?: string;
+            /** Format: date-time */
+            sent_at?: string;
+            /**
+             * Format: date-time
+             * @description By the device's clock
+             */
+            started_at?: string;
+            /** @enum {string} */
+            state: "held" | "queued" | "sent" | "succeeded" | "failed" | "expired" | "cancelled" | "superseded";
+        };
+        CommandTarget: {
+            devices?: string[];
+            group?: string;
+            label?: string;
+        };
+        CountsBody: {
+            /** Format: int64 */
+            applied: number;
+            /** Format: int64 */
+            conflict: number;
+            /** Format: int64 */
+            devices: number;
+            /** Format: int64 */
+            drifted: number;
+            /** Format: int64 */
+            failed: number;
+            /** Format: int64 */
+            not_applicable: number;
+            /** Format: int64 */
+            pending: number;
         };
         DNS: {
             manager: string;
             search: string[];
             servers: string[];
+        };
+        Delivery: {
+            /** Format: int64 */
+            attempt: number;
+            id: string;
+            kind: string;
+            params: unknown;
+            /** Format: int64 */
+            within_ms: number;
         };
         Desktop: {
             autologin: string;
@@ -708,9 +1645,69 @@ export interface components {
             /** @description Whether a policy grants sessions unasked */
             unattended: boolean;
         };
+        DeviceBrief: {
+            id: string;
+            name: string;
+        };
         DeviceChange: {
             group_id?: string;
             name?: string;
+        };
+        DeviceSettingBody: {
+            /** @description What every policy says of it, the highest rank first */
+            claims: components["schemas"]["ClaimBody"][];
+            /** @description Why there is no value */
+            conflict?: string;
+            id: string;
+            /** @description No policy asks for it any more; the device has not said it put back what was before */
+            leaving?: boolean;
+            /**
+             * Format: int64
+             * @description How often drift was mended
+             */
+            mended?: number;
+            merge?: string;
+            /** @description The device's words */
+            message?: string;
+            /** @description Effective value as the device read it back */
+            observed?: unknown;
+            /** @description Whose value won; left out when several made it */
+            policy?: components["schemas"]["SourceBody"];
+            /** Format: date-time */
+            reported_at?: string;
+            /**
+             * Format: date-time
+             * @description When the state became this one
+             */
+            since_at?: string;
+            /** @enum {string} */
+            state: "pending" | "applied" | "failed" | "conflict" | "not_applicable" | "drifted";
+            /** @description Equal priority and nearness, unlike values: the lower policy id won */
+            tied?: boolean;
+            title: string;
+            /** @description Secrets are shown as markers; left out in conflict */
+            value?: unknown;
+        };
+        DeviceSettingsBody: {
+            /** Format: date-time */
+            changed_at?: string;
+            /** @description It reported on exactly what it must be */
+            current: boolean;
+            /**
+             * Format: int64
+             * @description 0: nothing was ever asked of it
+             */
+            generation: number;
+            /** Format: date-time */
+            reported_at?: string;
+            /** Format: int64 */
+            reported_generation: number;
+            settings: components["schemas"]["DeviceSettingBody"][];
+        };
+        DiffBody: {
+            changes: components["schemas"]["Change"][];
+            from: string;
+            to: string;
         };
         Disk: {
             /** Format: int64 */
@@ -747,6 +1744,44 @@ export interface components {
             /** Format: int32 */
             year: number;
         };
+        DraftBody: {
+            /** Format: date-time */
+            at: string;
+            /**
+             * Format: int64
+             * @description Version it began from; 0: from nothing
+             */
+            base: number;
+            /** @description Name of who edited it last */
+            by: string;
+            /** @description Left out in lists */
+            settings?: components["schemas"]["SettingBody"][];
+        };
+        DraftInput: {
+            settings: components["schemas"]["SettingBody"][];
+        };
+        EffectBody: {
+            /**
+             * Format: int64
+             * @description Whose settings would change
+             */
+            changed: number;
+            /**
+             * Format: int64
+             * @description With a setting that would newly be in conflict
+             */
+            conflicts: number;
+            /** @description There are more kinds of changes than are told */
+            cut?: boolean;
+            /**
+             * Format: int64
+             * @description Looked at
+             */
+            devices: number;
+            /** @description Some of the devices that would change */
+            sample: components["schemas"]["NamedDevice"][];
+            settings: components["schemas"]["SettingEffect"][];
+        };
         Encryption: {
             swap: components["schemas"]["Volume"][];
             volumes: components["schemas"]["Volume"][];
@@ -774,6 +1809,26 @@ export interface components {
             signature: string;
             token: string;
         };
+        EntryBody: {
+            category: string;
+            description: string;
+            /** @description What the schema says, in the words and the order of a form */
+            fields: components["schemas"]["Field"][];
+            /** @description The only names there may be */
+            instances?: string[];
+            key: string;
+            /** @description What it becomes on a device */
+            mechanism: string;
+            /** @enum {string} */
+            merge: "most_restrictive" | "priority" | "union" | "error";
+            platforms: string[];
+            risk: components["schemas"]["Risk"];
+            /** @description JSON Schema, draft 2020-12 */
+            schema: unknown;
+            /** @description There may be many, each with a name after a slash */
+            several: boolean;
+            title: string;
+        };
         Faillock: {
             /** Format: int64 */
             deny: number;
@@ -783,6 +1838,40 @@ export interface components {
             fail_interval: number;
             /** Format: int64 */
             unlock_time: number;
+        };
+        Field: {
+            choices?: components["schemas"]["Choice"][];
+            combine?: string;
+            default?: unknown;
+            description: string;
+            fields?: components["schemas"]["Field"][];
+            format?: string;
+            items?: components["schemas"]["Field"];
+            kind: string;
+            /** Format: int64 */
+            max?: number;
+            /** Format: int64 */
+            max_items?: number;
+            /** Format: int64 */
+            max_len?: number;
+            /** Format: int64 */
+            min: number;
+            /** Format: int64 */
+            min_items?: number;
+            /** Format: int64 */
+            min_len?: number;
+            multiline?: boolean;
+            name: string;
+            required?: boolean;
+            title: string;
+            unit?: string;
+            when?: components["schemas"]["When"];
+        };
+        FieldChange: {
+            after?: unknown;
+            before?: unknown;
+            path: string;
+            secret?: boolean;
         };
         FieldProblem: {
             /** @description As in body.grants[0].role */
@@ -973,8 +2062,53 @@ export interface components {
             /** Format: int64 */
             tainted: number;
         };
+        KeyChange: {
+            new: string;
+            new_signature: string;
+            old: string;
+            old_signature: string;
+        };
+        KindBody: {
+            description: string;
+            kind: string;
+            parameters: components["schemas"]["KindField"][];
+            /** @enum {string} */
+            risk: "none" | "interrupts" | "runs_code";
+            title: string;
+        };
+        KindChoice: {
+            title: string;
+            value: string;
+        };
+        KindField: {
+            choices?: components["schemas"]["KindChoice"][];
+            description: string;
+            /** @enum {string} */
+            kind: "bool" | "integer" | "text" | "list" | "object";
+            /** Format: int64 */
+            max: number;
+            /** Format: int64 */
+            max_len?: number;
+            /** Format: int64 */
+            min: number;
+            multiline?: boolean;
+            name: string;
+            required: boolean;
+            title: string;
+            unit?: string;
+        };
         ListAuditBody: {
             items: components["schemas"]["AuditBody"][];
+            /** @description Give it as after for the next page; left out on the last */
+            next?: string;
+        };
+        ListBulkBody: {
+            items: components["schemas"]["BulkBody"][];
+            /** @description Give it as after for the next page; left out on the last */
+            next?: string;
+        };
+        ListCommandBody: {
+            items: components["schemas"]["CommandBody"][];
             /** @description Give it as after for the next page; left out on the last */
             next?: string;
         };
@@ -983,8 +2117,18 @@ export interface components {
             /** @description Give it as after for the next page; left out on the last */
             next?: string;
         };
+        ListEntryBody: {
+            items: components["schemas"]["EntryBody"][];
+            /** @description Give it as after for the next page; left out on the last */
+            next?: string;
+        };
         ListGroupBody: {
             items: components["schemas"]["GroupBody"][];
+            /** @description Give it as after for the next page; left out on the last */
+            next?: string;
+        };
+        ListKindBody: {
+            items: components["schemas"]["KindBody"][];
             /** @description Give it as after for the next page; left out on the last */
             next?: string;
         };
@@ -993,8 +2137,23 @@ export interface components {
             /** @description Give it as after for the next page; left out on the last */
             next?: string;
         };
+        ListPolicyBody: {
+            items: components["schemas"]["PolicyBody"][];
+            /** @description Give it as after for the next page; left out on the last */
+            next?: string;
+        };
         ListRoleBody: {
             items: components["schemas"]["RoleBody"][];
+            /** @description Give it as after for the next page; left out on the last */
+            next?: string;
+        };
+        ListRolloutBody: {
+            items: components["schemas"]["RolloutBody"][];
+            /** @description Give it as after for the next page; left out on the last */
+            next?: string;
+        };
+        ListScriptBody: {
+            items: components["schemas"]["ScriptBody"][];
             /** @description Give it as after for the next page; left out on the last */
             next?: string;
         };
@@ -1008,6 +2167,11 @@ export interface components {
             /** @description Give it as after for the next page; left out on the last */
             next?: string;
         };
+        ListVersionBody: {
+            items: components["schemas"]["VersionBody"][];
+            /** @description Give it as after for the next page; left out on the last */
+            next?: string;
+        };
         Listener: {
             address: string;
             /** Format: int32 */
@@ -1015,6 +2179,12 @@ export interface components {
             process: string;
             proto: string;
             user: string;
+        };
+        Manifest: {
+            /** Format: int64 */
+            generation: number;
+            hash: string;
+            settings: components["schemas"]["Setting"][];
         };
         Me: {
             email: string;
@@ -1056,6 +2226,42 @@ export interface components {
             options: string[];
             type: string;
         };
+        NamedDevice: {
+            id: string;
+            name: string;
+        };
+        NewCommandInput: {
+            /** @description Hold it until somebody else approves */
+            approval?: boolean;
+            devices?: string[];
+            /**
+             * Format: int64
+             * @description How many devices you mean. Needed beyond 20, and refused with code confirm where it is another number: what reaches many is said twice
+             */
+            expect_devices?: number;
+            /**
+             * Format: date-time
+             * @description Left out: a week after it may begin
+             */
+            expires_at?: string;
+            group?: string;
+            /** @description The same key twice is one order */
+            idempotency_key?: string;
+            /** @enum {string} */
+            kind: "refresh_inventory" | "restart" | "shutdown" | "sign_out" | "message" | "run_script" | "restart_service" | "rotate_key" | "collect_logs";
+            label?: string;
+            /**
+             * Format: date-time
+             * @description Left out: at once
+             */
+            not_before?: string;
+            /** @description Why */
+            note?: string;
+            /** @description As get-command-kinds describes them */
+            parameters?: unknown;
+            /** @description Takes the place of what still waits on a device with the same key */
+            supersede_key?: string;
+        };
         NewGroupInput: {
             name: string;
             parent_id: string;
@@ -1067,6 +2273,34 @@ export interface components {
             grants: components["schemas"]["GrantBody"][];
             name: string;
             password: string;
+        };
+        NewPolicyInput: {
+            description?: string;
+            name: string;
+            /** @description Become the draft */
+            settings?: components["schemas"]["SettingBody"][];
+        };
+        NewScriptInput: {
+            body: string;
+            description?: string;
+            /** @enum {string} */
+            interpreter: "sh" | "bash" | "python3";
+            name: string;
+            /** @description What is new */
+            note?: string;
+            /**
+             * Format: int64
+             * @description Of the output that are kept; 0: 65536
+             */
+            output_bytes?: number;
+            parameters?: components["schemas"]["ScriptParameterBody"][];
+            /** @description Account; left out: the agent's own */
+            run_as?: string;
+            /**
+             * Format: int64
+             * @description 0: 300
+             */
+            timeout_seconds?: number;
         };
         NewSessionInput: {
             capabilities: ("view" | "control" | "clipboard" | "files" | "terminal" | "diagnostics" | "power" | "record")[];
@@ -1111,6 +2345,31 @@ export interface components {
              */
             uses: number;
         };
+        NewVersionInput: {
+            /**
+             * Format: int64
+             * @description The version this one was made from; 409 when it is not the newest any more
+             */
+            base: number;
+            body: string;
+            /** @enum {string} */
+            interpreter: "sh" | "bash" | "python3";
+            /** @description What is new */
+            note?: string;
+            /**
+             * Format: int64
+             * @description Of the output that are kept; 0: 65536
+             */
+            output_bytes?: number;
+            parameters?: components["schemas"]["ScriptParameterBody"][];
+            /** @description Account; left out: the agent's own */
+            run_as?: string;
+            /**
+             * Format: int64
+             * @description 0: 300
+             */
+            timeout_seconds?: number;
+        };
         OperatorBody: {
             /** Format: date-time */
             created_at: string;
@@ -1131,6 +2390,14 @@ export interface components {
             disabled?: boolean;
             grants?: components["schemas"]["GrantBody"][];
             name?: string;
+        };
+        OrderedBody: {
+            bulk: components["schemas"]["BulkBody"];
+            bulk_id: string;
+            /** @description At most 50 of them */
+            commands: components["schemas"]["CommandBody"][];
+            /** @description The idempotency key was known: this is the order of then */
+            existed: boolean;
         };
         OverviewBody: {
             /** @description What someone should look at, most urgent first */
@@ -1182,6 +2449,58 @@ export interface components {
             name: string;
             security: boolean;
         };
+        PolicyBody: {
+            assignments: components["schemas"]["AssignmentBody"][];
+            /** @description Devices you may see, by state */
+            counts?: components["schemas"]["CountsBody"];
+            /** Format: date-time */
+            created_at: string;
+            description: string;
+            draft?: components["schemas"]["DraftBody"];
+            id: string;
+            /**
+             * Format: int64
+             * @description Version in force; 0: none
+             */
+            live: number;
+            /** @description Whether you may change it */
+            may_manage: boolean;
+            name: string;
+            /**
+             * Format: int64
+             * @description Number of the newest version; 0: never published
+             */
+            newest: number;
+            /** Format: int64 */
+            revision: number;
+            /** @description Under way */
+            rollout?: components["schemas"]["RolloutBody"];
+            /** Format: date-time */
+            updated_at: string;
+        };
+        PolicyChange: {
+            description?: string;
+            name?: string;
+        };
+        PolicyFile: {
+            assignments: components["schemas"]["AssignmentBody"][];
+            description?: string;
+            name: string;
+            /** @description In force, or the draft's when nothing is */
+            settings: components["schemas"]["SettingBody"][];
+        };
+        PolicyStatusBody: {
+            counts: components["schemas"]["CountsBody"];
+            settings: components["schemas"]["SettingStatusBody"][];
+        };
+        PreviewBody: {
+            /** Format: int64 */
+            devices: number;
+            /** Format: int64 */
+            online: number;
+            /** @description At most 20 of them */
+            sample: components["schemas"]["DeviceBrief"][];
+        };
         Problem: {
             /** @description Machine-readable reason, stable for ever */
             code: string;
@@ -1203,6 +2522,24 @@ export interface components {
             status: number;
             /** @description The status in words */
             title: string;
+        };
+        Progress: {
+            /** Format: int64 */
+            applied: number;
+            /** Format: int64 */
+            devices: number;
+            /** Format: int64 */
+            failed: number;
+            /** Format: int64 */
+            pending: number;
+            /** Format: int64 */
+            total: number;
+        };
+        PublishInput: {
+            /** @description What changed, for those who read the versions */
+            note?: string;
+            /** @description In stages; left out: at once */
+            rollout?: components["schemas"]["RolloutPlan"];
         };
         Pwhistory: {
             enabled: boolean;
@@ -1231,6 +2568,32 @@ export interface components {
             ucredit: number;
             usercheck: boolean;
         };
+        Result: {
+            /** Format: int64 */
+            ended_us?: number;
+            /** Format: int64 */
+            exit_code?: number;
+            id: string;
+            message?: string;
+            output?: string;
+            /** Format: int64 */
+            output_bytes?: number;
+            reason?: string;
+            /** Format: int64 */
+            started_us?: number;
+            state: string;
+        };
+        Results: {
+            results: components["schemas"]["Result"][];
+        };
+        ResultsAnswer: {
+            taken: string[];
+        };
+        Risk: {
+            cuts_network: boolean;
+            cuts_sign_in: boolean;
+            words?: string;
+        };
         RoleBody: {
             /** @description The most a session of this role may hold */
             capabilities: string[];
@@ -1238,6 +2601,68 @@ export interface components {
             permissions: string[];
             role: string;
             summary: string;
+        };
+        RolloutBody: {
+            by: string;
+            /** Format: date-time */
+            created_at: string;
+            /**
+             * Format: int64
+             * @description Version before; 0: none
+             */
+            from: number;
+            id: string;
+            may_manage: boolean;
+            /**
+             * Format: date-time
+             * @description When the soak of the stage ends
+             */
+            next_at?: string;
+            plan: components["schemas"]["RolloutPlan"];
+            policy_id: string;
+            policy_name: string;
+            progress: components["schemas"]["Progress"];
+            /** @description Why it returned */
+            reason?: string;
+            /**
+             * Format: int64
+             * @description From 0
+             */
+            stage: number;
+            /** Format: date-time */
+            stage_at: string;
+            /** @enum {string} */
+            state: "running" | "paused" | "done" | "returned";
+            /** Format: int64 */
+            to: number;
+            /** Format: date-time */
+            updated_at: string;
+        };
+        RolloutPlan: {
+            /**
+             * Format: int64
+             * @description Of the devices reached; one more and it returns by itself
+             */
+            max_failed_percent: number;
+            /**
+             * Format: int64
+             * @description Must have reported before the next stage; 0 means 50
+             */
+            reported_percent?: number;
+            stages: components["schemas"]["RolloutStage"][];
+        };
+        RolloutStage: {
+            /**
+             * Format: int64
+             * @description Of the devices; grows from stage to stage, to 100 at last
+             */
+            percent: number;
+            /** Format: int64 */
+            soak_seconds: number;
+        };
+        RolloutVerbBody: {
+            /** @description Of stop */
+            reason?: string;
         };
         Route: {
             destination: string;
@@ -1253,6 +2678,12 @@ export interface components {
             installed: boolean;
             readable: boolean;
         };
+        ScopeBody: {
+            /** @description Devices in these and below */
+            groups?: string[];
+            /** @description Devices that carry any of these */
+            labels?: string[];
+        };
         ScreenLock: {
             /** Format: int64 */
             delay_seconds?: number;
@@ -1261,8 +2692,96 @@ export interface components {
             /** Format: int64 */
             idle_seconds?: number;
         };
+        ScriptBody: {
+            /**
+             * Format: date-time
+             * @description It cannot be run any more
+             */
+            archived_at?: string;
+            /** Format: date-time */
+            changed_at: string;
+            /** Format: date-time */
+            created_at: string;
+            description: string;
+            id: string;
+            name: string;
+            /**
+             * Format: int64
+             * @description Version
+             */
+            newest: number;
+        };
+        ScriptChange: {
+            archived?: boolean;
+            description?: string;
+            name?: string;
+        };
+        ScriptDetail: {
+            /**
+             * Format: date-time
+             * @description It cannot be run any more
+             */
+            archived_at?: string;
+            /** Format: date-time */
+            changed_at: string;
+            /** Format: date-time */
+            created_at: string;
+            description: string;
+            id: string;
+            name: string;
+            /**
+             * Format: int64
+             * @description Version
+             */
+            newest: number;
+            versions: components["schemas"]["ScriptVersionBody"][];
+        };
+        ScriptParameterBody: {
+            choices?: string[];
+            default?: string;
+            help?: string;
+            /** Format: int64 */
+            max?: number;
+            /** Format: int64 */
+            min?: number;
+            /** @description Reaches the script as the environment variable PARAM_ and the name in capitals */
+            name: string;
+            /** @description Regular expression the whole value must match */
+            pattern?: string;
+            required?: boolean;
+            title?: string;
+            /** @enum {string} */
+            type: "string" | "int" | "bool" | "choice" | "secret";
+        };
+        ScriptVersionBody: {
+            body: string;
+            /** @description Operator id */
+            by: string;
+            by_name: string;
+            /** Format: date-time */
+            created_at: string;
+            /** @enum {string} */
+            interpreter: "sh" | "bash" | "python3";
+            /** @description What is new */
+            note?: string;
+            /** Format: int64 */
+            number: number;
+            /**
+             * Format: int64
+             * @description Of the output that are kept; 0: 65536
+             */
+            output_bytes?: number;
+            parameters?: components["schemas"]["ScriptParameterBody"][];
+            /** @description Account; left out: the agent's own */
+            run_as?: string;
+            /**
+             * Format: int64
+             * @description 0: 300
+             */
+            timeout_seconds?: number;
+        };
         Section: {
-            data: unknown;
+            data?: unknown;
             hash: string;
         };
         Security: {
@@ -1352,6 +2871,31 @@ export interface components {
             /** @description Oldest first */
             timeline: components["schemas"]["TimelineBody"][];
         };
+        Setting: {
+            id: string;
+            source: components["schemas"]["Source"];
+            value: unknown;
+        };
+        SettingBody: {
+            /** @description Key of the catalogue, with a name after a slash where there may be several */
+            id: string;
+            /** @description As the key's schema says */
+            value: unknown;
+        };
+        SettingEffect: {
+            after?: unknown;
+            before?: unknown;
+            conflict?: string;
+            /** Format: int64 */
+            devices: number;
+            fields?: components["schemas"]["FieldChange"][];
+            id: string;
+            kind: string;
+        };
+        SettingStatusBody: {
+            counts: components["schemas"]["CountsBody"];
+            id: string;
+        };
         SettingsBody: {
             /** @description Of the gateway's own certificate authority, where it made one */
             ca_sha256?: string;
@@ -1404,6 +2948,17 @@ export interface components {
              * @description Without q and source
              */
             total: number;
+        };
+        Source: {
+            policy: string;
+            /** Format: int64 */
+            version: number;
+        };
+        SourceBody: {
+            id: string;
+            name: string;
+            /** Format: int64 */
+            version: number;
         };
         Sudo: {
             defaults: components["schemas"]["SudoDefaults"];
@@ -1521,11 +3076,43 @@ export interface components {
             ok: boolean;
             reason?: string;
         };
+        VersionBody: {
+            /** Format: date-time */
+            at: string;
+            author: string;
+            live: boolean;
+            note: string;
+            /** Format: int64 */
+            number: number;
+            /** @description Left out in lists */
+            settings?: components["schemas"]["SettingBody"][];
+        };
+        ViaBody: {
+            group?: string;
+            group_path?: string[];
+            label?: string;
+        };
         Volume: {
             device: string;
             encrypted: boolean;
             method: string;
             mount: string;
+        };
+        WhatIfInput: {
+            assignments?: components["schemas"]["AssignmentBody"][];
+            delete?: boolean;
+            /** @description Only this one */
+            device?: string;
+            settings?: components["schemas"]["SettingBody"][];
+            /**
+             * Format: int64
+             * @description This one in force
+             */
+            version?: number;
+        };
+        When: {
+            field: string;
+            in: string[];
         };
         WhoBody: {
             id: string;
@@ -1549,6 +3136,101 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    "claim-commands": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Claim"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ClaimAnswer"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "put-command-results": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Results"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ResultsAnswer"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "put-command-bundle": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "enroll-device": {
         parameters: {
             query?: never;
@@ -1603,6 +3285,100 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["InventoryAnswer"];
                 };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "change-device-key": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["KeyChange"];
+            };
+        };
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-manifest": {
+        parameters: {
+            query?: never;
+            header?: {
+                "If-None-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Manifest"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "post-status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description What went wrong */
             default: {
@@ -1670,6 +3446,386 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["VerdictBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-bulks": {
+        parameters: {
+            query?: {
+                /** @description next of the page before */
+                after?: string;
+                limit?: number;
+                kind?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListBulkBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-bulk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "approve-bulk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "cancel-bulk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CancelledBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-catalogue": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListEntryBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-command-kinds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListKindBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-commands": {
+        parameters: {
+            query?: {
+                /** @description next of the page before */
+                after?: string;
+                limit?: number;
+                device?: string;
+                bulk?: string;
+                kind?: string;
+                /** @description open: all that are not over */
+                state?: "open" | "held" | "queued" | "sent" | "succeeded" | "failed" | "expired" | "cancelled" | "superseded";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListCommandBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "order-commands": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewCommandInput"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OrderedBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "preview-commands": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CommandTarget"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PreviewBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-command": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommandDetail"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-command-bundle": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "cancel-command": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CancelledBody"];
                 };
             };
             /** @description What went wrong */
@@ -1868,6 +4024,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DeviceBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-device-settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeviceSettingsBody"];
                 };
             };
             /** @description What went wrong */
@@ -2421,6 +4608,619 @@ export interface operations {
             };
         };
     };
+    "list-policies": {
+        parameters: {
+            query?: {
+                /** @description next of the page before */
+                after?: string;
+                limit?: number;
+                /** @description Part of the name */
+                q?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListPolicyBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "create-policy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPolicyInput"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PolicyBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-policy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PolicyBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "delete-policy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "change-policy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PolicyChange"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PolicyBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "activate-policy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ActivateInput"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PolicyBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "assign-policy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AssignInput"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PolicyBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-policy-devices": {
+        parameters: {
+            query?: {
+                /** @description next of the page before */
+                after?: string;
+                limit?: number;
+                /** @description Only by this setting */
+                setting?: string;
+                /** @description Left out: all devices the policy is for */
+                state?: "applied" | "pending" | "failed" | "conflict" | "drifted" | "not_applicable";
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListDeviceBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "diff-policy": {
+        parameters: {
+            query?: {
+                /** @description A version's number, or draft; left out: the live one */
+                from?: string;
+                /** @description A version's number, or draft; left out: the draft, or the newest version */
+                to?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DiffBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "save-draft": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DraftInput"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PolicyBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "discard-draft": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PolicyBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "export-policy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PolicyFile"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "publish-policy": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PublishInput"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PolicyBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-policy-status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PolicyStatusBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-policy-versions": {
+        parameters: {
+            query?: {
+                /** @description Only versions below */
+                before?: number;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListVersionBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-policy-version": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VersionBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "edit-policy-version": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PolicyBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "what-if": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WhatIfInput"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EffectBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "list-roles": {
         parameters: {
             query?: never;
@@ -2437,6 +5237,277 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ListRoleBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-rollouts": {
+        parameters: {
+            query?: {
+                /** @description next of the page before */
+                after?: string;
+                limit?: number;
+                policy?: string;
+                /** @description Only those running or paused */
+                under_way?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListRolloutBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-rollout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RolloutBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "change-rollout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                verb: "pause" | "resume" | "next" | "stop";
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RolloutVerbBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RolloutBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-scripts": {
+        parameters: {
+            query?: {
+                /** @description Occurs in the name or the description */
+                q?: string;
+                /** @description Those that are archived too */
+                archived?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListScriptBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "create-script": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewScriptInput"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScriptDetail"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-script": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScriptDetail"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "publish-script": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewVersionInput"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScriptDetail"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "change-script": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ScriptChange"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScriptDetail"];
                 };
             };
             /** @description What went wrong */
@@ -2787,6 +5858,39 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["TicketBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "what-if-new": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WhatIfInput"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EffectBody"];
                 };
             };
             /** @description What went wrong */

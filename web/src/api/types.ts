@@ -57,3 +57,53 @@ export type AuditVerdict = Schemas["VerdictBody"];
 export type Overview = Schemas["OverviewBody"];
 export type Attention = Schemas["AttentionBody"];
 export type Settings = Schemas["SettingsBody"];
+
+export type CommandKind = Schemas["KindBody"];
+export type CommandKindList = Schemas["ListKindBody"];
+export type Command = Schemas["CommandBody"];
+export type CommandState = Command["state"];
+export type CommandDetail = Schemas["CommandDetail"];
+export type CommandList = Schemas["ListCommandBody"];
+export type CommandOrder = Schemas["NewCommandInput"];
+export type CommandTarget = Schemas["CommandTarget"];
+export type CommandPreview = Schemas["PreviewBody"];
+export type Ordered = Schemas["OrderedBody"];
+export type Cancelled = Schemas["CancelledBody"];
+export type Bulk = Schemas["BulkBody"];
+export type BulkList = Schemas["ListBulkBody"];
+
+export type Script = Schemas["ScriptBody"];
+export type ScriptList = Schemas["ListScriptBody"];
+export type ScriptDetail = Schemas["ScriptDetail"];
+export type ScriptVersion = Schemas["ScriptVersionBody"];
+export type ScriptParameter = Schemas["ScriptParameterBody"];
+export type ScriptWish = Schemas["NewScriptInput"];
+export type ScriptChange = Schemas["ScriptChange"];
+export type ScriptVersionWish = Schemas["NewVersionInput"];
+
+/** One key of the catalogue of settings. */
+export type CatalogueEntry = Schemas["EntryBody"];
+export type Catalogue = Schemas["ListEntryBody"];
+/** One typed value within a setting, or of a command or a script: what a form is made of. */
+export type Field = Schemas["Field"];
+export type Policy = Schemas["PolicyBody"];
+export type PolicyList = Schemas["ListPolicyBody"];
+export type PolicyChange = Schemas["PolicyChange"];
+export type PolicyWish = Schemas["NewPolicyInput"];
+export type PolicySetting = Schemas["SettingBody"];
+export type PolicyStatus = Schemas["PolicyStatusBody"];
+export type PolicyVersion = Schemas["VersionBody"];
+export type PolicyVersionList = Schemas["ListVersionBody"];
+export type PolicyDifference = Schemas["DiffBody"];
+export type SettingDifference = Schemas["Change"];
+export type Assignment = Schemas["AssignmentBody"];
+export type WhatIfWish = Schemas["WhatIfInput"];
+export type Effect = Schemas["EffectBody"];
+export type StateCounts = Schemas["CountsBody"];
+export type Rollout = Schemas["RolloutBody"];
+export type RolloutList = Schemas["ListRolloutBody"];
+export type RolloutPlan = Schemas["RolloutPlan"];
+export type SettingsOfDevice = Schemas["DeviceSettingsBody"];
+export type SettingOfDevice = Schemas["DeviceSettingBody"];
+export type SettingState = SettingOfDevice["state"];
+export type SettingClaim = Schemas["ClaimBody"];

@@ -80,6 +80,14 @@ const RolloutsPage = lazyRouteComponent(
   "RolloutsPage",
 );
 const LabelsPage = lazyRouteComponent(() => import("../features/labels/LabelsPage.tsx"), "LabelsPage");
+const CommandsPage = lazyRouteComponent(
+  () => import("../features/commands/CommandsPage.tsx"),
+  "CommandsPage",
+);
+const BulkPage = lazyRouteComponent(() => import("../features/commands/BulkPage.tsx"), "BulkPage");
+const ScriptsPage = lazyRouteComponent(() => import("../features/scripts/ScriptsPage.tsx"), "ScriptsPage");
+const ScriptPage = lazyRouteComponent(() => import("../features/scripts/ScriptPage.tsx"), "ScriptPage");
+const NewScriptPage = lazyRouteComponent(() => import("../features/scripts/ScriptPage.tsx"), "NewScriptPage");
 const OperatorsPage = lazyRouteComponent(
   () => import("../features/operators/OperatorsPage.tsx"),
   "OperatorsPage",
@@ -228,6 +236,33 @@ const policy = createRoute({
   }),
 });
 
+const commands = createRoute({ getParentRoute: () => framed, path: "/commands", component: CommandsPage });
+
+const bulk = createRoute({
+  getParentRoute: () => framed,
+  path: "/commands/$bulkId",
+  component: fetchedWith(BulkPage, function Order() {
+    const { bulkId } = bulk.useParams();
+    return <BulkPage key={bulkId} id={bulkId} />;
+  }),
+});
+
+const scripts = createRoute({ getParentRoute: () => framed, path: "/scripts", component: ScriptsPage });
+const newScript = createRoute({
+  getParentRoute: () => framed,
+  path: "/scripts/new",
+  component: NewScriptPage,
+});
+
+const script = createRoute({
+  getParentRoute: () => framed,
+  path: "/scripts/$scriptId",
+  component: fetchedWith(ScriptPage, function Script() {
+    const { scriptId } = script.useParams();
+    return <ScriptPage key={scriptId} id={scriptId} />;
+  }),
+});
+
 const operators = createRoute({ getParentRoute: () => framed, path: "/operators", component: OperatorsPage });
 
 const operator = createRoute({
@@ -273,6 +308,11 @@ const tree = root.addChildren([
       policies,
       policy,
       rollouts,
+      commands,
+      bulk,
+      scripts,
+      newScript,
+      script,
       operators,
       operator,
       audit,

@@ -2,7 +2,7 @@
  * The values of settings as a form holds them, and what the catalogue says of their fields.
  * An absent field leaves the device's own value alone, which is not the same as off or empty.
  */
-import type { Field } from "../api/policyTypes.ts";
+import type { Field } from "../api/types.ts";
 
 export type Value = unknown;
 export type Values = Readonly<Record<string, Value>>;

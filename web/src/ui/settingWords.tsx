@@ -1,5 +1,5 @@
 import { Group } from "@mantine/core";
-import type { SettingState, StateCounts } from "../api/policyTypes.ts";
+import type { SettingState, StateCounts } from "../api/types.ts";
 import { Mark } from "./marks.tsx";
 import { countWords } from "./words.ts";
 

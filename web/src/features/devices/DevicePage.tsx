@@ -20,6 +20,7 @@ import { SessionList } from "../../ui/SessionList.tsx";
 import { Empty, ErrorPanel } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { ConnectButton } from "./ConnectButton.tsx";
+import { DeviceCommands } from "./DeviceCommands.tsx";
 import { type DeviceDialog, DeviceDialogs } from "./DeviceDialogs.tsx";
 import { DeviceSettings } from "./DeviceSettings.tsx";
 import { Inventory, InventoryInShort } from "./Inventory.tsx";
@@ -116,6 +117,7 @@ function DeviceParts({ device, tab, onTab }: { device: Device } & Tabbed) {
       show: may(me, "policy.view"),
       part: () => <DeviceSettings device={device} />,
     },
+    { tab: "commands", label: "Commands", show: true, part: () => <DeviceCommands device={device} /> },
     {
       tab: "support",
       label: "Support",

@@ -2,13 +2,14 @@ import { Badge, Button, Collapse, Group, Text, Title } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
 import { useId } from "react";
+import { labelsQuery } from "../../api/labels.ts";
 import { deviceSettingsQuery } from "../../api/policies.ts";
-import type { SettingOfDevice, SettingSource } from "../../api/policyTypes.ts";
-import type { Device } from "../../api/types.ts";
+import type { Device, SettingClaim, SettingOfDevice } from "../../api/types.ts";
+import { pathWords } from "../../ui/groupTree.ts";
 import { PolicyIcon } from "../../ui/icons.tsx";
 import { PageLink } from "../../ui/links.tsx";
 import { asValues, summary } from "../../ui/settingValue.ts";
-import { SettingMark, settingStates } from "../../ui/settingWords.tsx";
+import { mergeWords, SettingMark, settingStates } from "../../ui/settingWords.tsx";
 import { Empty, Loaded } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { countWords } from "../../ui/words.ts";
@@ -19,7 +20,7 @@ export function DeviceSettings({ device }: { device: Device }) {
   return (
     <Loaded query={query}>
       {(data) =>
-        data.items.length === 0 ? (
+        data.settings.length === 0 ? (
           <div className="panel">
             <Empty icon={<PolicyIcon size={36} />} title="No policy reaches this device">
               Assign one to its group or to a label it carries.
@@ -28,14 +29,14 @@ export function DeviceSettings({ device }: { device: Device }) {
         ) : (
           <>
             <Text size="sm" c="dimmed" mb="sm" role="status">
-              {data.reported_generation >= data.generation
-                ? `${countWords(data.items.length, "setting")}; the device has answered for all of them.`
+              {data.current
+                ? `${countWords(data.settings.length, "setting")}; the device has answered for all of them.`
                 : device.state === "online"
                   ? "The device is being told of a change."
                   : "The device is told of the latest change when it is back online."}
             </Text>
             <ul className="plain-list">
-              {[...data.items]
+              {[...data.settings]
                 .sort(
                   (a, b) =>
                     settingStates.indexOf(a.state) - settingStates.indexOf(b.state) ||
@@ -56,6 +57,7 @@ function SettingRow({ setting: s }: { setting: SettingOfDevice }) {
   const [opened, { toggle }] = useDisclosure(s.state === "failed" || s.state === "conflict");
   const id = useId();
   const name = s.id.includes("/") ? s.id.slice(s.id.indexOf("/") + 1) : "";
+  const words = s.conflict || s.message;
   return (
     <li className="panel panel-pad" style={{ marginBottom: "0.5rem" }}>
       <Group justify="space-between" wrap="nowrap" align="flex-start">
@@ -64,17 +66,15 @@ function SettingRow({ setting: s }: { setting: SettingOfDevice }) {
             {s.title}
             {name && `: ${name}`}
           </Title>
-          <Text size="sm" c="dimmed">
-            <PolicyName source={s.winner} /> · <SettingMark state={s.state} />
-            {s.since && (
-              <>
-                {" "}
-                since <Time at={s.since} />
-              </>
-            )}
-            {(s.mended ?? 0) > 0 && ` · mended ${countWords(s.mended ?? 0, "time")}`}
-          </Text>
-          {s.message && <Text mt={2}>{s.message}</Text>}
+          <Group gap="xs" c="dimmed" fz="sm">
+            <SettingMark state={s.state} />
+            {s.since_at && <Time at={s.since_at} />}
+            <span>·</span>
+            <PolicyName policy={s.policy} />
+            {(s.mended ?? 0) > 0 && <span>· mended {countWords(s.mended ?? 0, "time")}</span>}
+            {s.leaving && <span>· being taken off</span>}
+          </Group>
+          {words && <Text mt={2}>{words}</Text>}
         </div>
         <Button
           size="compact-sm"
@@ -89,10 +89,14 @@ function SettingRow({ setting: s }: { setting: SettingOfDevice }) {
       </Group>
       <Collapse expanded={opened} id={id}>
         <dl className="facts" style={{ marginTop: "0.75rem" }}>
-          <dt>Wanted</dt>
-          <dd>
-            <ValueList value={s.value} />
-          </dd>
+          {s.value !== undefined && (
+            <>
+              <dt>Wanted</dt>
+              <dd>
+                <ValueList value={s.value} />
+              </dd>
+            </>
+          )}
           {s.observed !== undefined && (
             <>
               <dt>Found on the device</dt>
@@ -101,23 +105,21 @@ function SettingRow({ setting: s }: { setting: SettingOfDevice }) {
               </dd>
             </>
           )}
-          <dt>Comes from</dt>
-          <dd>
-            <PolicyName source={s.winner} />
-            {s.winner.version > 0 && `, version ${s.winner.version}`}
-            {s.winner.via && `, assigned to ${s.winner.via}`}
-          </dd>
-          {s.losers.length > 0 && (
+          {s.claims.length > 0 && (
             <>
-              <dt>Outvoted</dt>
+              <dt>What policies say</dt>
               <dd>
-                {s.losers.map((l) => (
-                  <div key={`${l.policy_id} ${l.version}`}>
-                    <PolicyName source={l} />
-                    {l.via && <span className="quiet"> (assigned to {l.via})</span>}
-                    {l.value !== undefined && <>: {summary(l.value)}</>}
-                  </div>
-                ))}
+                <ul className="plain-list">
+                  {s.claims.map((c) => (
+                    <Claim key={`${c.policy.id} ${c.assignment}`} claim={c} merge={s.merge} />
+                  ))}
+                </ul>
+                {s.merge && <Text size="sm">{mergeWords(s.merge)}</Text>}
+                {s.tied && (
+                  <Text size="sm">
+                    Two have the same priority and are equally near; give one a higher priority to choose.
+                  </Text>
+                )}
               </dd>
             </>
           )}
@@ -129,11 +131,35 @@ function SettingRow({ setting: s }: { setting: SettingOfDevice }) {
   );
 }
 
-function PolicyName({ source }: { source: SettingSource }) {
-  if (!source.policy_id) return <Badge variant="light">several policies</Badge>;
+/** What one policy says, whether it counts, and how it reaches the device. */
+function Claim({ claim: c, merge }: { claim: SettingClaim; merge: string | undefined }) {
+  const labels = useQuery(labelsQuery).data?.items ?? [];
+  const via = c.via.label
+    ? `label ${labels.find((l) => l.id === c.via.label)?.name ?? c.via.label}`
+    : `group ${pathWords(c.via.group_path ?? [])}`;
+  const fields = c.fields ?? [];
   return (
-    <PageLink to="/policies/$policyId" params={{ policyId: source.policy_id }}>
-      {source.policy_name || source.policy_id}
+    <li>
+      <PolicyName policy={c.policy} /> <span className="quiet">by {via}</span>{" "}
+      {c.won ? (
+        <Badge size="sm" variant="light">
+          {fields.length > 0 && merge !== "priority" ? `gives ${fields.join(", ")}` : "counts"}
+        </Badge>
+      ) : (
+        <Badge size="sm" variant="default">
+          outvoted
+        </Badge>
+      )}
+      <div className="quiet wrap-anywhere">{summary(c.value)}</div>
+    </li>
+  );
+}
+
+function PolicyName({ policy }: { policy: SettingOfDevice["policy"] }) {
+  if (!policy) return <>several policies</>;
+  return (
+    <PageLink to="/policies/$policyId" params={{ policyId: policy.id }}>
+      {policy.name} {policy.version > 0 && `v${policy.version}`}
     </PageLink>
   );
 }

@@ -4,7 +4,7 @@ import { useState } from "react";
 import { groupsQuery } from "../../api/groups.ts";
 import { labelsQuery } from "../../api/labels.ts";
 import { useAssign, useWhatIf } from "../../api/policies.ts";
-import type { Assignment, Policy } from "../../api/policyTypes.ts";
+import type { Assignment, Policy } from "../../api/types.ts";
 import { flatten, groupTrees, pathWords } from "../../ui/groupTree.ts";
 import { GroupIcon } from "../../ui/icons.tsx";
 import { notifyDone } from "../../ui/notify.ts";
@@ -111,7 +111,7 @@ function AssignmentFields({ legend, value, readOnly, onChange, onRemove }: Assig
             label="Groups"
             description="Their devices, and those of the groups below."
             data={groupData}
-            value={value.include.groups}
+            value={value.include.groups ?? []}
             onChange={(v) => onChange({ ...value, include: { ...value.include, groups: v } })}
             {...shared}
           />
@@ -119,7 +119,7 @@ function AssignmentFields({ legend, value, readOnly, onChange, onRemove }: Assig
             label="Labels"
             description="Devices with any of these, wherever they stand."
             data={labelData}
-            value={value.include.labels}
+            value={value.include.labels ?? []}
             onChange={(v) => onChange({ ...value, include: { ...value.include, labels: v } })}
             {...shared}
           />
@@ -128,14 +128,14 @@ function AssignmentFields({ legend, value, readOnly, onChange, onRemove }: Assig
           <MultiSelect
             label="But not groups"
             data={groupData}
-            value={value.exclude.groups}
+            value={value.exclude?.groups ?? []}
             onChange={(v) => onChange({ ...value, exclude: { ...value.exclude, groups: v } })}
             {...shared}
           />
           <MultiSelect
             label="But not labels"
             data={labelData}
-            value={value.exclude.labels}
+            value={value.exclude?.labels ?? []}
             onChange={(v) => onChange({ ...value, exclude: { ...value.exclude, labels: v } })}
             {...shared}
           />

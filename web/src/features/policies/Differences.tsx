@@ -1,7 +1,7 @@
 import { Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { catalogueQuery } from "../../api/policies.ts";
-import type { CatalogueEntry, SettingDifference } from "../../api/policyTypes.ts";
+import type { CatalogueEntry, Field, SettingDifference } from "../../api/types.ts";
 import { asValues, summary } from "../../ui/settingValue.ts";
 
 /** The title of a setting: that of the catalogue, and the name of one of several. */
@@ -13,7 +13,7 @@ export function settingTitle(entries: readonly CatalogueEntry[], id: string): st
 
 /** What differs, setting by setting and field by field. */
 export function Differences({ items }: { items: readonly SettingDifference[] }) {
-  const entries = useQuery(catalogueQuery).data?.entries ?? [];
+  const entries = useQuery(catalogueQuery).data?.items ?? [];
   if (items.length === 0) return <Text c="dimmed">Nothing differs.</Text>;
   return (
     <ul className="diff">
@@ -22,37 +22,66 @@ export function Differences({ items }: { items: readonly SettingDifference[] }) 
           <Text fw={550}>
             {settingTitle(entries, d.id)}{" "}
             <Text component="span" size="sm" c="dimmed">
-              {d.change}
+              {changeWords(d.kind)}
             </Text>
           </Text>
           <dl className="diff-fields">
-            {fieldDifferences(d).map(([name, from, to]) => (
-              <div key={name}>
-                <dt>{fieldTitle(entries, d.id, name)}</dt>
+            {fieldChanges(d).map((f) => (
+              <div key={f.path}>
+                <dt>{fieldTitle(entries, d.id, f.path)}</dt>
                 <dd>
-                  {from !== undefined && <del>{summary(from)}</del>}
-                  {from !== undefined && to !== undefined && <span aria-hidden="true"> → </span>}
-                  {to !== undefined && <ins>{summary(to)}</ins>}
+                  {f.secret ? (
+                    <ins>another secret</ins>
+                  ) : (
+                    <>
+                      {f.before !== undefined && <del>{summary(f.before)}</del>}
+                      {f.before !== undefined && f.after !== undefined && <span aria-hidden="true"> → </span>}
+                      {f.after !== undefined && <ins>{summary(f.after)}</ins>}
+                    </>
+                  )}
                 </dd>
               </div>
             ))}
           </dl>
+          {d.conflict && <Text c="var(--handrail-bad)">{d.conflict}</Text>}
         </li>
       ))}
     </ul>
   );
 }
 
-function fieldTitle(entries: readonly CatalogueEntry[], id: string, name: string): string {
-  const key = id.split("/")[0];
-  return entries.find((e) => e.key === key)?.fields.find((f) => f.name === name)?.title ?? name;
+/** A path within a setting by the titles of the catalogue: "peers[0].endpoint" is "Peers 1: Endpoint". */
+function fieldTitle(entries: readonly CatalogueEntry[], id: string, path: string): string {
+  let fields: readonly Field[] = entries.find((e) => e.key === id.split("/")[0])?.fields ?? [];
+  const words: string[] = [];
+  for (const step of path.split(".")) {
+    const [, name = step, place] = /^([^[]*)(?:\[(\d+)\])?$/.exec(step) ?? [];
+    const field = fields.find((f) => f.name === name);
+    words.push(`${field?.title ?? name}${place === undefined ? "" : ` ${Number(place) + 1}`}`);
+    fields = field?.fields ?? field?.items?.fields ?? [];
+  }
+  return words.join(": ");
 }
 
-/** The fields that differ: name, value before, value after. */
-function fieldDifferences(d: SettingDifference): [string, unknown, unknown][] {
-  const from = asValues(d.from);
-  const to = asValues(d.to);
-  return [...new Set([...Object.keys(from), ...Object.keys(to)])]
-    .filter((name) => JSON.stringify(from[name]) !== JSON.stringify(to[name]))
-    .map((name) => [name, from[name], to[name]]);
+const kinds: Record<string, string> = {
+  added: "new",
+  removed: "taken out",
+  changed: "changed",
+  conflicted: "in conflict",
+};
+
+export function changeWords(kind: string): string {
+  return kinds[kind] ?? kind;
+}
+
+/** Field by field; of what is new or taken out, all of it. */
+function fieldChanges(d: SettingDifference): NonNullable<SettingDifference["fields"]> {
+  if (d.fields && d.fields.length > 0) return d.fields;
+  const before = asValues(d.before);
+  const after = asValues(d.after);
+  return [...new Set([...Object.keys(before), ...Object.keys(after)])].map((path) => ({
+    path,
+    ...(path in before ? { before: before[path] } : {}),
+    ...(path in after ? { after: after[path] } : {}),
+  }));
 }

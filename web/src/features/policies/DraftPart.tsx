@@ -2,8 +2,8 @@ import { Alert, Button, Group, SegmentedControl, Stack, Text } from "@mantine/co
 import { useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 import { isOutdated } from "../../api/client.ts";
-import { catalogueQuery, useDiscardDraft, useSaveDraft } from "../../api/policies.ts";
-import type { Policy, PolicySetting } from "../../api/policyTypes.ts";
+import { catalogueQuery, useDiscardDraft, useSaveDraft, versionQuery } from "../../api/policies.ts";
+import type { Policy, PolicySetting } from "../../api/types.ts";
 import { Confirm } from "../../ui/Confirm.tsx";
 import { PolicyIcon } from "../../ui/icons.tsx";
 import { notifyDone } from "../../ui/notify.ts";
@@ -21,7 +21,27 @@ const sameJson = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringif
  * the page until they are saved as the draft; nothing reaches a device before it is published.
  */
 export function DraftPart({ policy, mayManage }: { policy: Policy; mayManage: boolean }) {
-  const saved = policy.draft?.settings ?? policy.live_settings;
+  const live = useQuery({
+    ...versionQuery(policy.id, policy.live),
+    enabled: !policy.draft && policy.live > 0,
+  });
+  if (policy.draft)
+    return <Editor policy={policy} saved={policy.draft.settings ?? []} mayManage={mayManage} />;
+  if (policy.live === 0) return <Editor policy={policy} saved={[]} mayManage={mayManage} />;
+  return (
+    <Loaded query={live}>
+      {(v) => <Editor policy={policy} saved={v.settings ?? []} mayManage={mayManage} />}
+    </Loaded>
+  );
+}
+
+interface EditorProps {
+  policy: Policy;
+  saved: PolicySetting[];
+  mayManage: boolean;
+}
+
+function Editor({ policy, saved, mayManage }: EditorProps) {
   const [settings, setSettings] = useState<PolicySetting[]>(saved);
   const [form, setForm] = useState<"form" | "json">("form");
   const [dialog, setDialog] = useState<"publish" | "discard" | null>(null);
@@ -84,7 +104,7 @@ export function DraftPart({ policy, mayManage }: { policy: Policy; mayManage: bo
   );
   return (
     <Loaded query={catalogue}>
-      {({ entries }) => (
+      {({ items: entries }) => (
         <Stack gap="md">
           <Group justify="space-between">
             <SegmentedControl

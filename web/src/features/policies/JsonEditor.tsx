@@ -1,6 +1,6 @@
 import { Textarea } from "@mantine/core";
 import { useState } from "react";
-import type { PolicySetting } from "../../api/policyTypes.ts";
+import type { PolicySetting } from "../../api/types.ts";
 
 /** The settings as one JSON object of setting id to value; it counts once it can be read. */
 export function JsonEditor({

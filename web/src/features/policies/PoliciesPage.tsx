@@ -6,7 +6,7 @@ import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { useMe } from "../../api/me.ts";
 import { policiesQuery, useCreatePolicy } from "../../api/policies.ts";
-import type { PolicySummary } from "../../api/policyTypes.ts";
+import type { Policy } from "../../api/types.ts";
 import { showFieldProblems } from "../../ui/form.ts";
 import { PolicyIcon, SearchIcon } from "../../ui/icons.tsx";
 import { PageLink } from "../../ui/links.tsx";
@@ -75,7 +75,7 @@ export function PoliciesPage() {
   );
 }
 
-const columns: Column<PolicySummary>[] = [
+const columns: Column<Policy>[] = [
   {
     key: "name",
     header: "Name",
@@ -101,7 +101,7 @@ const columns: Column<PolicySummary>[] = [
     render: (p) => (
       <Group gap={6} wrap="nowrap">
         {p.live > 0 ? `Version ${p.live}` : <span className="quiet">Not published</span>}
-        {p.has_draft && (
+        {p.draft && (
           <Badge size="sm" variant="light">
             Draft
           </Badge>
@@ -116,7 +116,7 @@ const columns: Column<PolicySummary>[] = [
     wide: true,
     render: (p) => (
       <PageLink to="/devices" search={{ policy: p.id }} className="above-link">
-        {p.devices.toLocaleString("en")}
+        {(p.counts?.devices ?? 0).toLocaleString("en")}
       </PageLink>
     ),
   },
@@ -125,7 +125,7 @@ const columns: Column<PolicySummary>[] = [
     header: "State",
     width: "26%",
     wide: true,
-    render: (p) => <StateTally counts={p.states} of="device" />,
+    render: (p) => p.counts && <StateTally counts={p.counts} of="device" />,
   },
   {
     key: "changed",

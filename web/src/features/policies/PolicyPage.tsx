@@ -4,9 +4,8 @@ import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { isNotFound } from "../../api/client.ts";
-import { useMe } from "../../api/me.ts";
 import { policyQuery, useDeletePolicy, useUpdatePolicy } from "../../api/policies.ts";
-import type { Policy } from "../../api/policyTypes.ts";
+import type { Policy } from "../../api/types.ts";
 import { Confirm } from "../../ui/Confirm.tsx";
 import { showFieldProblems } from "../../ui/form.ts";
 import { IconButton } from "../../ui/IconButton.tsx";
@@ -14,7 +13,6 @@ import { MoreIcon, PolicyIcon } from "../../ui/icons.tsx";
 import { ButtonLink, PageLink } from "../../ui/links.tsx";
 import { notifyDone } from "../../ui/notify.ts";
 import { Page } from "../../ui/Page.tsx";
-import { may } from "../../ui/permissions.ts";
 import { StateTally } from "../../ui/settingWords.tsx";
 import { Empty, ErrorPanel } from "../../ui/states.tsx";
 import { countWords } from "../../ui/words.ts";
@@ -73,8 +71,7 @@ function Back() {
 }
 
 function PolicyContent({ policy, tab, onTab }: { policy: Policy } & Omit<PolicyPageProps, "id">) {
-  const me = useMe();
-  const mayManage = may(me, "policy.manage");
+  const mayManage = policy.may_manage;
   const parts: { tab: PolicyTab; label: string }[] = [
     { tab: "settings", label: policy.draft ? "Settings · draft" : "Settings" },
     { tab: "assignments", label: `Assignments · ${policy.assignments.length}` },
@@ -104,7 +101,7 @@ function PolicyContent({ policy, tab, onTab }: { policy: Policy } & Omit<PolicyP
           <AssignmentsPart key={policy.revision} policy={policy} mayManage={mayManage} />
         </Tabs.Panel>
         <Tabs.Panel value="rollouts">
-          <PolicyRollouts policy={policy} mayManage={mayManage} />
+          <PolicyRollouts policy={policy} />
         </Tabs.Panel>
         <Tabs.Panel value="versions">
           <VersionsPart policy={policy} mayManage={mayManage} />
@@ -121,9 +118,9 @@ function Lead({ policy }: { policy: Policy }) {
       <Group gap="md">
         <span>{policy.live > 0 ? `Version ${policy.live} in force` : "Not published yet"}</span>
         <PageLink to="/devices" search={{ policy: policy.id }}>
-          {countWords(policy.devices, "device")}
+          {countWords(policy.counts?.devices ?? 0, "device")}
         </PageLink>
-        {policy.devices > 0 && <StateTally counts={policy.states} of="device" />}
+        {policy.counts && policy.counts.devices > 0 && <StateTally counts={policy.counts} of="device" />}
       </Group>
     </Stack>
   );
@@ -172,8 +169,8 @@ function PolicyMenu({ policy }: { policy: Policy }) {
           })
         }
       >
-        Its settings are taken off {countWords(policy.devices, "device")}, and what was there before is put
-        back. The audit log keeps who did it.
+        Its settings are taken off {countWords(policy.counts?.devices ?? 0, "device")}, and what was there
+        before is put back. The audit log keeps who did it.
       </Confirm>
     </>
   );

@@ -3,10 +3,11 @@ import { useQuery } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { isOutdated } from "../../api/client.ts";
 import { differenceQuery, usePublish, useWhatIf } from "../../api/policies.ts";
-import type { Policy } from "../../api/policyTypes.ts";
+import type { Policy, RolloutPlan } from "../../api/types.ts";
 import { notifyDone } from "../../ui/notify.ts";
 import { ErrorPanel, Loaded } from "../../ui/states.tsx";
 import { Differences } from "./Differences.tsx";
+import { PlanFields } from "./PlanFields.tsx";
 import { WhatIfPanel } from "./WhatIfPanel.tsx";
 
 interface PublishDialogProps {
@@ -26,8 +27,9 @@ export function PublishDialog({ policy, opened, onClose }: PublishDialogProps) {
 
 function Content({ policy, onClose }: { policy: Policy; onClose: () => void }) {
   const [note, setNote] = useState("");
+  const [plan, setPlan] = useState<RolloutPlan | undefined>(undefined);
   const publish = usePublish(policy.id);
-  const difference = useQuery(differenceQuery(policy.id, policy.live, 0, policy.revision));
+  const difference = useQuery(differenceQuery(policy.id, policy.live, "draft", policy.revision));
   const { mutate: ask, ...whatIf } = useWhatIf(policy.id);
   useEffect(() => ask({ settings: policy.draft?.settings ?? [] }), [ask, policy.draft]);
   return (
@@ -36,7 +38,7 @@ function Content({ policy, onClose }: { policy: Policy; onClose: () => void }) {
         <Title order={3} id="publish-changes" mb={4}>
           {policy.live > 0 ? `Changes since version ${policy.live}` : "The first version"}
         </Title>
-        <Loaded query={difference}>{({ items }) => <Differences items={items} />}</Loaded>
+        <Loaded query={difference}>{({ changes }) => <Differences items={changes} />}</Loaded>
       </section>
       <section aria-labelledby="publish-effect">
         <Title order={3} id="publish-effect" mb={4}>
@@ -54,6 +56,7 @@ function Content({ policy, onClose }: { policy: Policy; onClose: () => void }) {
         minRows={2}
         data-autofocus
       />
+      <PlanFields plan={plan} onChange={setPlan} />
       {publish.error && (
         <ErrorPanel
           error={publish.error}
@@ -72,10 +75,14 @@ function Content({ policy, onClose }: { policy: Policy; onClose: () => void }) {
           loading={publish.isPending}
           onClick={() =>
             publish.mutate(
-              { note, revision: policy.revision },
+              { note, revision: policy.revision, ...(plan ? { rollout: plan } : {}) },
               {
                 onSuccess: (p) => {
-                  notifyDone(`Version ${p.newest} is published.`);
+                  notifyDone(
+                    plan
+                      ? `Version ${p.newest} is on its way, in stages.`
+                      : `Version ${p.newest} is published.`,
+                  );
                   onClose();
                 },
               },

@@ -1,16 +1,13 @@
 import { useQuery } from "@tanstack/react-query";
-import { useMe } from "../../api/me.ts";
 import { rolloutsQuery } from "../../api/policies.ts";
 import { PolicyIcon } from "../../ui/icons.tsx";
 import { ButtonLink } from "../../ui/links.tsx";
 import { Page } from "../../ui/Page.tsx";
-import { may } from "../../ui/permissions.ts";
 import { Empty, Loaded } from "../../ui/states.tsx";
 import { RolloutBoard } from "./RolloutBoard.tsx";
 
 /** Every roll-out, those under way first. */
 export function RolloutsPage() {
-  const me = useMe();
   const query = useQuery(rolloutsQuery());
   return (
     <Page title="Roll-outs" lead="New versions of policies on their way to devices, step by step.">
@@ -29,7 +26,7 @@ export function RolloutsPage() {
           ) : (
             items.map((r) => (
               <div key={r.id} style={{ marginBottom: "0.75rem" }}>
-                <RolloutBoard rollout={r} mayManage={may(me, "policy.manage")} />
+                <RolloutBoard rollout={r} />
               </div>
             ))
           )

@@ -1,10 +1,10 @@
 import { Alert, Badge, Button, Group, Text, Title } from "@mantine/core";
 import { useId } from "react";
-import type { CatalogueEntry, PolicySetting } from "../../api/policyTypes.ts";
+import type { CatalogueEntry, PolicySetting } from "../../api/types.ts";
+import { FieldList } from "../../ui/fields/FieldList.tsx";
 import { WarningIcon } from "../../ui/icons.tsx";
 import { asValues, type Problems, summary, unplaced } from "../../ui/settingValue.ts";
 import { mergeWords } from "../../ui/settingWords.tsx";
-import { FieldList } from "./form/FieldList.tsx";
 
 interface SettingPanelProps {
   setting: PolicySetting;

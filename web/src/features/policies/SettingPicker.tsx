@@ -1,6 +1,6 @@
 import { Button, Group, Modal, Stack, Text, TextInput, UnstyledButton } from "@mantine/core";
 import { useMemo, useState } from "react";
-import type { CatalogueEntry } from "../../api/policyTypes.ts";
+import type { CatalogueEntry } from "../../api/types.ts";
 import { EnrollIcon, SearchIcon } from "../../ui/icons.tsx";
 import { Empty } from "../../ui/states.tsx";
 

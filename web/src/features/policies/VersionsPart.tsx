@@ -1,12 +1,13 @@
-import { Badge, Button, Group, Modal, Stack, Text, Textarea } from "@mantine/core";
+import { Badge, Button, Group, Modal, Stack, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { differenceQuery, useRollBack, versionsQuery } from "../../api/policies.ts";
-import type { Policy, PolicyVersion } from "../../api/policyTypes.ts";
+import { differenceQuery, useActivate, versionsQuery } from "../../api/policies.ts";
+import type { Policy, PolicyVersion, RolloutPlan } from "../../api/types.ts";
 import { notifyDone } from "../../ui/notify.ts";
 import { Empty, ErrorPanel, Loaded } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { Differences } from "./Differences.tsx";
+import { PlanFields } from "./PlanFields.tsx";
 
 /** The versions of a policy, the newest first: who, when, why, and what changed. */
 export function VersionsPart({ policy, mayManage }: { policy: Policy; mayManage: boolean }) {
@@ -77,37 +78,30 @@ export function VersionsPart({ policy, mayManage }: { policy: Policy; mayManage:
 
 function VersionChanges({ policy, version }: { policy: Policy; version: number }) {
   const query = useQuery(differenceQuery(policy.id, version - 1, version, 0));
-  return <Loaded query={query}>{({ items }) => <Differences items={items} />}</Loaded>;
+  return <Loaded query={query}>{({ changes }) => <Differences items={changes} />}</Loaded>;
 }
 
 function RollBack({ policy, version, onClose }: { policy: Policy; version: number; onClose: () => void }) {
-  const [note, setNote] = useState("");
+  const [plan, setPlan] = useState<RolloutPlan | undefined>(undefined);
   const query = useQuery(differenceQuery(policy.id, policy.live, version, policy.revision));
-  const rollBack = useRollBack(policy.id, policy.revision);
+  const activate = useActivate(policy.id, policy.revision);
   return (
     <Stack>
-      <Loaded query={query}>{({ items }) => <Differences items={items} />}</Loaded>
-      <Textarea
-        label="Note"
-        description="Why, for colleagues and auditors."
-        value={note}
-        onChange={(e) => setNote(e.currentTarget.value)}
-        maxLength={2000}
-        data-autofocus
-      />
-      {rollBack.error && <ErrorPanel error={rollBack.error} title="That did not work" />}
+      <Loaded query={query}>{({ changes }) => <Differences items={changes} />}</Loaded>
+      <PlanFields plan={plan} onChange={setPlan} />
+      {activate.error && <ErrorPanel error={activate.error} title="That did not work" />}
       <Group justify="flex-end" gap="xs">
         <Button variant="default" onClick={onClose}>
           Cancel
         </Button>
         <Button
-          loading={rollBack.isPending}
+          loading={activate.isPending}
           onClick={() =>
-            rollBack.mutate(
-              { version, note },
+            activate.mutate(
+              { version, ...(plan ? { rollout: plan } : {}) },
               {
                 onSuccess: () => {
-                  notifyDone(`What version ${version} says is in force again.`);
+                  notifyDone(`Version ${version} is on its way to the devices.`);
                   onClose();
                 },
               },

@@ -1,7 +1,7 @@
 import { Alert, List, Loader, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { catalogueQuery } from "../../api/policies.ts";
-import type { WhatIf } from "../../api/policyTypes.ts";
+import type { Effect } from "../../api/types.ts";
 import { WarningIcon } from "../../ui/icons.tsx";
 import { PageLink } from "../../ui/links.tsx";
 import { ErrorPanel } from "../../ui/states.tsx";
@@ -9,16 +9,21 @@ import { countWords } from "../../ui/words.ts";
 import { settingTitle } from "./Differences.tsx";
 
 interface WhatIfPanelProps {
-  result: WhatIf | undefined;
+  result: Effect | undefined;
   error: unknown;
   busy: boolean;
 }
 
-const verbs = { added: "gain", removed: "lose", changed: "change" };
+const verbs: Record<string, string> = {
+  added: "gain",
+  removed: "lose",
+  changed: "change",
+  conflicted: "can no longer have",
+};
 
 /** For how many devices what would change; the gateway reckons it without doing it. */
 export function WhatIfPanel({ result, error, busy }: WhatIfPanelProps) {
-  const entries = useQuery(catalogueQuery).data?.entries ?? [];
+  const entries = useQuery(catalogueQuery).data?.items ?? [];
   if (error) return <ErrorPanel error={error} title="The effect could not be reckoned" />;
   if (busy || !result) {
     return (
@@ -27,39 +32,43 @@ export function WhatIfPanel({ result, error, busy }: WhatIfPanelProps) {
       </Text>
     );
   }
+  const conflicts = result.settings.filter((s) => s.kind === "conflicted");
   return (
     <div role="status">
       <Text>
         {result.changed === 0
           ? "No device changes."
-          : `${countWords(result.changed, "device")} of ${result.devices.toLocaleString("en")} change.`}
+          : `${result.changed.toLocaleString("en")} of ${countWords(result.devices, "device")} change.`}
       </Text>
       <List size="sm" mt={4}>
-        {result.settings.map((s) => (
-          <List.Item key={`${s.id} ${s.change}`}>
-            {countWords(s.devices, "device")} {verbs[s.change]} {settingTitle(entries, s.id)}
-            {s.example && (
-              <>
-                {", such as "}
-                <PageLink
-                  to="/devices/$deviceId"
-                  params={{ deviceId: s.example.device_id }}
-                  search={{ tab: "settings" }}
-                >
-                  {s.example.name}
-                </PageLink>
-              </>
-            )}
+        {result.settings.map((s, i) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: one setting may change in several ways
+          <List.Item key={i}>
+            {countWords(s.devices, "device")} {verbs[s.kind] ?? s.kind} {settingTitle(entries, s.id)}
           </List.Item>
         ))}
+        {result.cut && <List.Item>and more kinds of changes</List.Item>}
       </List>
-      {result.conflicts.length > 0 && (
+      {result.sample.length > 0 && (
+        <Text size="sm" mt={4}>
+          Such as{" "}
+          {result.sample.slice(0, 5).map((d, i) => (
+            <span key={d.id}>
+              {i > 0 && ", "}
+              <PageLink to="/devices/$deviceId" params={{ deviceId: d.id }} search={{ tab: "settings" }}>
+                {d.name}
+              </PageLink>
+            </span>
+          ))}
+          .
+        </Text>
+      )}
+      {conflicts.length > 0 && (
         <Alert color="red" icon={<WarningIcon />} mt="sm" title="Policies contradict each other">
           <List size="sm">
-            {result.conflicts.map((c) => (
-              <List.Item key={c.id}>
-                {settingTitle(entries, c.id)} on {countWords(c.devices, "device")}: {c.policies.join(", ")}.
-                It is not applied there until they agree.
+            {conflicts.map((c) => (
+              <List.Item key={`${c.id} ${c.conflict}`}>
+                {settingTitle(entries, c.id)}, on {countWords(c.devices, "device")}: {c.conflict}
               </List.Item>
             ))}
           </List>

@@ -8,6 +8,7 @@ import { useMe } from "../../api/me.ts";
 import {
   AccountIcon,
   AuditIcon,
+  CommandIcon,
   DeviceIcon,
   DownIcon,
   GroupIcon,
@@ -74,6 +75,7 @@ const entries = [
   { to: "/sessions", label: "Sessions", icon: SessionIcon, need: "session.list" },
   { to: "/enrollment", label: "Enrollment", icon: TokenIcon, need: "device.enroll" },
   { to: "/policies", label: "Policies", icon: PolicyIcon, need: "policy.view" },
+  { to: "/commands", label: "Commands", icon: CommandIcon, need: "device.view" },
   { to: "/groups", label: "Groups", icon: GroupIcon, need: "group.view" },
   { to: "/labels", label: "Labels", icon: LabelIcon, need: "device.view" },
   { to: "/operators", label: "Operators", icon: PeopleIcon, need: "operator.view" },

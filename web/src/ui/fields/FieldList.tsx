@@ -1,6 +1,6 @@
 import { Stack } from "@mantine/core";
-import type { Field } from "../../../api/policyTypes.ts";
-import { below, holds, type Problems, type Values, withValue } from "../../../ui/settingValue.ts";
+import type { Field } from "../../api/types.ts";
+import { below, holds, type Problems, type Values, withValue } from "../settingValue.ts";
 import { FieldInput } from "./FieldInput.tsx";
 
 interface FieldListProps {

@@ -1,6 +1,6 @@
 import { Button, Fieldset, Group, Stack, Text } from "@mantine/core";
 import { useRef } from "react";
-import { asValues, blank, type Value } from "../../../ui/settingValue.ts";
+import { asValues, blank, type Value } from "../settingValue.ts";
 import { FieldInput, type FieldInputProps } from "./FieldInput.tsx";
 import { FieldList } from "./FieldList.tsx";
 

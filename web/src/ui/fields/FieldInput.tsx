@@ -12,8 +12,8 @@ import {
   TextInput,
 } from "@mantine/core";
 import { useId, useState } from "react";
-import type { Field } from "../../../api/policyTypes.ts";
-import { asValues, isKeptSecret, type Problems, type Value } from "../../../ui/settingValue.ts";
+import type { Field } from "../../api/types.ts";
+import { asValues, isKeptSecret, type Problems, type Value } from "../settingValue.ts";
 import { FieldList } from "./FieldList.tsx";
 import { ListInput } from "./ListInput.tsx";
 
