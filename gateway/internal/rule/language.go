@@ -10,6 +10,7 @@ import (
 	"github.com/google/cel-go/common/ast"
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
+	"github.com/google/cel-go/common/types/traits"
 	"github.com/google/cel-go/ext"
 )
 
@@ -40,6 +41,7 @@ func newEnv() (*cel.Env, error) {
 		cel.Function("version_less", cel.Overload("version_less_string_string", []*cel.Type{cel.StringType, cel.StringType}, cel.BoolType, cel.BinaryBinding(versionLess))),
 		cel.Function("mode_within", cel.Overload("mode_within_string_string", []*cel.Type{cel.StringType, cel.StringType}, cel.BoolType, cel.BinaryBinding(modeWithin))),
 		cel.Function("micros", cel.Overload("micros_int", []*cel.Type{cel.IntType}, cel.TimestampType, cel.UnaryBinding(micros))),
+		cel.Function("distinct", cel.Overload("distinct_list", []*cel.Type{cel.ListType(cel.DynType)}, cel.IntType, cel.UnaryBinding(distinct))),
 		cel.Function("unknown", cel.Overload("unknown_string", []*cel.Type{cel.StringType}, cel.BoolType, cel.UnaryBinding(unknown))),
 		cel.Function("days", cel.Overload("days_int", []*cel.Type{cel.IntType}, cel.DurationType, cel.UnaryBinding(days))),
 		cel.CrossTypeNumericComparisons(true),
@@ -84,6 +86,25 @@ func modeWithin(mode, limit ref.Val) ref.Val {
 		return types.NewErr("mode_within wants two octal modes, such as \"0640\"")
 	}
 	return types.Bool(have&^most == 0)
+}
+
+// distinct counts the different values of a list of numbers or texts.
+func distinct(list ref.Val) ref.Val {
+	l, ok := list.(traits.Lister)
+	if !ok {
+		return types.MaybeNoSuchOverloadErr(list)
+	}
+	seen := map[any]bool{}
+	for it := l.Iterator(); it.HasNext() == types.True; {
+		v := it.Next()
+		switch v.(type) {
+		case types.Int, types.Uint, types.Double, types.String, types.Bool:
+			seen[v.Value()] = true
+		default:
+			return types.NewErr("distinct wants a list of numbers or texts")
+		}
+	}
+	return types.Int(len(seen))
 }
 
 // unknown lets an expression say that the facts do not suffice, and why.

@@ -63,7 +63,7 @@ type phrasing struct {
 
 func phrasings() []phrasing {
 	return []phrasing{
-		{regexp.MustCompile(`^undeclared reference to '([^']*)'.*`), `"$1" is not known; an expression may use device, inventory, labels, settings, now, software(), version_less(), mode_within(), micros(), days(), unknown()`},
+		{regexp.MustCompile(`^undeclared reference to '([^']*)'.*`), `"$1" is not known; an expression may use device, inventory, labels, settings, now, software(), version_less(), mode_within(), micros(), days(), distinct(), unknown()`},
 		{regexp.MustCompile(`^found no matching overload for '_([^_']+)_' applied to '\((.*)\)'`), `"$1" cannot be used on ($2)`},
 		{regexp.MustCompile(`^found no matching overload for '([^']*)' applied to '(.*)'`), `"$1" cannot be used on $2`},
 		{regexp.MustCompile(`^Syntax error: mismatched input '(.*)' expecting .*`), `"$1" is not expected here`},

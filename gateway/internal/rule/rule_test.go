@@ -88,6 +88,8 @@ func TestMatch(t *testing.T) {
 		{`device.enrolled_at < now`, rule.True, ""},
 		{`has(inventory.battery)`, rule.False, ""},
 		{`cel.bind(u, inventory.accounts.users, u.size() == 2)`, rule.True, ""},
+		{`distinct(inventory.accounts.users.map(u, u.uid)) == 2 && distinct([1, 1, 2]) == 2`, rule.True, ""},
+		{`distinct([[1]]) == 1`, rule.Failed, "numbers or texts"},
 		{`inventory.sshd.installed ? unknown("not readable") : true`, rule.Unknown, "not readable"},
 		{`inventory.battery.wear > 3`, rule.Unknown, "not reported: battery"},
 		{`inventory.sshd.config.x == "no"`, rule.Unknown, "not reported: x"},
