@@ -8,8 +8,13 @@ import (
 	"path/filepath"
 
 	"handrail/agent/internal/enforce"
+	"handrail/agent/internal/enforce/desktop"
 	"handrail/agent/internal/enforce/file"
 	"handrail/agent/internal/enforce/firewall"
+	"handrail/agent/internal/enforce/hardware"
+	"handrail/agent/internal/enforce/networkmanager"
+	"handrail/agent/internal/enforce/openvpn"
+	"handrail/agent/internal/enforce/passcode"
 	"handrail/agent/internal/link"
 	"handrail/mdm/manifest"
 	"handrail/signaling"
@@ -26,6 +31,11 @@ func enforcers() []enforce.Enforcer {
 	return []enforce.Enforcer{
 		file.New(),
 		firewall.New(),
+		networkmanager.New(),
+		openvpn.New(),
+		passcode.New(),
+		desktop.New(),
+		hardware.New(),
 	}
 }
 
