@@ -14,6 +14,7 @@ import (
 
 	"handrail/gateway/internal/audit"
 	"handrail/gateway/internal/auth"
+	"handrail/gateway/internal/desire"
 	"handrail/gateway/internal/dispatch"
 	"handrail/gateway/internal/identity"
 	"handrail/gateway/internal/session"
@@ -23,6 +24,7 @@ import (
 	"handrail/mdm/enroll"
 	"handrail/mdm/group"
 	"handrail/mdm/inventory"
+	"handrail/mdm/policy"
 	"handrail/mdm/script"
 	"handrail/signaling"
 )
@@ -66,6 +68,8 @@ type Config struct {
 	Groups    *group.Registry
 	Enroll    *enroll.Registry
 	Inventory *inventory.Registry
+	Policies  *policy.Registry
+	Desire    *desire.Engine
 	Sessions  Sessions
 	Links     Links
 	Commands  *command.Registry
@@ -157,6 +161,7 @@ func build(cfg Config, log *slog.Logger) (*API, error) {
 	a.registerSessions()
 	a.registerRecords()
 	a.registerAgent()
+	a.registerPolicies()
 	a.registerCommands()
 	a.registerBulks()
 	a.registerScripts()

@@ -2,11 +2,11 @@ package api
 
 import "net/http"
 
-// policy is the Content-Security-Policy of everything the gateway serves. Scripts come from
+// contentPolicy is the Content-Security-Policy of everything the gateway serves. Scripts come from
 // the gateway only and never inline. Styles may be inline: the console's components set
 // their variables so, and a style can neither run nor, with connect-src and img-src as they
 // are, tell anybody anything. blob: and data: are for screenshots and cursors.
-const policy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; " +
+const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; " +
 	"font-src 'self'; connect-src 'self'; media-src 'self' blob:; worker-src 'self'; manifest-src 'self'; " +
 	"base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
@@ -15,7 +15,7 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-
 func SecureHeaders(secure func(*http.Request) bool, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
-		h.Set("Content-Security-Policy", policy)
+		h.Set("Content-Security-Policy", contentPolicy)
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("X-Frame-Options", "DENY")
 		h.Set("Referrer-Policy", "no-referrer")

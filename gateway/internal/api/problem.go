@@ -19,6 +19,7 @@ import (
 	"handrail/gateway/internal/session"
 	"handrail/mdm"
 	"handrail/mdm/enroll"
+	"handrail/mdm/policy"
 	"handrail/signaling"
 )
 
@@ -124,6 +125,10 @@ func (a *API) problemOf(ctx context.Context, err error) *Problem {
 		p := problem(http.StatusTooManyRequests, signaling.CodeRateLimited, many.Error())
 		p.RetryAfterMS = int64(math.Ceil(float64(many.RetryAfter) / float64(time.Millisecond)))
 		return p
+	}
+	var wrong policy.Problems
+	if errors.As(err, &wrong) {
+		return settingProblems(wrong)
 	}
 	switch {
 	case errors.Is(err, mdm.ErrFull):

@@ -61,6 +61,8 @@ type Config struct {
 	Copied func(ctx context.Context, d device.Device, fingerprint, remote string)
 	// Back is told that a device has connected, with the sessions its agent still runs.
 	Back func(ctx context.Context, d mdm.DeviceID, briefs []signaling.SessionBrief) error
+	// Greeted is told after Back, with the hash of the newest manifest the agent has.
+	Greeted func(ctx context.Context, d mdm.DeviceID, manifest string)
 	// Lost is told that no node holds the device's link any more.
 	Lost func(ctx context.Context, d mdm.DeviceID) error
 	// Cut is told of a device that was sent away for good.
@@ -286,6 +288,7 @@ func (l *Links) connected(a *hub.Agent, h signaling.Hello) {
 		l.log.Error("sessions_not_reattached", "device", id, "error", err)
 		a.Close(hub.ErrDraining)
 	}
+	l.cfg.Greeted(l.ctx, id, h.Manifest)
 }
 
 func (l *Links) gone(a *hub.Agent, cause error) {

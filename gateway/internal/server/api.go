@@ -16,6 +16,8 @@ func (s *Server) newAPI() (http.Handler, error) {
 		Groups:         s.Groups,
 		Enroll:         s.Enroll,
 		Inventory:      s.Inventory,
+		Policies:       s.Policies,
+		Desire:         s.Desire,
 		Sessions:       s.Sessions,
 		Links:          s.Links,
 		Commands:       s.Commands,

@@ -22,6 +22,7 @@ import (
 	"handrail/gateway/internal/browser"
 	"handrail/gateway/internal/bus"
 	"handrail/gateway/internal/config"
+	"handrail/gateway/internal/desire"
 	"handrail/gateway/internal/dispatch"
 	"handrail/gateway/internal/identity"
 	"handrail/gateway/internal/link"
@@ -35,6 +36,7 @@ import (
 	"handrail/mdm/enroll"
 	"handrail/mdm/group"
 	"handrail/mdm/inventory"
+	"handrail/mdm/policy"
 	"handrail/mdm/script"
 )
 
@@ -47,6 +49,8 @@ type Rooms struct {
 	Devices   *device.Registry
 	Enroll    *enroll.Registry
 	Inventory *inventory.Registry
+	Policies  *policy.Registry
+	Desire    *desire.Engine
 	Sessions  *session.Sessions
 	Commands  *command.Registry
 	Scripts   *script.Registry
@@ -122,6 +126,9 @@ func (s *Server) furnish() error {
 	s.Devices = device.New(s.Store)
 	s.Enroll = enroll.New(s.Store)
 	s.Inventory = inventory.New(s.Store)
+	if err := s.openPolicies(); err != nil {
+		return err
+	}
 	s.Auth, err = auth.New(auth.Config{Key: s.key}, s.Store, s.Groups.Tree, s.log)
 	if err != nil {
 		return err
@@ -150,6 +157,7 @@ func (s *Server) furnish() error {
 		Organisation: s.organisation,
 		Copied:       s.copied,
 		Back:         s.deviceBack,
+		Greeted:      s.greeted,
 		Lost:         s.Sessions.DeviceLost,
 		Cut:          s.deviceCut,
 		FromDevice:   s.Sessions.FromDevice,
@@ -183,7 +191,7 @@ func (s *Server) Run(ctx context.Context) error {
 	defer stopRooms()
 	rooms, roomCtx := errgroup.WithContext(roomCtx)
 	for _, run := range []func(context.Context) error{
-		s.certs.Run, s.Auth.Run, s.Links.Run, s.Browsers.Run, s.Sessions.Run, s.runRelay, s.Dispatch.Run,
+		s.certs.Run, s.Auth.Run, s.Links.Run, s.Browsers.Run, s.Sessions.Run, s.runPolicies, s.runRelay, s.Dispatch.Run,
 	} {
 		rooms.Go(func() error { return run(roomCtx) })
 	}

@@ -47,13 +47,19 @@ func scanWhole(row rowScanner) (desire.Standing, error) {
 	if err != nil {
 		return st, err
 	}
-	st.Statuses = map[manifest.ID]desire.Kept{}
-	if body != "" {
-		if err := json.Unmarshal([]byte(body), &st.Statuses); err != nil {
-			return st, fmt.Errorf("status of %s: %w", st.Device, err)
-		}
+	st.Statuses, err = decodeStatuses(body)
+	return st, err
+}
+
+func decodeStatuses(body string) (map[manifest.ID]desire.Kept, error) {
+	out := map[manifest.ID]desire.Kept{}
+	if body == "" {
+		return out, nil
 	}
-	return st, nil
+	if err := json.Unmarshal([]byte(body), &out); err != nil {
+		return nil, fmt.Errorf("kept statuses: %w", err)
+	}
+	return out, nil
 }
 
 // MergeReports takes in what devices report; see desire.Store.
@@ -64,14 +70,31 @@ func (s *Store) MergeReports(ctx context.Context, ids []mdm.DeviceID, merge func
 	}
 	return s.write(ctx, func(tx *sql.Tx) error {
 		var c conditions
-		in(&c, "w.device_id", ids)
+		in(&c, "device_id", ids)
 		// The update that changes nothing locks the rows. A device reports to one node, so that
 		// two batches hardly ever meet; where they do, one runs again.
-		rows, err := tx.QueryContext(ctx, "UPDATE desired AS w SET reported_us = reported_us"+c.where()+" RETURNING "+standingColumns+
-			", COALESCE((SELECT b.body FROM device_status b WHERE b.device_id = w.device_id), '')", c.args...)
-		standings, err := collect(rows, err, scanWhole)
+		rows, err := tx.QueryContext(ctx, "UPDATE desired SET reported_us = reported_us"+c.where()+" RETURNING "+
+			strings.ReplaceAll(standingColumns, "w.", ""), c.args...)
+		standings, err := collect(rows, err, func(row rowScanner) (desire.Standing, error) { return scanStanding(row) })
 		if err != nil {
 			return err
+		}
+		rows, err = tx.QueryContext(ctx, "SELECT device_id, body FROM device_status"+c.where(), c.args...)
+		bodies, err := collect(rows, err, func(row rowScanner) ([2]string, error) {
+			var r [2]string
+			return r, row.Scan(&r[0], &r[1])
+		})
+		if err != nil {
+			return err
+		}
+		of := make(map[mdm.DeviceID]string, len(bodies))
+		for _, r := range bodies {
+			of[mdm.DeviceID(r[0])] = r[1]
+		}
+		for i := range standings {
+			if standings[i].Statuses, err = decodeStatuses(of[standings[i].Device]); err != nil {
+				return err
+			}
 		}
 		var b statusBatch
 		for i := range standings {

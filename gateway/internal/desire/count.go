@@ -1,0 +1,259 @@
+package desire
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+
+	"handrail/mdm"
+	"handrail/mdm/manifest"
+	"handrail/mdm/policy"
+	"handrail/mdm/rollout"
+)
+
+// Counts is devices by how something stands on them. Devices is all of them; a device may
+// be in several of the others, but Applied is those without any fault.
+type Counts struct {
+	Devices       int64
+	Applied       int64
+	Pending       int64
+	Failed        int64
+	Conflict      int64
+	Drifted       int64
+	NotApplicable int64
+}
+
+func (c *Counts) add(s manifest.State, n int64) {
+	switch s {
+	case manifest.Applied:
+		c.Applied += n
+	case manifest.Pending:
+		c.Pending += n
+	case manifest.Failed:
+		c.Failed += n
+	case manifest.Conflict:
+		c.Conflict += n
+	case manifest.Drifted:
+		c.Drifted += n
+	case manifest.NotApplicable:
+		c.NotApplicable += n
+	}
+}
+
+// picture is how many devices there are of each pair, with what the pair means.
+type picture struct {
+	pairs []seen
+}
+
+type seen struct {
+	Pair
+	settings []manifest.Setting
+	reported map[manifest.ID]manifest.Setting
+}
+
+// waits reports whether a setting has not been reported on with the value it must have.
+func (s *seen) waits(one manifest.Setting) bool {
+	if s.Hash == s.Reported {
+		return false // a fault says so if it is not in the report yet
+	}
+	was, ok := s.reported[one.ID]
+	return !ok || !bytes.Equal(was.Value, one.Value)
+}
+
+func (e *Engine) picture(ctx context.Context, v Viewer) (picture, error) {
+	pairs, err := e.cfg.Store.Pairs(ctx, v)
+	if err != nil {
+		return picture{}, err
+	}
+	var out picture
+	for _, p := range pairs {
+		o, err := e.read(ctx, p.Outcome, "")
+		if err != nil {
+			return picture{}, err
+		}
+		one := seen{Pair: p, settings: o.settings}
+		if p.Hash != p.Reported {
+			if one.reported, err = e.settingsOf(ctx, p.Reported); err != nil {
+				return picture{}, err
+			}
+		}
+		out.pairs = append(out.pairs, one)
+	}
+	return out, nil
+}
+
+// PolicyStatus counts the devices of a policy, in all and for each of its settings. Settings
+// made of several policies count for none of them.
+func (e *Engine) PolicyStatus(ctx context.Context, p policy.ID, v Viewer) (Counts, map[manifest.ID]*Counts, error) {
+	var none Counts
+	pic, err := e.picture(ctx, v)
+	if err != nil {
+		return none, nil, err
+	}
+	all, err := e.policyCounts(ctx, pic, v)
+	if err != nil {
+		return none, nil, err
+	}
+	faults, err := e.cfg.Store.FaultCounts(ctx, v)
+	if err != nil {
+		return none, nil, err
+	}
+	type at struct {
+		setting           manifest.ID
+		outcome, reported string
+	}
+	by := map[at][]FaultCount{}
+	for _, f := range faults {
+		key := at{f.Setting, f.Outcome, f.Reported}
+		by[key] = append(by[key], f)
+	}
+	settings := map[manifest.ID]*Counts{}
+	for i := range pic.pairs {
+		pair := &pic.pairs[i]
+		for _, s := range pair.settings {
+			if s.Source.Policy != string(p) {
+				continue
+			}
+			c := settings[s.ID]
+			if c == nil {
+				c = &Counts{}
+				settings[s.ID] = c
+			}
+			c.Devices += pair.Devices
+			if pair.waits(s) {
+				c.Pending += pair.Devices
+				continue
+			}
+			left := pair.Devices
+			for _, f := range by[at{s.ID, pair.Outcome, pair.Reported}] {
+				c.add(f.State, f.Devices)
+				left -= f.Devices
+			}
+			c.Applied += left
+		}
+	}
+	return all[p], settings, nil
+}
+
+// PolicyCounts counts the devices of every policy.
+func (e *Engine) PolicyCounts(ctx context.Context, v Viewer) (map[policy.ID]Counts, error) {
+	pic, err := e.picture(ctx, v)
+	if err != nil {
+		return nil, err
+	}
+	return e.policyCounts(ctx, pic, v)
+}
+
+func (e *Engine) policyCounts(ctx context.Context, pic picture, v Viewer) (map[policy.ID]Counts, error) {
+	list, err := e.cfg.Store.PolicyCounts(ctx, v)
+	if err != nil {
+		return nil, err
+	}
+	type at struct {
+		policy            policy.ID
+		outcome, reported string
+	}
+	by := map[at][]PolicyCount{}
+	for _, n := range list {
+		key := at{n.Policy, n.Outcome, n.Reported}
+		by[key] = append(by[key], n)
+	}
+	out := map[policy.ID]Counts{}
+	for i := range pic.pairs {
+		pair := &pic.pairs[i]
+		waits := map[policy.ID]bool{}
+		for _, s := range pair.settings {
+			if s.Source.Policy != "" {
+				id := policy.ID(s.Source.Policy)
+				waits[id] = waits[id] || pair.waits(s)
+			}
+		}
+		for id, waiting := range waits {
+			c := out[id]
+			c.Devices += pair.Devices
+			well := pair.Devices
+			for _, n := range by[at{id, pair.Outcome, pair.Reported}] {
+				switch {
+				case n.State == "":
+					well -= n.Devices
+				case waiting && n.State == manifest.Pending:
+				default:
+					c.add(n.State, n.Devices)
+				}
+			}
+			if waiting {
+				c.Pending += pair.Devices
+			} else {
+				c.Applied += well
+			}
+			out[id] = c
+		}
+	}
+	return out, nil
+}
+
+// DevicesOf returns devices a viewer may see by how a policy, or one setting of it, stands on
+// them: those that Counts counts under the state, "" being all.
+func (e *Engine) DevicesOf(ctx context.Context, p policy.ID, setting manifest.ID, state manifest.State, v Viewer, after mdm.DeviceID, limit int) ([]mdm.DeviceID, error) {
+	pic, err := e.picture(ctx, v)
+	if err != nil {
+		return nil, err
+	}
+	// Settings of the policy differ from manifest to manifest, and so does what waits: pairs
+	// with the same of both are asked for together.
+	type kind struct {
+		settings string
+		waiting  bool
+	}
+	groups := map[kind]*DeviceQuery{}
+	for i := range pic.pairs {
+		pair := &pic.pairs[i]
+		var mine []manifest.ID
+		waiting := false
+		for _, s := range pair.settings {
+			if s.Source.Policy == string(p) && (setting == "" || s.ID == setting) {
+				mine = append(mine, s.ID)
+				waiting = waiting || pair.waits(s)
+			}
+		}
+		if len(mine) == 0 {
+			continue
+		}
+		key := kind{fmt.Sprint(mine), waiting}
+		if groups[key] == nil {
+			groups[key] = &DeviceQuery{Viewer: v, Settings: mine, After: after, Limit: limit}
+		}
+		groups[key].Pairs = append(groups[key].Pairs, pair.Pair)
+	}
+	var out []mdm.DeviceID
+	for key, q := range groups {
+		switch {
+		case state == "":
+		case state == manifest.Pending && key.waiting:
+		case state == manifest.Applied && key.waiting:
+			continue
+		case state == manifest.Applied:
+			q.Any, q.None = Bad, true
+		default:
+			q.Any = []manifest.State{state}
+		}
+		list, err := e.cfg.Store.DevicesInState(ctx, *q)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, list...)
+	}
+	slices.Sort(out)
+	return out[:min(len(out), limit)], nil
+}
+
+// Rollouts returns a page of roll-outs; see rollout.Store.
+func (e *Engine) Rollouts(ctx context.Context, f rollout.Filter) ([]rollout.Rollout, string, error) {
+	return e.cfg.Store.Rollouts(ctx, f)
+}
+
+// Rollout returns one roll-out; mdm.ErrNotFound.
+func (e *Engine) Rollout(ctx context.Context, id rollout.ID) (rollout.Rollout, error) {
+	return e.cfg.Store.Rollout(ctx, id)
+}
