@@ -149,6 +149,14 @@ func (p *queryParser) peek(n int) token {
 
 func (p *queryParser) term() (Term, error) {
 	first := p.peek(0)
+	if first.op && p.peek(1).glued {
+		// Nothing is compared: "<script>" is a word like others.
+		word := first.text
+		for p.at++; p.at < len(p.tokens) && p.peek(0).glued; p.at++ {
+			word += p.peek(0).text
+		}
+		return Term{Op: Is, Value: strings.ToLower(word)}, nil
+	}
 	if first.op {
 		return Term{}, fmt.Errorf("%q needs something before it, as in memory>8GB: %w", first.text, mdm.ErrInvalid)
 	}

@@ -39,6 +39,7 @@ func TestParseQuery(t *testing.T) {
 		{"aa:bb:cc:dd:ee:ff", []device.Term{word("aa:bb:cc:dd:ee:ff")}},
 		{"mac:aa:bb seen>30d", []device.Term{term("mac", ":", "aa:bb"), term("seen", ">", "30d")}},
 		{"asset.cost_center:4711", []device.Term{term("asset.cost_center", ":", "4711")}},
+		{"<script>a</script> b", []device.Term{word("<script>a</script>"), word("b")}},
 		{"8", []device.Term{word("8")}},
 		{"serial:5CG rule:ssh-no-root-login/non_compliant", []device.Term{term("serial", ":", "5cg"), term("rule", ":", "ssh-no-root-login/non_compliant")}},
 	} {
@@ -47,7 +48,7 @@ func TestParseQuery(t *testing.T) {
 			t.Errorf("%q: %+v, %v; want %+v", tt.text, got, err, tt.want)
 		}
 	}
-	for _, text := range []string{"<3", "memory<", "memory<big", "openssl <", "state:asleep", "seen>soon", "encrypted:maybe", "updates>x", "a = = b"} {
+	for _, text := range []string{"< 3", "memory<", "memory<big", "openssl <", "state:asleep", "seen>soon", "encrypted:maybe", "updates>x", "a = = b"} {
 		if got, err := device.ParseQuery(text); !errors.Is(err, mdm.ErrInvalid) {
 			t.Errorf("%q: %+v, %v; want ErrInvalid", text, got, err)
 		}

@@ -10,7 +10,6 @@ import (
 
 	"handrail/gateway/internal/audit"
 	"handrail/mdm"
-	"handrail/mdm/device"
 	"handrail/mdm/enroll"
 	"handrail/mdm/inventory"
 	"handrail/signaling"
@@ -109,15 +108,12 @@ func (a *API) putInventory(ctx context.Context, in *body[signaling.InventoryUplo
 		a.log.WarnContext(ctx, "inventory_section_refused", "device", string(id), "section", name, "reason", why)
 	}
 	if out.Learned {
-		f := device.Facts{
-			Hostname: out.Facts.Hostname, OSVersion: out.Facts.OSVersion, Model: out.Facts.Model, Serial: out.Facts.Serial,
-			AgentVersion: out.Facts.AgentVersion, SignedIn: out.Facts.SignedIn, KeepSignedIn: !out.Facts.HasUsers,
-		}
-		if _, err := a.cfg.Devices.Learn(ctx, id, f); err != nil {
+		if _, err := a.cfg.Devices.Learn(ctx, id, deviceFacts(out.Facts)); err != nil {
 			return nil, unknownDevice(err)
 		}
 	}
 	if len(out.Changed) > 0 {
+		a.cfg.Fleet.Wake()
 		a.cfg.Changed(signaling.TopicDevices, string(id))
 	}
 	return &body[signaling.InventoryAnswer]{signaling.InventoryAnswer{Have: out.Have, Refused: out.Refused}}, nil

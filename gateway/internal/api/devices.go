@@ -38,8 +38,26 @@ type DeviceBody struct {
 	Unattended   bool       `json:"unattended" doc:"Whether a policy grants sessions unasked"`
 	May          []string   `json:"may" doc:"Permissions you hold on it"`
 	Capabilities []string   `json:"capabilities" doc:"The most a session of yours may hold on it"`
+	ReturnedAt   *time.Time `json:"returned_at,omitempty" doc:"Last time the same hardware enrolled anew, as after an installation"`
+
+	CPU             string            `json:"cpu"`
+	MemoryBytes     int64             `json:"memory_bytes" doc:"0: unknown"`
+	DiskBytes       int64             `json:"disk_bytes" doc:"Of fixed disks, in all; 0: unknown"`
+	Encrypted       string            `json:"encrypted" enum:"unknown,no,partly,yes"`
+	Updates         *int64            `json:"updates,omitempty" doc:"Pending; left out: unknown"`
+	SecurityUpdates *int64            `json:"security_updates,omitempty" doc:"Those of them that close a hole; left out: unknown"`
+	Labels          []DeviceLabelBody `json:"labels"`
+	Assets          map[string]string `json:"assets" doc:"The organisation's own fields, by key"`
 }
 
+func known64(n int64) *int64 {
+	if n < 0 {
+		return nil
+	}
+	return &n
+}
+
+// deviceBody is a device without its labels; see deviceBodies.
 func (a *API) deviceBody(c auth.Caller, d device.Device, online bool) DeviceBody {
 	state := "offline"
 	switch {
@@ -48,15 +66,21 @@ func (a *API) deviceBody(c auth.Caller, d device.Device, online bool) DeviceBody
 	case online:
 		state = "online"
 	}
-	users := d.SignedIn
+	users, assets := d.SignedIn, d.Asset
 	if users == nil {
 		users = []string{}
+	}
+	if assets == nil {
+		assets = map[string]string{}
 	}
 	return DeviceBody{
 		ID: string(d.ID), Name: d.Name, State: state, GroupID: string(d.Group), GroupPath: c.Tree().Path(d.Group), Hostname: d.Hostname,
 		OS: d.OS, OSVersion: d.OSVersion, Arch: d.Arch, AgentVersion: d.AgentVersion, Model: d.Model, Serial: d.Serial, SignedIn: users,
 		EnrolledAt: d.EnrolledAt, LastSeenAt: timePtr(d.LastSeenAt), RevokedAt: timePtr(d.RevokedAt), CopiedAt: timePtr(d.CopiedAt),
 		Unattended: c.Tree().Unattended(d.Group).Enabled, May: may(c, d.Group), Capabilities: capabilityNames(c.Capabilities(d.Group)),
+		ReturnedAt: timePtr(d.ReturnedAt), CPU: d.Hardware.CPU, MemoryBytes: d.Hardware.MemoryBytes, DiskBytes: d.Hardware.DiskBytes,
+		Encrypted: d.Hardware.Encrypted.String(), Updates: known64(d.Hardware.Updates), SecurityUpdates: known64(d.Hardware.UpdatesSecurity),
+		Labels: []DeviceLabelBody{}, Assets: assets,
 	}
 }
 
@@ -75,19 +99,10 @@ type InventoryBody struct {
 // InventorySections are the sections by name.
 type InventorySections inventory.Sections
 
-type deviceQuery struct {
-	Paging
-	Q     string `query:"q" maxLength:"256" doc:"Words; every one must occur in name, host, system, model, serial or user"`
-	Group string `query:"group" maxLength:"64" doc:"This group and those below"`
-	State string `query:"state" enum:"online,offline,revoked" doc:"Left out: all that are not revoked"`
-	OS    string `query:"os" maxLength:"32"`
-	Sort  string `query:"sort" enum:"name,last_seen" default:"name"`
-}
-
 func (a *API) registerDevices() {
 	tags := []string{"devices"}
 	operation(a, auth.DeviceView, huma.Operation{
-		OperationID: "list-devices", Method: http.MethodGet, Path: "/api/devices", Tags: tags, Summary: "Find devices",
+		OperationID: "list-devices", Method: http.MethodGet, Path: "/api/devices", Tags: tags, Summary: "Find devices", Description: searchHelp,
 	}, a.listDevices)
 	operation(a, auth.DeviceView, huma.Operation{
 		OperationID: "get-device", Method: http.MethodGet, Path: "/api/devices/{id}", Tags: tags, Summary: "One device",
@@ -109,75 +124,6 @@ func (a *API) registerDevices() {
 	}, a.getInventory)
 }
 
-func (a *API) listDevices(ctx context.Context, in *deviceQuery) (*body[List[DeviceBody]], error) {
-	c := callerOf(ctx)
-	f := device.Filter{Query: in.Q, OS: in.OS, After: in.After, Limit: in.Limit}
-	f.Groups, f.AllGroups = c.Groups(auth.DeviceView)
-	if in.Group != "" {
-		f.Groups, f.AllGroups = nil, false
-		for _, id := range c.Tree().Below(mdm.GroupID(in.Group)) {
-			if c.May(auth.DeviceView, id) {
-				f.Groups = append(f.Groups, id)
-			}
-		}
-	}
-	if in.Sort == "last_seen" {
-		f.Order = device.ByLastSeen
-	}
-	if in.State == "revoked" {
-		f.Standing = device.Revoked
-	}
-	online := a.cfg.Links.Online()
-	page, err := a.devicesInState(ctx, f, in.State, online)
-	if err != nil {
-		return nil, err
-	}
-	list := List[DeviceBody]{Items: []DeviceBody{}, Next: page.Next}
-	for _, d := range page.Devices {
-		list.Items = append(list.Items, a.deviceBody(c, d, online[d.ID]))
-	}
-	return &body[List[DeviceBody]]{list}, nil
-}
-
-// devicesInState is Devices with presence, which the store does not know: a few that are
-// online are asked for by id; otherwise pages are read until one is full.
-func (a *API) devicesInState(ctx context.Context, f device.Filter, state string, online map[mdm.DeviceID]bool) (device.Page, error) {
-	if state != "online" && state != "offline" {
-		return a.cfg.Devices.Devices(ctx, f)
-	}
-	want := state == "online"
-	if want && len(online) <= device.MaxPage {
-		f.IDs = make([]mdm.DeviceID, 0, len(online))
-		for id := range online {
-			f.IDs = append(f.IDs, id)
-		}
-		return a.cfg.Devices.Devices(ctx, f)
-	}
-	limit := f.Limit
-	f.Limit = device.MaxPage
-	out := device.Page{}
-	for {
-		page, err := a.cfg.Devices.Devices(ctx, f)
-		if err != nil {
-			return page, err
-		}
-		for _, d := range page.Devices {
-			if online[d.ID] != want {
-				continue
-			}
-			if len(out.Devices) == limit {
-				out.Next = f.CursorAfter(out.Devices[limit-1])
-				return out, nil
-			}
-			out.Devices = append(out.Devices, d)
-		}
-		if page.Next == "" {
-			return out, nil
-		}
-		f.After = page.Next
-	}
-}
-
 // deviceFor returns a device if the caller holds p on its group, else says there is none.
 func (a *API) deviceFor(ctx context.Context, id string, p auth.Permission) (device.Device, error) {
 	d, err := a.cfg.Devices.Device(ctx, mdm.DeviceID(id))
@@ -195,11 +141,17 @@ func (a *API) getDevice(ctx context.Context, in *IDPath) (*body[DeviceBody], err
 	if err != nil {
 		return nil, err
 	}
-	return a.deviceAnswer(ctx, d), nil
+	return a.deviceAnswer(ctx, d)
 }
 
-func (a *API) deviceAnswer(ctx context.Context, d device.Device) *body[DeviceBody] {
-	return &body[DeviceBody]{a.deviceBody(callerOf(ctx), d, a.cfg.Links.IsOnline(d.ID))}
+func (a *API) deviceAnswer(ctx context.Context, d device.Device) (*body[DeviceBody], error) {
+	labels, err := a.labelsOf(ctx, []mdm.DeviceID{d.ID}, true)
+	if err != nil {
+		return nil, err
+	}
+	b := a.deviceBody(callerOf(ctx), d, a.cfg.Links.IsOnline(d.ID))
+	b.Labels = append(b.Labels, labels[d.ID]...)
+	return &body[DeviceBody]{b}, nil
 }
 
 func deviceWho(d device.Device) audit.Who {
@@ -232,7 +184,7 @@ func (a *API) changeDevice(ctx context.Context, in *idInput[DeviceChange]) (*bod
 	if err := a.record(ctx, "device.change", deviceWho(d), d.Group, detail); err != nil {
 		return nil, err
 	}
-	return a.deviceAnswer(ctx, d), nil
+	return a.deviceAnswer(ctx, d)
 }
 
 func (a *API) revokeDevice(ctx context.Context, in *IDPath) (*body[DeviceBody], error) {
@@ -246,7 +198,7 @@ func (a *API) revokeDevice(ctx context.Context, in *IDPath) (*body[DeviceBody], 
 	if err := a.cutOff(ctx, d, "device.revoke"); err != nil {
 		return nil, err
 	}
-	return a.deviceAnswer(ctx, d), nil
+	return a.deviceAnswer(ctx, d)
 }
 
 // cutOff closes a device's link and writes down who did it. The record is made even when

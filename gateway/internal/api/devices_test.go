@@ -57,7 +57,7 @@ func TestDeviceList(t *testing.T) {
 		if o.Devices.Total != 7 || o.Devices.Online != 4 || o.Sessions.Waiting != 2 {
 			t.Errorf("overview = %+v", o)
 		}
-		for _, bad := range []string{"state=asleep", "limit=0", "limit=501", "limit=x", "sort=size", "after=%00", "after=!!", "q=" + strings.Repeat("x", 300)} {
+		for _, bad := range []string{"state=asleep", "limit=0", "limit=501", "limit=x", "sort=size", "after=%00", "after=!!", "q=" + strings.Repeat("x", 1100)} {
 			if got := admin.do(http.MethodGet, "/api/devices?"+bad, nil, nil); got != http.StatusUnprocessableEntity {
 				t.Errorf("%.40s: %d, want 422", bad, got)
 			}

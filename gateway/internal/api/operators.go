@@ -64,6 +64,7 @@ type RoleBody struct {
 type List[T any] struct {
 	Items []T    `json:"items"`
 	Next  string `json:"next,omitempty" doc:"Give it as after for the next page; left out on the last"`
+	Total *int   `json:"total,omitempty" doc:"How many there are on all pages, where the list counts them"`
 }
 
 // Paging holds the parameters of every list.

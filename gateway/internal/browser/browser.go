@@ -147,6 +147,22 @@ func TellChanged(on *bus.Bus, topic signaling.Topic, ids ...string) error {
 	return on.Publish(subjectChanged, data)
 }
 
+// FollowChanges calls do with what TellChanged is told on any node, until ctx ends.
+func FollowChanges(ctx context.Context, on *bus.Bus, do func(topic signaling.Topic, ids []string)) error {
+	sub, err := on.Subscribe(subjectChanged, func(m bus.Message) {
+		var c signaling.Changed
+		if json.Unmarshal(m.Data, &c) == nil {
+			do(c.Topic, c.IDs)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	<-ctx.Done()
+	sub.Close()
+	return nil
+}
+
 // Run tells changes and rechecks operators until ctx ends, then closes every socket.
 func (b *Browsers) Run(ctx context.Context) error {
 	sub, err := b.cfg.Bus.Subscribe(subjectChanged, func(m bus.Message) {

@@ -159,6 +159,7 @@ func (s *Server) announce(n session.News) {
 }
 
 func (s *Server) changed(topic signaling.Topic, ids ...string) {
+	s.touchFleet(topic, ids) // before anybody is told: who asks at once sees it
 	if err := browser.TellChanged(s.Bus, topic, ids...); err != nil {
 		s.log.Warn("change_untold", "topic", topic, "error", err)
 	}
