@@ -14,8 +14,8 @@ import (
 
 	"handrail/gateway/internal/audit"
 	"handrail/gateway/internal/auth"
+	"handrail/gateway/internal/desire"
 	"handrail/gateway/internal/dispatch"
-	"handrail/gateway/internal/fleet"
 	"handrail/gateway/internal/identity"
 	"handrail/gateway/internal/session"
 	"handrail/mdm"
@@ -24,7 +24,7 @@ import (
 	"handrail/mdm/enroll"
 	"handrail/mdm/group"
 	"handrail/mdm/inventory"
-	"handrail/mdm/label"
+	"handrail/mdm/policy"
 	"handrail/mdm/script"
 	"handrail/signaling"
 )
@@ -68,8 +68,8 @@ type Config struct {
 	Groups    *group.Registry
 	Enroll    *enroll.Registry
 	Inventory *inventory.Registry
-	Labels    *label.Registry
-	Fleet     *fleet.Fleet
+	Policies  *policy.Registry
+	Desire    *desire.Engine
 	Sessions  Sessions
 	Links     Links
 	Commands  *command.Registry
@@ -158,10 +158,10 @@ func build(cfg Config, log *slog.Logger) (*API, error) {
 	a.registerTokens()
 	a.registerDevices()
 	a.registerSoftware()
-	a.registerLabels()
 	a.registerSessions()
 	a.registerRecords()
 	a.registerAgent()
+	a.registerPolicies()
 	a.registerCommands()
 	a.registerBulks()
 	a.registerScripts()

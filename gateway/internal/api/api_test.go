@@ -18,8 +18,8 @@ import (
 	"handrail/gateway/internal/api"
 	"handrail/gateway/internal/audit"
 	"handrail/gateway/internal/auth"
+	"handrail/gateway/internal/desire"
 	"handrail/gateway/internal/dispatch"
-	"handrail/gateway/internal/fleet"
 	"handrail/gateway/internal/identity"
 	"handrail/gateway/internal/secret"
 	"handrail/gateway/internal/session"
@@ -30,7 +30,7 @@ import (
 	"handrail/mdm/enroll"
 	"handrail/mdm/group"
 	"handrail/mdm/inventory"
-	"handrail/mdm/label"
+	"handrail/mdm/policy"
 	"handrail/mdm/script"
 	"handrail/signaling"
 )
@@ -47,7 +47,6 @@ type gateway struct {
 	session *sessions
 	server  *httptest.Server
 	api     *api.API
-	fleet   *fleet.Fleet
 	log     *bytes.Buffer
 
 	mu      sync.Mutex
@@ -94,11 +93,24 @@ func newGateway(t *testing.T, s *store.Store) *gateway {
 		t.Fatal(err)
 	}
 	g.audit = audit.New(s, g.now, log)
-	labels := label.New(s)
-	g.fleet, err = fleet.New(fleet.Config{Store: s, Labels: labels, Groups: g.groups.Tree, Online: g.links.Online, Now: g.now}, log)
+	policies := policy.New(s, policy.Standard(), key)
+	engine, err := desire.New(desire.Config{
+		Store: s, Policies: policies, Sealer: key, Key: key.Derive("desire"), Online: g.links.Online,
+		Nudge: func(mdm.DeviceID, int64, string) {},
+	}, log)
 	if err != nil {
 		t.Fatal(err)
 	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = engine.Run(ctx)
+	}()
+	t.Cleanup(func() {
+		stop()
+		<-ended
+	})
 	commands, scripts := command.New(s), script.New(s)
 	g.api, err = api.New(api.Config{
 		Commands: commands, Scripts: scripts, Dispatch: dispatch.New(dispatch.Config{
@@ -106,10 +118,10 @@ func newGateway(t *testing.T, s *store.Store) *gateway {
 			Nudge: func(mdm.DeviceID) error { return nil }, Changed: func(signaling.Topic, ...string) {}, Now: g.now,
 		}, log),
 		LabelDevices: s.LabelDevices, LabelName: func(_ context.Context, id mdm.LabelID) (string, error) { return string(id), nil },
+		Policies: policies, Desire: engine,
 		Auth: g.auth, Audit: g.audit, Identity: g.id, Devices: device.New(s), Groups: g.groups, Enroll: enroll.New(s),
-		Inventory: inventory.New(s), Labels: labels, Fleet: g.fleet, Sessions: g.session, Links: g.links, Version: "test", Now: g.now,
+		Inventory: inventory.New(s), Sessions: g.session, Links: g.links, Version: "test", Now: g.now,
 		Changed: func(topic signaling.Topic, ids ...string) {
-			g.fleet.Touch() // as the server does
 			g.mu.Lock()
 			defer g.mu.Unlock()
 			g.changed = append(g.changed, fmt.Sprint(topic, ids))

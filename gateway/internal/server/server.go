@@ -22,8 +22,8 @@ import (
 	"handrail/gateway/internal/browser"
 	"handrail/gateway/internal/bus"
 	"handrail/gateway/internal/config"
+	"handrail/gateway/internal/desire"
 	"handrail/gateway/internal/dispatch"
-	"handrail/gateway/internal/fleet"
 	"handrail/gateway/internal/identity"
 	"handrail/gateway/internal/link"
 	"handrail/gateway/internal/secret"
@@ -36,7 +36,7 @@ import (
 	"handrail/mdm/enroll"
 	"handrail/mdm/group"
 	"handrail/mdm/inventory"
-	"handrail/mdm/label"
+	"handrail/mdm/policy"
 	"handrail/mdm/script"
 )
 
@@ -49,8 +49,8 @@ type Rooms struct {
 	Devices   *device.Registry
 	Enroll    *enroll.Registry
 	Inventory *inventory.Registry
-	Labels    *label.Registry
-	Fleet     *fleet.Fleet
+	Policies  *policy.Registry
+	Desire    *desire.Engine
 	Sessions  *session.Sessions
 	Commands  *command.Registry
 	Scripts   *script.Registry
@@ -126,7 +126,7 @@ func (s *Server) furnish() error {
 	s.Devices = device.New(s.Store)
 	s.Enroll = enroll.New(s.Store)
 	s.Inventory = inventory.New(s.Store)
-	if err := s.openFleet(); err != nil {
+	if err := s.openPolicies(); err != nil {
 		return err
 	}
 	s.Auth, err = auth.New(auth.Config{Key: s.key}, s.Store, s.Groups.Tree, s.log)
@@ -157,6 +157,7 @@ func (s *Server) furnish() error {
 		Organisation: s.organisation,
 		Copied:       s.copied,
 		Back:         s.deviceBack,
+		Greeted:      s.greeted,
 		Lost:         s.Sessions.DeviceLost,
 		Cut:          s.deviceCut,
 		FromDevice:   s.Sessions.FromDevice,
@@ -190,7 +191,7 @@ func (s *Server) Run(ctx context.Context) error {
 	defer stopRooms()
 	rooms, roomCtx := errgroup.WithContext(roomCtx)
 	for _, run := range []func(context.Context) error{
-		s.certs.Run, s.Auth.Run, s.Links.Run, s.Browsers.Run, s.Sessions.Run, s.runFleet, s.runRelay, s.Dispatch.Run,
+		s.certs.Run, s.Auth.Run, s.Links.Run, s.Browsers.Run, s.Sessions.Run, s.runPolicies, s.runRelay, s.Dispatch.Run,
 	} {
 		rooms.Go(func() error { return run(roomCtx) })
 	}
