@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"handrail/agent/internal/command"
 	"handrail/agent/internal/diag"
 	"handrail/agent/internal/enforce"
 	"handrail/agent/internal/link"
@@ -46,6 +47,7 @@ type Config struct {
 	ConfirmWithin time.Duration // what cuts the device off is undone after this; 0 means enforce.DefaultConfirm
 	MaxBackoff    time.Duration // of the link; 0 means the link's own
 	Allowed       signaling.CapabilitySet
+	System        command.System // what restarts and shuts down; nil means the running machine
 }
 
 // Daemon is the running agent.
@@ -57,11 +59,14 @@ type Daemon struct {
 	reporter *diag.Reporter
 	collect  *diag.Collector
 	engine   *enforce.Engine
+	executor *command.Executor
 	screen   *screenRooms // nil where there is no display to speak of
+	instance string       // of this process, to the gateway
 	asking   atomic.Int32 // questions open for the person at the device
 
 	mu     sync.Mutex
 	link   *link.Link // the newest; nil before the first
+	relink func()     // has keepLink make a new one
 	status state.Status
 }
 
@@ -78,7 +83,7 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 	if cfg.Display == "" {
 		cfg.Display = os.Getenv("DISPLAY")
 	}
-	d := &Daemon{cfg: cfg, log: log, collect: diag.NewCollector(cfg.Version)}
+	d := &Daemon{cfg: cfg, log: log, collect: diag.NewCollector(cfg.Version), instance: signaling.NewID("run")}
 	d.status = state.Status{Link: string(linkOff), SinceUS: time.Now().UnixMicro(), PID: os.Getpid(), Version: cfg.Version}
 	if d.desk, err = prompt.New(d.deskConfig(), log.With("room", "prompt")); err != nil {
 		return nil, err
@@ -89,6 +94,9 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 		return nil, err
 	}
 	if d.engine, err = d.newEngine(); err != nil {
+		return nil, err
+	}
+	if d.executor, err = d.newExecutor(); err != nil {
 		return nil, err
 	}
 	if err := d.newScreen(); err != nil {
@@ -145,6 +153,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	g.Go(func() error { return d.host.Run(ctx) })
 	g.Go(func() error { return d.reporter.Run(ctx) })
 	g.Go(func() error { return d.engine.Run(ctx) })
+	g.Go(func() error { return d.executor.Run(ctx) })
 	g.Go(func() error { return d.keepLink(ctx) })
 	g.Go(func() error { return d.keepCompanion(ctx) })
 	if d.screen != nil {

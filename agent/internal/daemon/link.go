@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"os"
 	"time"
@@ -23,12 +24,9 @@ const enrollmentLook = 2 * time.Second
 // suffer from there on.
 const skewLimit = 5 * time.Minute
 
-func (d *Daemon) newLink() (*link.Link, error) {
+// newLinkWith makes a link that proves itself with key.
+func (d *Daemon) newLinkWith(key ed25519.PrivateKey, onState func(client.State)) (*link.Link, error) {
 	e, err := d.cfg.State.Enrollment()
-	if err != nil {
-		return nil, err
-	}
-	key, err := d.cfg.State.Identity()
 	if err != nil {
 		return nil, err
 	}
@@ -40,33 +38,53 @@ func (d *Daemon) newLink() (*link.Link, error) {
 	}
 	return link.New(link.Config{
 		Enrollment: e, Key: key, Fingerprint: sum, Version: d.cfg.Version, Store: d.cfg.State, MaxBackoff: d.cfg.MaxBackoff,
-		Briefs: d.host.Briefs, Manifest: d.engine.Hash, OnMessage: d.onMessage, OnState: d.onState,
+		Instance: d.instance, Briefs: d.host.Briefs, Manifest: d.engine.Hash, OnMessage: d.onMessage, OnState: onState,
 	}, d.log.With("room", "link"))
 }
 
-// keepLink runs the link. One that was refused for good is followed by a new one when the
-// device is enrolled anew.
+// keepLink runs the link. One that is to use a new device key is followed by one that does;
+// one that was refused for good, by a new one when the device is enrolled anew.
 func (d *Daemon) keepLink(ctx context.Context) error {
+	rotated := false // the link is one of rotatedLink
 	for {
+		linkCtx, cancel := context.WithCancel(ctx)
 		d.mu.Lock()
 		l := d.link
+		d.relink = cancel
 		d.mu.Unlock()
-		err := l.Run(ctx)
+		err := l.Run(linkCtx)
+		again := linkCtx.Err() != nil
+		cancel()
 		if ctx.Err() != nil {
 			return nil
 		}
-		d.log.Error("the gateway refused this device; waiting for a new enrollment", "err", err)
-		d.endSessions(link.Explain(err))
-		if !d.waitEnrollment(ctx) {
-			return nil
-		}
-		if l, err = d.newLink(); err != nil {
+		if l, rotated, err = d.nextLink(ctx, again, rotated, err); l == nil {
 			return err
 		}
 		d.mu.Lock()
 		d.link = l
 		d.mu.Unlock()
 	}
+}
+
+// nextLink makes the link that follows one that ended: nil, without an error, when ctx ends.
+func (d *Daemon) nextLink(ctx context.Context, again, wasRotated bool, refused error) (l *link.Link, rotated bool, err error) {
+	if again {
+		l, err = d.newLink()
+		return l, false, err
+	}
+	if !wasRotated {
+		if l, err = d.rotatedLink(refused); l != nil || err != nil {
+			return l, true, err
+		}
+	}
+	d.log.Error("the gateway refused this device; waiting for a new enrollment", "err", refused)
+	d.endSessions(link.Explain(refused))
+	if !d.waitEnrollment(ctx) {
+		return nil, false, nil
+	}
+	l, err = d.newLink()
+	return l, false, err
 }
 
 // waitEnrollment blocks until the enrollment record was written anew.
@@ -106,6 +124,9 @@ func (d *Daemon) onMessage(e signaling.Envelope) {
 		if body.What == signaling.NudgeInventory {
 			d.reporter.Resync()
 		}
+		if body.What == signaling.NudgeCommands {
+			d.executor.Nudge()
+		}
 		d.onManifest(body)
 	case signaling.Error:
 		d.log.Warn("the gateway refused a message", "re", e.Re, "code", body.Code, "message", body.Message)
@@ -142,6 +163,7 @@ func (d *Daemon) onState(s client.State) {
 		}
 		d.reporter.Nudge()
 		d.engine.Online()
+		d.executor.Online()
 	}
 }
 

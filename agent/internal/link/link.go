@@ -40,6 +40,7 @@ type Config struct {
 	OnMessage func(signaling.Envelope)        // as in client.Config
 	OnState   func(client.State)              // as in client.Config
 
+	Instance   string        // as in client.Config
 	MaxBackoff time.Duration // as in client.Config
 }
 
@@ -67,7 +68,7 @@ func New(cfg Config, log *slog.Logger) (*Link, error) {
 	}, CheckRedirect: noRedirect}
 	l.client, err = client.New(client.Config{
 		URL: cfg.Enrollment.Gateway, Device: cfg.Enrollment.Device, Key: cfg.Key, Pins: cfg.Enrollment.Pins,
-		Fingerprint: cfg.Fingerprint, Version: cfg.Version, TLS: tlsConfig, MaxBackoff: cfg.MaxBackoff,
+		Fingerprint: cfg.Fingerprint, Version: cfg.Version, TLS: tlsConfig, MaxBackoff: cfg.MaxBackoff, Instance: cfg.Instance,
 		Briefs: cfg.Briefs, Manifest: cfg.Manifest, OnMessage: cfg.OnMessage, OnState: l.onState, OnPins: l.onPins,
 	}, log)
 	if err != nil {

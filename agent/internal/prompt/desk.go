@@ -72,6 +72,7 @@ type Desk struct {
 	mu      sync.Mutex
 	clients map[*visitor]bool // companions; status clients are not kept
 	asks    map[string]*question
+	notices map[string]chan string // by id: takes the name of who has it on the screen
 	banners []Banner
 	changed chan struct{} // closed and replaced when a companion comes or goes
 
@@ -108,7 +109,7 @@ func New(cfg Config, log *slog.Logger) (*Desk, error) {
 	if cfg.ShowWithin == 0 {
 		cfg.ShowWithin = DefaultShowWithin
 	}
-	return &Desk{cfg: cfg, log: log, clients: map[*visitor]bool{}, asks: map[string]*question{}, changed: make(chan struct{})}, nil
+	return &Desk{cfg: cfg, log: log, clients: map[*visitor]bool{}, asks: map[string]*question{}, notices: map[string]chan string{}, changed: make(chan struct{})}, nil
 }
 
 // Run listens until ctx ends.

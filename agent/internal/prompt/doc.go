@@ -6,10 +6,11 @@
 //	client -> hello           companion: I can show windows; status: I only look
 //	daemon -> status          to a status client; then it hangs up
 //	daemon -> ask             a question, with the time left for it
-//	client -> shown           the question is on the screen
+//	client -> shown           the question, or the notice, is on the screen
 //	client -> answer          accepted or declined, and what is granted
 //	daemon -> withdraw        the question is over: answered, timed out, taken back
 //	daemon -> banners         every session there is, on each change
+//	daemon -> notice          words of an operator, to be shown until they are closed
 //	client -> command         pause, resume, stop, drop a capability
 //
 // Messages are JSON, one a line, at most MaxLine bytes. The socket only speaks to accounts

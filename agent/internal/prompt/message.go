@@ -36,6 +36,7 @@ const (
 	TypeWithdraw Type = "withdraw"
 	TypeBanners  Type = "banners"
 	TypeCommand  Type = "command"
+	TypeNotice   Type = "notice"
 )
 
 // Message is one line. The field named like the type is set.
@@ -48,6 +49,7 @@ type Message struct {
 	Answer  *Reply        `json:"answer,omitempty"`
 	Banners []Banner      `json:"banners,omitempty"` // for banners: all there are
 	Command *Command      `json:"command,omitempty"`
+	Notice  *Notice       `json:"notice,omitempty"`
 }
 
 // Role is what a client is there for.
@@ -76,6 +78,15 @@ type Ask struct {
 	Already      signaling.CapabilitySet `json:"already"`      // granted before; not empty when more is asked for
 	WithinMS     int64                   `json:"within_ms"`    // left until silence is a refusal
 	OfMS         int64                   `json:"of_ms"`        // from when it was first asked
+}
+
+// Notice is words for the person at the device; nothing is asked.
+type Notice struct {
+	ID           string `json:"id"`
+	Title        string `json:"title"`
+	Text         string `json:"text"` // may have several lines
+	From         string `json:"from"` // name of the operator
+	Organisation string `json:"organisation"`
 }
 
 // Reply is the person's answer to a question.
@@ -159,8 +170,17 @@ func (m Message) check() error {
 			return errors.New("ask without a question or with a negative time")
 		}
 		return errors.Join(checkID(m.Ask.ID), checkSession(m.Ask.Session))
-	case TypeShown, TypeWithdraw:
+	case TypeShown:
+		if checkID(m.ID) != nil {
+			return checkNotice(m.ID)
+		}
+	case TypeWithdraw:
 		return checkID(m.ID)
+	case TypeNotice:
+		if m.Notice == nil {
+			return errors.New("empty notice")
+		}
+		return checkNotice(m.Notice.ID)
 	case TypeAnswer:
 		if m.Answer == nil {
 			return errors.New("empty answer")
@@ -200,5 +220,7 @@ func (c *Command) check() error {
 }
 
 func checkID(id string) error { return signaling.CheckID("ask", id) }
+
+func checkNotice(id string) error { return signaling.CheckID("ntc", id) }
 
 func checkSession(id signaling.SessionID) error { return signaling.CheckID("ses", string(id)) }

@@ -137,7 +137,7 @@ func (d *Desk) listenTo(v *visitor, lines *lineReader) error {
 		}
 		switch m.Type {
 		case TypeShown:
-			d.shown(m.ID)
+			d.shown(m.ID, v.by)
 		case TypeAnswer:
 			d.answer(*m.Answer, v.by)
 		case TypeCommand:
@@ -152,10 +152,16 @@ func (d *Desk) listenTo(v *visitor, lines *lineReader) error {
 	}
 }
 
-func (d *Desk) shown(id string) {
+func (d *Desk) shown(id, by string) {
 	d.mu.Lock()
-	q := d.asks[id]
+	q, n := d.asks[id], d.notices[id]
 	d.mu.Unlock()
+	if n != nil {
+		select {
+		case n <- by:
+		default: // another companion was faster
+		}
+	}
 	if q != nil {
 		q.once.Do(func() { close(q.shown) })
 	}

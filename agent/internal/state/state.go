@@ -25,6 +25,7 @@ const (
 	StatusFile     = "status.json"
 	SessionsFile   = "sessions.json"
 	nextIdentity   = "identity.next.key"
+	rotation       = "identity.rotation.key"
 	lockFile       = "lock"
 )
 
@@ -120,6 +121,46 @@ func (d *Dir) NextIdentity() (ed25519.PrivateKey, error) { return d.identity(nex
 
 // AdoptNextIdentity puts the key of NextIdentity in the place of Identity's.
 func (d *Dir) AdoptNextIdentity() error { return os.Rename(d.Path(nextIdentity), d.Path(IdentityFile)) }
+
+// RotationKey returns a key that is to replace Identity's within the same enrollment, made
+// on first use and on disk when it is returned. It counts once AdoptRotationKey is called.
+func (d *Dir) RotationKey() (ed25519.PrivateKey, error) {
+	key, err := d.identity(rotation)
+	if err != nil {
+		return nil, err
+	}
+	return key, d.sync()
+}
+
+// HasRotationKey reports whether a change of keys was begun and not ended: the gateway may
+// know the old key or the new one.
+func (d *Dir) HasRotationKey() bool {
+	_, err := os.Stat(d.Path(rotation))
+	return err == nil
+}
+
+// AdoptRotationKey puts the key of RotationKey in the place of Identity's.
+func (d *Dir) AdoptRotationKey() error {
+	if err := os.Rename(d.Path(rotation), d.Path(IdentityFile)); err != nil {
+		return err
+	}
+	return d.sync()
+}
+
+// DropRotationKey gives the change of keys up.
+func (d *Dir) DropRotationKey() error { return d.Remove(rotation) }
+
+// sync makes what was renamed survive the power going.
+func (d *Dir) sync() error {
+	if runtime.GOOS == "windows" {
+		return nil // a directory cannot be synced there, and need not be
+	}
+	f, err := os.Open(d.path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
 
 func (d *Dir) identity(name string) (ed25519.PrivateKey, error) {
 	b, err := d.read(name)
