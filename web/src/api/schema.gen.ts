@@ -387,7 +387,19 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Find devices */
+        /**
+         * Find devices
+         * @description q is a search of words; every one must hold. A plain word must occur in the name, host, system, model, serial number,
+         *     user, processor, network address or asset fields. field:value compares a field; <, <=, >, >= and = compare numbers, sizes, dates, ages and
+         *     versions; a minus in front turns a term round; quotes keep spaces together. Anything else that is compared is a package:
+         *
+         *         latitude ann    label:"Front desk"  -group:Sales    openssl < 3.0.15    software:firefox* -software:snapd
+         *         memory<16GB  disk>=500GB  8 GB      encrypted:no  no encryption         state:online  seen>30d  enrolled<2026-01-01
+         *         serial:5CG  model:"ThinkPad X1"  os:linux  version:"debian 12"  user:ann  mac:aa:bb  updates>0  security_updates>0  is:copied
+         *         asset.cost_center:4711              policy:pol_…/failed  setting:ssh.server/drifted  rule:ssh-no-root-login/non_compliant
+         *
+         *     The parameters beside q say the same one by one. total counts all that match.
+         */
         get: operations["list-devices"];
         put?: never;
         post?: never;
@@ -553,6 +565,60 @@ export interface paths {
         head?: never;
         /** Rename, move, or set the unattended policy */
         patch: operations["change-group"];
+        trace?: never;
+    };
+    "/api/labels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every label, by name */
+        get: operations["list-labels"];
+        put?: never;
+        /** Make a label */
+        post: operations["create-label"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/labels/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Who would carry a smart label, and why */
+        post: operations["preview-label"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/labels/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One label */
+        get: operations["get-label"];
+        put?: never;
+        post?: never;
+        /** Remove a label and take it from every device */
+        delete: operations["delete-label"];
+        options?: never;
+        head?: never;
+        /** Change a label */
+        patch: operations["change-label"];
         trace?: never;
     };
     "/api/me": {
@@ -1609,6 +1675,10 @@ export interface components {
         DeviceBody: {
             agent_version: string;
             arch: string;
+            /** @description The organisation's own fields, by key */
+            assets: {
+                [key: string]: string;
+            };
             /** @description The most a session of yours may hold on it */
             capabilities: string[];
             /**
@@ -1616,6 +1686,14 @@ export interface components {
              * @description Last time its identity turned up on another machine
              */
             copied_at?: string;
+            cpu: string;
+            /**
+             * Format: int64
+             * @description Of fixed disks, in all; 0: unknown
+             */
+            disk_bytes: number;
+            /** @enum {string} */
+            encrypted: "unknown" | "no" | "partly" | "yes";
             /** Format: date-time */
             enrolled_at: string;
             group_id: string;
@@ -1623,6 +1701,7 @@ export interface components {
             group_path: string[];
             hostname: string;
             id: string;
+            labels: components["schemas"]["DeviceLabelBody"][];
             /**
              * Format: date-time
              * @description Left out: never connected
@@ -1630,13 +1709,28 @@ export interface components {
             last_seen_at?: string;
             /** @description Permissions you hold on it */
             may: string[];
+            /**
+             * Format: int64
+             * @description 0: unknown
+             */
+            memory_bytes: number;
             model: string;
             name: string;
             /** @description linux, windows, darwin */
             os: string;
             os_version: string;
+            /**
+             * Format: date-time
+             * @description Last time the same hardware enrolled anew, as after an installation
+             */
+            returned_at?: string;
             /** Format: date-time */
             revoked_at?: string;
+            /**
+             * Format: int64
+             * @description Those of them that close a hole; left out: unknown
+             */
+            security_updates?: number;
             serial: string;
             /** @description Accounts with a session at the device */
             signed_in: string[];
@@ -1644,6 +1738,11 @@ export interface components {
             state: "online" | "offline" | "revoked";
             /** @description Whether a policy grants sessions unasked */
             unattended: boolean;
+            /**
+             * Format: int64
+             * @description Pending; left out: unknown
+             */
+            updates?: number;
         };
         DeviceBrief: {
             id: string;
@@ -1652,6 +1751,21 @@ export interface components {
         DeviceChange: {
             group_id?: string;
             name?: string;
+        };
+        DeviceLabelBody: {
+            color: string;
+            /** @description Of a smart label; of one device only */
+            expression?: string;
+            /** @description Operator id, of a static label */
+            given_by?: string;
+            id: string;
+            /** @enum {string} */
+            kind: "static" | "smart";
+            name: string;
+            /** Format: date-time */
+            since?: string;
+            /** @description What the expression found; of one device only */
+            why?: components["schemas"]["WhyBody"][];
         };
         DeviceSettingBody: {
             /** @description What every policy says of it, the highest rank first */
@@ -1828,6 +1942,22 @@ export interface components {
             /** @description There may be many, each with a name after a slash */
             several: boolean;
             title: string;
+        };
+        ExpressionInput: {
+            expression: string;
+        };
+        ExpressionProblem: {
+            /**
+             * Format: int64
+             * @description From 1, in characters
+             */
+            column: number;
+            /**
+             * Format: int64
+             * @description From 1
+             */
+            line: number;
+            message: string;
         };
         Faillock: {
             /** Format: int64 */
@@ -2097,80 +2227,238 @@ export interface components {
             title: string;
             unit?: string;
         };
+        LabelBody: {
+            /** Format: date-time */
+            changed_at: string;
+            /** @enum {string} */
+            color: "gray" | "red" | "orange" | "yellow" | "green" | "teal" | "blue" | "purple" | "pink";
+            /** Format: date-time */
+            created_at: string;
+            description: string;
+            /**
+             * Format: int64
+             * @description That carry it, of those you may see
+             */
+            devices: number;
+            /** @description Whether the expression, as it is, has been evaluated on every device */
+            evaluated: boolean;
+            /** Format: date-time */
+            evaluated_at?: string;
+            /** @description CEL over device and inventory; empty for a static label */
+            expression: string;
+            id: string;
+            /**
+             * @description static: people give it; smart: its expression does
+             * @enum {string}
+             */
+            kind: "static" | "smart";
+            name: string;
+            /** @description Why it could not be evaluated on a device */
+            problem?: string;
+            /** @description Sections of the inventory, device or now: what the expression looks at */
+            reads: string[];
+            /** Format: int64 */
+            revision: number;
+        };
+        LabelChange: {
+            /** @enum {string} */
+            color?: "gray" | "red" | "orange" | "yellow" | "green" | "teal" | "blue" | "purple" | "pink";
+            description?: string;
+            expression?: string;
+            name?: string;
+            /**
+             * Format: int64
+             * @description What you saw; another meanwhile is a conflict. Left out: any
+             */
+            revision?: number;
+        };
+        LabelPreviewBody: {
+            all_errors?: string[];
+            /** @description The expression cannot be read; nothing was looked at */
+            error?: components["schemas"]["ExpressionProblem"];
+            /**
+             * Format: int64
+             * @description On which it cannot be evaluated
+             */
+            failed: number;
+            /**
+             * Format: int64
+             * @description Devices looked at: those you may see
+             */
+            looked: number;
+            /** Format: int64 */
+            matches: number;
+            /** @description Time ran out before all were looked at */
+            partial: boolean;
+            /** @description Of one of those */
+            problem?: string;
+            reads: string[];
+            sample: components["schemas"]["PreviewMatchBody"][];
+            /**
+             * Format: int64
+             * @description That did not report what the expression reads
+             */
+            unknown: number;
+        };
         ListAuditBody: {
             items: components["schemas"]["AuditBody"][];
             /** @description Give it as after for the next page; left out on the last */
             next?: string;
+            /**
+             * Format: int64
+             * @description How many there are on all pages, where the list counts them
+             */
+            total?: number;
         };
         ListBulkBody: {
             items: components["schemas"]["BulkBody"][];
             /** @description Give it as after for the next page; left out on the last */
             next?: string;
+            /**
+             * Format: int64
+             * @description How many there are on all pages, where the list counts them
+             */
+            total?: number;
         };
         ListCommandBody: {
             items: components["schemas"]["CommandBody"][];
             /** @description Give it as after for the next page; left out on the last */
             next?: string;
+            /**
+             * Format: int64
+             * @description How many there are on all pages, where the list counts them
+             */
+            total?: number;
         };
         ListDeviceBody: {
             items: components["schemas"]["DeviceBody"][];
             /** @description Give it as after for the next page; left out on the last */
             next?: string;
+            /**
+             * Format: int64
+             * @description How many there are on all pages, where the list counts them
+             */
+            total?: number;
         };
         ListEntryBody: {
             items: components["schemas"]["EntryBody"][];
             /** @description Give it as after for the next page; left out on the last */
             next?: string;
+            /**
+             * Format: int64
+             * @description How many there are on all pages, where the list counts them
+             */
+            total?: number;
         };
         ListGroupBody: {
             items: components["schemas"]["GroupBody"][];
             /** @description Give it as after for the next page; left out on the last */
             next?: string;
+            /**
+             * Format: int64
+             * @description How many there are on all pages, where the list counts them
+             */
+            total?: number;
         };
         ListKindBody: {
             items: components["schemas"]["KindBody"][];
             /** @description Give it as after for the next page; left out on the last */
             next?: string;
+            /**
+             * Format: int64
+             * @description How many there are on all pages, where the list counts them
+             */
+            total?: number;
+        };
+        ListLabelBody: {
+            items: components["schemas"]["LabelBody"][];
+            /** @description Give it as after for the next page; left out on the last */
+            next?: string;
+            /**
+             * Format: int64
+             * @description How many there are on all pages, where the list counts them
+             */
+            total?: number;
         };
         ListOperatorBody: {
             items: components["schemas"]["OperatorBody"][];
             /** @description Give it as after for the next page; left out on the last */
             next?: string;
+            /**
+             * Format: int64
+             * @description How many there are on all pages, where the list counts them
+             */
+            total?: number;
         };
         ListPolicyBody: {
             items: components["schemas"]["PolicyBody"][];
             /** @description Give it as after for the next page; left out on the last */
             next?: string;
+            /**
+             * Format: int64
+             * @description How many there are on all pages, where the list counts them
+             */
+            total?: number;
         };
         ListRoleBody: {
             items: components["schemas"]["RoleBody"][];
             /** @description Give it as after for the next page; left out on the last */
             next?: string;
+            /**
+             * Format: int64
+             * @description How many there are on all pages, where the list counts them
+             */
+            total?: number;
         };
         ListRolloutBody: {
             items: components["schemas"]["RolloutBody"][];
             /** @description Give it as after for the next page; left out on the last */
             next?: string;
+            /**
+             * Format: int64
+             * @description How many there are on all pages, where the list counts them
+             */
+            total?: number;
         };
         ListScriptBody: {
             items: components["schemas"]["ScriptBody"][];
             /** @description Give it as after for the next page; left out on the last */
             next?: string;
+            /**
+             * Format: int64
+             * @description How many there are on all pages, where the list counts them
+             */
+            total?: number;
         };
         ListSessionBody: {
             items: components["schemas"]["SessionBody"][];
             /** @description Give it as after for the next page; left out on the last */
             next?: string;
+            /**
+             * Format: int64
+             * @description How many there are on all pages, where the list counts them
+             */
+            total?: number;
         };
         ListTokenBody: {
             items: components["schemas"]["TokenBody"][];
             /** @description Give it as after for the next page; left out on the last */
             next?: string;
+            /**
+             * Format: int64
+             * @description How many there are on all pages, where the list counts them
+             */
+            total?: number;
         };
         ListVersionBody: {
             items: components["schemas"]["VersionBody"][];
             /** @description Give it as after for the next page; left out on the last */
             next?: string;
+            /**
+             * Format: int64
+             * @description How many there are on all pages, where the list counts them
+             */
+            total?: number;
         };
         Listener: {
             address: string;
@@ -2267,6 +2555,18 @@ export interface components {
             parent_id: string;
             /** @description Left out: inherit */
             unattended?: components["schemas"]["UnattendedBody"];
+        };
+        NewLabelInput: {
+            /** @enum {string} */
+            color?: "gray" | "red" | "orange" | "yellow" | "green" | "teal" | "blue" | "purple" | "pink";
+            description?: string;
+            expression?: string;
+            /**
+             * @description Left out: smart when there is an expression
+             * @enum {string}
+             */
+            kind?: "static" | "smart";
+            name: string;
         };
         NewOperatorInput: {
             email: string;
@@ -2500,6 +2800,11 @@ export interface components {
             online: number;
             /** @description At most 20 of them */
             sample: components["schemas"]["DeviceBrief"][];
+        };
+        PreviewMatchBody: {
+            device_id: string;
+            name: string;
+            why: components["schemas"]["WhyBody"][];
         };
         Problem: {
             /** @description Machine-readable reason, stable for ever */
@@ -3118,6 +3423,11 @@ export interface components {
             id: string;
             kind: string;
             name: string;
+        };
+        WhyBody: {
+            path: string;
+            /** @description JSON, shortened */
+            value: string;
         };
         WiFi: {
             bssid: string;
@@ -3845,13 +4155,38 @@ export interface operations {
                 /** @description next of the page before */
                 after?: string;
                 limit?: number;
-                /** @description Words; every one must occur in name, host, system, model, serial or user */
+                /** @description A search; see the description */
                 q?: string;
                 /** @description This group and those below */
                 group?: string;
                 /** @description Left out: all that are not revoked */
                 state?: "online" | "offline" | "revoked";
                 os?: string;
+                /** @description Id or name; every one must be carried */
+                label?: string[] | null;
+                /** @description A package; * stands for anything */
+                software?: string;
+                /** @description Of that package: as <3.0.15, >=2 or 3.0.14 */
+                software_version?: string;
+                encrypted?: "unknown" | "no" | "partly" | "yes";
+                /** @description As 8GB */
+                memory_min?: string;
+                memory_max?: string;
+                /** @description Part of it */
+                model?: string;
+                /** @description Part of it */
+                serial?: string;
+                /** @description Id of a policy the device has settings of */
+                policy?: string;
+                /** @description Of a setting of that policy */
+                policy_state?: string;
+                setting?: string;
+                setting_state?: string;
+                /** @description Slug of a compliance rule */
+                rule?: string;
+                rule_state?: string;
+                /** @description As a whole: compliant, non_compliant, in_grace or unknown */
+                compliance?: string;
                 sort?: "name" | "last_seen";
             };
             header?: never;
@@ -4325,6 +4660,196 @@ export interface operations {
             };
         };
     };
+    "list-labels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListLabelBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "create-label": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewLabelInput"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LabelBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "preview-label": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ExpressionInput"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LabelPreviewBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-label": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LabelBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "delete-label": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "change-label": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LabelChange"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LabelBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "get-me": {
         parameters: {
             query?: never;
@@ -4712,7 +5237,10 @@ export interface operations {
     "delete-policy": {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The revision you saw, as its ETag; * takes any */
+                "If-Match"?: string;
+            };
             path: {
                 id: string;
             };
@@ -4741,7 +5269,10 @@ export interface operations {
     "change-policy": {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The revision you saw, as its ETag; * takes any */
+                "If-Match"?: string;
+            };
             path: {
                 id: string;
             };
@@ -4777,7 +5308,10 @@ export interface operations {
     "activate-policy": {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The revision you saw, as its ETag; * takes any */
+                "If-Match"?: string;
+            };
             path: {
                 id: string;
             };
@@ -4813,7 +5347,10 @@ export interface operations {
     "assign-policy": {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The revision you saw, as its ETag; * takes any */
+                "If-Match"?: string;
+            };
             path: {
                 id: string;
             };
@@ -4924,7 +5461,10 @@ export interface operations {
     "save-draft": {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The revision you saw, as its ETag; * takes any */
+                "If-Match"?: string;
+            };
             path: {
                 id: string;
             };
@@ -4960,7 +5500,10 @@ export interface operations {
     "discard-draft": {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The revision you saw, as its ETag; * takes any */
+                "If-Match"?: string;
+            };
             path: {
                 id: string;
             };
@@ -5023,7 +5566,10 @@ export interface operations {
     "publish-policy": {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The revision you saw, as its ETag; * takes any */
+                "If-Match"?: string;
+            };
             path: {
                 id: string;
             };
@@ -5157,8 +5703,12 @@ export interface operations {
     "edit-policy-version": {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The revision you saw, as its ETag; * takes any */
+                "If-Match"?: string;
+            };
             path: {
+                id: string;
                 number: number;
             };
             cookie?: never;
