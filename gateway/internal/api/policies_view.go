@@ -137,6 +137,7 @@ type EffectBody struct {
 	Settings  []policy.SettingEffect `json:"settings"`
 	Cut       bool                   `json:"cut,omitempty" doc:"There are more kinds of changes than are told"`
 	Sample    []NamedDevice          `json:"sample" doc:"Some of the devices that would change"`
+	Changes   []policy.Change        `json:"changes,omitempty" doc:"Of given settings: how they differ from the newest version"`
 }
 
 // NamedDevice is a device by id and name.
@@ -372,6 +373,7 @@ func (a *API) whatIfNew(ctx context.Context, in *body[WhatIfInput]) (*body[Effec
 func (a *API) effect(ctx context.Context, p desire.Proposal, in WhatIfInput) (*body[EffectBody], error) {
 	c := callerOf(ctx)
 	p.Version, p.Delete = in.Version, in.Delete
+	var changes []policy.Change
 	if in.Settings != nil {
 		stored, err := a.cfg.Policies.Preview(ctx, p.Policy, settingsOf(*in.Settings))
 		if err != nil {
@@ -379,6 +381,9 @@ func (a *API) effect(ctx context.Context, p desire.Proposal, in WhatIfInput) (*b
 		}
 		if p.Settings = stored; stored == nil {
 			p.Settings = []policy.Setting{}
+		}
+		if changes, err = a.newestDiff(ctx, p.Policy, stored); err != nil {
+			return nil, err
 		}
 	}
 	if in.Assignments != nil {
@@ -403,7 +408,7 @@ func (a *API) effect(ctx context.Context, p desire.Proposal, in WhatIfInput) (*b
 	if err != nil {
 		return nil, err
 	}
-	out := EffectBody{Devices: e.Devices, Changed: e.Changed, Conflicts: e.Conflicts, Settings: e.Settings, Cut: e.Cut, Sample: []NamedDevice{}}
+	out := EffectBody{Devices: e.Devices, Changed: e.Changed, Conflicts: e.Conflicts, Settings: e.Settings, Cut: e.Cut, Sample: []NamedDevice{}, Changes: changes}
 	if out.Settings == nil {
 		out.Settings = []policy.SettingEffect{}
 	}
@@ -413,6 +418,21 @@ func (a *API) effect(ctx context.Context, p desire.Proposal, in WhatIfInput) (*b
 		}
 	}
 	return &body[EffectBody]{out}, nil
+}
+
+// newestDiff is how settings differ from those of a policy's newest version.
+func (a *API) newestDiff(ctx context.Context, id policy.ID, stored []policy.Setting) ([]policy.Change, error) {
+	var before []policy.Setting
+	if id != "" {
+		p, err := a.cfg.Policies.Policy(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		if before, err = a.stateOf(ctx, p, fmt.Sprint(p.Newest)); err != nil {
+			return nil, err
+		}
+	}
+	return a.cfg.Policies.Catalogue().DiffSettings(before, stored), nil
 }
 
 func (a *API) policyStatus(ctx context.Context, in *IDPath) (*body[PolicyStatusBody], error) {
