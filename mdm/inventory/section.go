@@ -162,6 +162,9 @@ func Decode(name string, data []byte) ([]byte, error) {
 	if n := softwareBucketOf(name); n >= 0 {
 		return decodeSoftware(n, data)
 	}
+	if name == SectionSoftware {
+		return nil, fmt.Errorf("software is sent in its buckets: %w", mdm.ErrInvalid)
+	}
 	if d := decoders[name]; d != nil {
 		return d(data)
 	}

@@ -253,6 +253,8 @@ func (d *Daemon) upload(ctx context.Context, u signaling.InventoryUpload) (signa
 	a, err := l.PutInventory(ctx, u)
 	if errors.Is(err, link.ErrOffline) {
 		err = fmt.Errorf("%w: %w", diag.ErrNotNow, err)
+	} else if d := link.RetryAfter(err); d > 0 {
+		err = &diag.Postponed{After: d, Err: err}
 	}
 	return a, err
 }

@@ -152,12 +152,18 @@ func parseEDID(b []byte) (d inventory.Display, ok bool) {
 				}
 			}
 		case block[3] == 0xfc:
-			d.Model = strings.TrimSpace(strings.TrimRight(string(block[5:]), "\n "))
+			d.Model = edidText(block[5:])
 		case block[3] == 0xff:
-			d.Serial = strings.TrimSpace(strings.TrimRight(string(block[5:]), "\n "))
+			d.Serial = edidText(block[5:])
 		}
 	}
 	return d, true
+}
+
+// edidText is what stands before the line feed that ends it.
+func edidText(b []byte) string {
+	text, _, _ := strings.Cut(string(b), "\n")
+	return strings.TrimSpace(text)
 }
 
 // usbClasses of the USB-IF that people know.

@@ -10,7 +10,9 @@ import (
 	"handrail/mdm/inventory"
 )
 
-func fixture(t *testing.T, name string) []byte {
+func fixture(t *testing.T, name string) []byte { t.Helper(); return fixtureOf(t, name) }
+
+func fixtureOf(t testing.TB, name string) []byte {
 	t.Helper()
 	b, err := os.ReadFile("testdata/" + name)
 	if err != nil {

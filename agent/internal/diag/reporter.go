@@ -21,6 +21,17 @@ const (
 	lastRetry       = 5 * time.Minute
 )
 
+// Postponed is wrapped by an Upload that the gateway wants to see again, unchanged, after a while.
+type Postponed struct {
+	After time.Duration
+	Err   error
+}
+
+func (p *Postponed) Error() string { return p.Err.Error() }
+
+// Unwrap returns why.
+func (p *Postponed) Unwrap() error { return p.Err }
+
 // ErrNotNow is wrapped by an Upload that cannot work at present but is not refused: it is
 // tried again when Nudge is called.
 var ErrNotNow = errors.New("no link to upload over")
@@ -91,7 +102,10 @@ func (r *Reporter) Run(ctx context.Context) error {
 	failures := 0
 	for {
 		pause := r.cfg.Interval
-		if err := r.report(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, ErrNotNow) {
+		var later *Postponed
+		if err := r.report(ctx); errors.As(err, &later) {
+			pause = later.After + rand.N(time.Second)
+		} else if err != nil && ctx.Err() == nil && !errors.Is(err, ErrNotNow) {
 			pause = min(firstRetry<<min(failures, 16), lastRetry)
 			pause = pause/2 + rand.N(pause)
 			failures++

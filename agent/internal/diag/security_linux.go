@@ -175,6 +175,9 @@ func parseSSHDTest(b []byte) map[string]string {
 		if was, twice := out[key]; twice {
 			value = was + " " + value
 		}
+		if key == "permitrootlogin" && value == "without-password" {
+			value = "prohibit-password" // its name since 7.0, which the program itself does not use
+		}
 		out[key] = value
 	}
 	return out

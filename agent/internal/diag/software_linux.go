@@ -48,6 +48,9 @@ func parseDpkg(r io.Reader) []inventory.Software {
 	flush := func() {
 		if installed && s.Name != "" && s.Version != "" {
 			s.Source = inventory.SourceDeb
+			if s.Package == s.Name {
+				s.Package = ""
+			}
 			out = append(out, s)
 		}
 		s, installed = inventory.Software{}, false

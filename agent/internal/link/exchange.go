@@ -27,6 +27,8 @@ type Problem struct {
 	Code   signaling.Code `json:"code"`
 	Title  string         `json:"title"`
 	Detail string         `json:"detail"`
+
+	RetryAfterMS int64 `json:"retry_after_ms"` // when it may go through; 0 where waiting does not help
 }
 
 func (p *Problem) Error() string {
@@ -46,6 +48,11 @@ func exchange(ctx context.Context, c *http.Client, method, url string, header ht
 	if err != nil {
 		return err
 	}
+	return send(ctx, c, method, url, header, b, answer)
+}
+
+// send is exchange for a body that is encoded already.
+func send(ctx context.Context, c *http.Client, method, url string, header http.Header, b []byte, answer any) error {
 	req, err := http.NewRequestWithContext(ctx, method, url, bytes.NewReader(b))
 	if err != nil {
 		return err

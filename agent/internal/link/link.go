@@ -140,29 +140,20 @@ func (l *Link) keep(change func(*state.Enrollment) bool) error {
 	return err
 }
 
-// PutInventory uploads sections and returns what the gateway holds then. It fails with
-// ErrOffline while there is no link, and with *Problem where the gateway refuses.
-func (l *Link) PutInventory(ctx context.Context, u signaling.InventoryUpload) (signaling.InventoryAnswer, error) {
-	var answer signaling.InventoryAnswer
-	err := l.call(ctx, http.MethodPut, signaling.PathAgentInventory, u, &answer)
-	var p *Problem
-	if errors.As(err, &p) && p.Status == http.StatusUnauthorized {
-		l.client.Reconnect() // for a fresh access token
-	}
-	return answer, err
-}
-
 func (l *Link) call(ctx context.Context, method, path string, body, answer any) error {
 	s := l.client.State()
 	if s.Phase != client.Online {
 		return ErrOffline
 	}
 	header := http.Header{"Authorization": {"Bearer " + s.Welcome.AccessToken}}
-	l.mu.Lock()
-	gateway := l.enrollment.Gateway
-	l.mu.Unlock()
-	if err := exchange(ctx, l.http, method, gateway+path, header, body, answer); err != nil {
+	if err := exchange(ctx, l.http, method, l.gateway()+path, header, body, answer); err != nil {
 		return fmt.Errorf("%s %s: %w", method, path, err)
 	}
 	return nil
+}
+
+func (l *Link) gateway() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.enrollment.Gateway
 }

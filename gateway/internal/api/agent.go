@@ -11,7 +11,6 @@ import (
 	"handrail/gateway/internal/audit"
 	"handrail/mdm"
 	"handrail/mdm/enroll"
-	"handrail/mdm/inventory"
 	"handrail/signaling"
 )
 
@@ -30,10 +29,7 @@ func (a *API) registerAgent() {
 		OperationID: "enroll-device", Method: http.MethodPost, Path: signaling.PathAgentEnroll, Tags: []string{"agent"},
 		Summary: "Turn an enrollment token into a device", SkipValidateBody: true, MaxBodyBytes: 16 << 10,
 	}, a.enrollDevice)
-	operation(a, byDevice, huma.Operation{
-		OperationID: "put-inventory", Method: http.MethodPut, Path: signaling.PathAgentInventory, Tags: []string{"agent"},
-		Summary: "Take what changed of a device's inventory", SkipValidateBody: true, MaxBodyBytes: signaling.MaxInventory,
-	}, a.putInventory)
+	a.registerAgentInventory()
 }
 
 func (a *API) enrollDevice(ctx context.Context, in *body[signaling.EnrollRequest]) (*body[signaling.EnrollAnswer], error) {
@@ -89,32 +85,4 @@ func (a *API) enrollDevice(ctx context.Context, in *body[signaling.EnrollRequest
 func isTokenError(err error) bool {
 	return errors.Is(err, enroll.ErrTokenUnknown) || errors.Is(err, enroll.ErrTokenExpired) ||
 		errors.Is(err, enroll.ErrTokenSpent) || errors.Is(err, enroll.ErrTokenRevoked)
-}
-
-func (a *API) putInventory(ctx context.Context, in *body[signaling.InventoryUpload]) (*body[signaling.InventoryAnswer], error) {
-	id := requestOf(ctx).device
-	if err := in.Body.Validate(); err != nil {
-		return nil, problem(http.StatusUnprocessableEntity, signaling.CodeMalformed, mdm.Clean(err.Error(), 300))
-	}
-	sections := make(map[string]inventory.Section, len(in.Body.Sections))
-	for name, s := range in.Body.Sections {
-		sections[name] = inventory.Section{Hash: s.Hash, Data: s.Data}
-	}
-	out, err := a.cfg.Inventory.Apply(ctx, id, in.Body.Full, sections, a.cfg.Now())
-	if err != nil {
-		return nil, unknownDevice(err)
-	}
-	for name, why := range out.Refused {
-		a.log.WarnContext(ctx, "inventory_section_refused", "device", string(id), "section", name, "reason", why)
-	}
-	if out.Learned {
-		if _, err := a.cfg.Devices.Learn(ctx, id, deviceFacts(out.Facts)); err != nil {
-			return nil, unknownDevice(err)
-		}
-	}
-	if len(out.Changed) > 0 {
-		a.cfg.Fleet.Wake()
-		a.cfg.Changed(signaling.TopicDevices, string(id))
-	}
-	return &body[signaling.InventoryAnswer]{signaling.InventoryAnswer{Have: out.Have, Refused: out.Refused}}, nil
 }

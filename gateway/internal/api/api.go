@@ -16,6 +16,7 @@ import (
 	"handrail/gateway/internal/auth"
 	"handrail/gateway/internal/desire"
 	"handrail/gateway/internal/dispatch"
+	"handrail/gateway/internal/fleet"
 	"handrail/gateway/internal/identity"
 	"handrail/gateway/internal/session"
 	"handrail/mdm"
@@ -24,6 +25,7 @@ import (
 	"handrail/mdm/enroll"
 	"handrail/mdm/group"
 	"handrail/mdm/inventory"
+	"handrail/mdm/label"
 	"handrail/mdm/policy"
 	"handrail/mdm/script"
 	"handrail/signaling"
@@ -68,6 +70,8 @@ type Config struct {
 	Groups    *group.Registry
 	Enroll    *enroll.Registry
 	Inventory *inventory.Registry
+	Labels    *label.Registry
+	Fleet     *fleet.Fleet
 	Policies  *policy.Registry
 	Desire    *desire.Engine
 	Sessions  Sessions
@@ -106,6 +110,8 @@ type API struct {
 	log     *slog.Logger
 	huma    huma.API
 	handler http.Handler
+
+	turnstile *turnstile // of inventories
 }
 
 // New checks the configuration and returns the room; it starts nothing.
@@ -137,7 +143,7 @@ func build(cfg Config, log *slog.Logger) (*API, error) {
 	}
 	now := cfg.Now
 	cfg.Now = func() time.Time { return now().UTC().Truncate(time.Microsecond) } // as exact as it is stored
-	a := &API{cfg: cfg, log: log}
+	a := &API{cfg: cfg, log: log, turnstile: newTurnstile(inventoryWorkers)}
 	mux := http.NewServeMux()
 	hc := huma.DefaultConfig("Handrail", "1")
 	hc.Info.Description = "Remote support gateway and device management. Browsers and command lines sign in for the cookie " + auth.CookieName +
@@ -158,6 +164,7 @@ func build(cfg Config, log *slog.Logger) (*API, error) {
 	a.registerTokens()
 	a.registerDevices()
 	a.registerSoftware()
+	a.registerLabels()
 	a.registerSessions()
 	a.registerRecords()
 	a.registerAgent()

@@ -1880,6 +1880,8 @@ export interface components {
              * @description Whose settings would change
              */
             changed: number;
+            /** @description Of given settings: how they differ from the newest version */
+            changes?: components["schemas"]["Change"][];
             /**
              * Format: int64
              * @description With a setting that would newly be in conflict

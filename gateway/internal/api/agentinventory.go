@@ -1,0 +1,200 @@
+package api
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"reflect"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"handrail/mdm"
+	"handrail/mdm/inventory"
+	"handrail/signaling"
+)
+
+// Bounds on taking inventories. A whole fleet may come at once, after an update of the
+// agent or the loss of a database: each device is then told when its turn is.
+const (
+	inventoryWorkers = 4                      // read and written at a time
+	inventoryInside  = 64                     // that send, wait for one of those, or have one
+	inventoryWithin  = 20 * time.Second       // for a body to come in
+	inventoryPace    = 10 * time.Millisecond  // between two, before anything was measured
+	inventoryLeast   = 500 * time.Millisecond // to wait, at least
+)
+
+func (a *API) registerAgentInventory() {
+	schema := a.huma.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[signaling.InventoryUpload](), true, "InventoryUpload")
+	operation(a, byDevice, huma.Operation{
+		OperationID: "put-inventory", Method: http.MethodPut, Path: signaling.PathAgentInventory, Tags: []string{"agent"},
+		Summary:     "Take what changed of a device's inventory",
+		Description: "The body may be compressed (Content-Encoding: gzip). Sections that are too large or wrong are refused one by one. When many devices come at once the answer is 503 with the time to come back.",
+		Middlewares: huma.Middlewares{func(hc huma.Context, next func(huma.Context)) {
+			if err := hc.SetReadDeadline(time.Now().Add(inventoryWithin)); err != nil {
+				a.log.WarnContext(hc.Context(), "no_read_deadline", "error", err)
+			}
+			next(hc)
+		}},
+	}, a.putInventory)
+	// Said afterwards: of a body it knows of, huma would take all in before anything else.
+	a.huma.OpenAPI().Paths[signaling.PathAgentInventory].Put.RequestBody = &huma.RequestBody{
+		Required: true, Content: map[string]*huma.MediaType{"application/json": {Schema: schema}},
+	}
+}
+
+func (a *API) putInventory(ctx context.Context, _ *empty) (*body[signaling.InventoryAnswer], error) {
+	leave, wait := a.turnstile.enter(time.Now())
+	if wait > 0 {
+		p := problem(http.StatusServiceUnavailable, signaling.CodeBusy, "many devices report at once; this one's turn comes later")
+		p.RetryAfterMS = wait.Milliseconds()
+		return nil, p
+	}
+	defer leave()
+	rq := requestOf(ctx)
+	packed, err := receiveInventory(rq.http)
+	if err != nil {
+		return nil, err
+	}
+	done, err := a.turnstile.work(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	u, refused, err := readInventory(packed, rq.http.Header.Get("Content-Encoding"))
+	if err != nil {
+		return nil, err
+	}
+	sections := make(map[string]inventory.Section, len(u.Sections))
+	for name, s := range u.Sections {
+		sections[name] = inventory.Section{Hash: s.Hash, Data: s.Data}
+	}
+	return a.applyInventory(ctx, rq.device, u.Full, sections, refused)
+}
+
+var errInventoryTooLarge = problem(http.StatusRequestEntityTooLarge, signaling.CodeTooLarge, "the inventory is larger than this gateway takes")
+
+// receiveInventory takes a body in as it was sent, so that a slow line keeps nobody else
+// from working.
+func receiveInventory(r *http.Request) ([]byte, error) {
+	if r.ContentLength > signaling.MaxInventory {
+		return nil, errInventoryTooLarge
+	}
+	b, err := io.ReadAll(io.LimitReader(r.Body, signaling.MaxInventory+1))
+	switch {
+	case err != nil:
+		return nil, problem(http.StatusBadRequest, signaling.CodeMalformed, "the inventory did not come in whole")
+	case len(b) > signaling.MaxInventory:
+		return nil, errInventoryTooLarge
+	}
+	return b, nil
+}
+
+// readInventory unpacks a body and takes it apart without ever holding more than a little of it.
+func readInventory(packed []byte, encoding string) (signaling.InventoryUpload, map[string]string, error) {
+	var in io.Reader = bytes.NewReader(packed)
+	switch encoding {
+	case "", "identity":
+	case "gzip":
+		z, err := gzip.NewReader(in)
+		if err != nil {
+			return signaling.InventoryUpload{}, nil, problem(http.StatusBadRequest, signaling.CodeMalformed, "the body is not gzip")
+		}
+		defer z.Close()
+		in = z
+	default:
+		return signaling.InventoryUpload{}, nil, problem(http.StatusUnsupportedMediaType, signaling.CodeMalformed, "Content-Encoding "+mdm.Clean(encoding, 32)+" is not understood")
+	}
+	u, refused, err := signaling.ReadInventory(in, inventory.MaxSection)
+	switch {
+	case errors.Is(err, signaling.ErrInventoryTooLarge):
+		return u, nil, errInventoryTooLarge
+	case err != nil:
+		return u, nil, problem(http.StatusUnprocessableEntity, signaling.CodeMalformed, mdm.Clean(err.Error(), 300))
+	}
+	return u, refused, nil
+}
+
+func (a *API) applyInventory(
+	ctx context.Context, id mdm.DeviceID, full bool, sections map[string]inventory.Section, refused map[string]string,
+) (*body[signaling.InventoryAnswer], error) {
+	for name := range refused {
+		sections[name] = inventory.Section{} // what is known of it stays
+	}
+	out, err := a.cfg.Inventory.Apply(ctx, id, full, sections, a.cfg.Now())
+	if err != nil {
+		return nil, unknownDevice(err)
+	}
+	for name, why := range out.Refused {
+		if refused[name] != "" {
+			why = refused[name]
+			out.Refused[name] = why
+		}
+		a.log.WarnContext(ctx, "inventory_section_refused", "device", string(id), "section", name, "reason", why)
+	}
+	if out.Learned {
+		if _, err := a.cfg.Devices.Learn(ctx, id, deviceFacts(out.Facts)); err != nil {
+			return nil, unknownDevice(err)
+		}
+	}
+	if len(out.Changed) > 0 {
+		a.cfg.Fleet.Wake()
+		a.cfg.Changed(signaling.TopicDevices, string(id))
+	}
+	return &body[signaling.InventoryAnswer]{signaling.InventoryAnswer{Have: out.Have, Refused: out.Refused}}, nil
+}
+
+// turnstile lets a few in and tells the rest when to come back: each is given a moment of its
+// own, as far away as those before it will take. Fewer still work at a time.
+type turnstile struct {
+	slots chan struct{}
+
+	mu     sync.Mutex
+	inside int
+	pace   time.Duration // one leaves every
+	next   time.Time     // the first moment that is given to nobody
+}
+
+func newTurnstile(workers int) *turnstile {
+	return &turnstile{slots: make(chan struct{}, workers), pace: inventoryPace}
+}
+
+// enter returns leave, to be called at the end, or how long to stay away.
+func (t *turnstile) enter(now time.Time) (leave func(), wait time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.inside >= inventoryInside {
+		if floor := now.Add(inventoryLeast); t.next.Before(floor) {
+			t.next = floor
+		}
+		t.next = t.next.Add(t.pace)
+		return nil, t.next.Sub(now)
+	}
+	t.inside++
+	return func() {
+		t.mu.Lock()
+		t.inside--
+		t.mu.Unlock()
+	}, 0
+}
+
+// work waits for a place to work at; done gives it back.
+func (t *turnstile) work(ctx context.Context) (done func(), err error) {
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case t.slots <- struct{}{}:
+	}
+	began := time.Now()
+	return func() {
+		<-t.slots
+		took := time.Since(began) / time.Duration(cap(t.slots))
+		t.mu.Lock()
+		t.pace += (took - t.pace) / 16
+		t.mu.Unlock()
+	}, nil
+}

@@ -1,0 +1,143 @@
+package api_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"runtime"
+	"strings"
+	"testing"
+
+	"handrail/gateway/internal/api"
+	"handrail/gateway/internal/store"
+	"handrail/gateway/internal/store/storetest"
+	"handrail/mdm"
+	"handrail/mdm/inventory"
+	"handrail/signaling"
+)
+
+func zipped(t *testing.T, b []byte) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	z := gzip.NewWriter(&out)
+	if _, err := z.Write(b); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+func honest(t *testing.T, v any) signaling.Section {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(b)
+	return signaling.Section{Hash: hex.EncodeToString(sum[:]), Data: b}
+}
+
+func TestSoftwareOfADevice(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		t.Helper()
+		g := newGateway(t, s)
+		admin := g.admin()
+		id := admin.device("grp_root", "pc")
+		token, _ := g.auth.MintAccess(mdm.DeviceID(id))
+		agent := g.client()
+		agent.head.Set("Authorization", "Bearer "+token)
+		agent.head.Set("Content-Encoding", "gzip")
+
+		// A million packages, in one section as no agent sends them, and in the right ones:
+		// each section that is too much is refused, and the others are taken.
+		var list []inventory.Software
+		for i := range 1_000_000 {
+			list = append(list, inventory.Software{Name: fmt.Sprintf("package-%d", i), Version: "1", Source: inventory.SourceDeb})
+		}
+		u := signaling.InventoryUpload{Full: true, Sections: map[string]signaling.Section{
+			"host": honest(t, inventory.Host{Hostname: "pc"}), "software": honest(t, list[:100_000]), "dns": {Hash: "00", Data: json.RawMessage(`"\u0000\u0001\ufffe"`)},
+		}}
+		for n, bucket := range inventory.SplitSoftware(list) {
+			u.Sections[inventory.SoftwareSection(n)] = honest(t, bucket)
+		}
+		b, err := json.Marshal(u)
+		if err != nil {
+			t.Fatal(err)
+		}
+		packed := zipped(t, b)
+		u.Sections, list, b = nil, nil, nil
+		runtime.GC()
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		var ans signaling.InventoryAnswer
+		agent.want(http.StatusOK, http.MethodPut, "/agent/inventory", packed, &ans)
+		runtime.ReadMemStats(&after)
+		if len(ans.Refused) != 2+inventory.SoftwareBuckets || len(ans.Have) != 1 {
+			t.Errorf("answer = %+v", ans)
+		}
+		if took := after.TotalAlloc - before.TotalAlloc; took > 100<<20 {
+			t.Errorf("%d MiB were allocated for it", took>>20)
+		}
+
+		soft := map[string]signaling.Section{}
+		for n, bucket := range inventory.SplitSoftware([]inventory.Software{
+			{Name: "openssl", Version: "3.0.15", Source: inventory.SourceDeb, Arch: "amd64"}, {Name: "org.gimp.GIMP", Version: "2.10", Source: inventory.SourceFlatpak, Scope: "ana\x00"},
+		}) {
+			soft[inventory.SoftwareSection(n)] = honest(t, bucket)
+		}
+		b, _ = json.Marshal(signaling.InventoryUpload{Sections: soft})
+		agent.want(http.StatusOK, http.MethodPut, "/agent/inventory", zipped(t, b), &ans)
+		if len(ans.Have) != 1+inventory.SoftwareBuckets {
+			t.Errorf("%d sections are held, want %d", len(ans.Have), 1+inventory.SoftwareBuckets)
+		}
+		var got api.SoftwareBody
+		admin.want(http.StatusOK, http.MethodGet, "/api/devices/"+id+"/software?q=SSL", nil, &got)
+		if got.Total != 2 || len(got.Items) != 1 || got.Items[0].Version != "3.0.15" {
+			t.Errorf("software = %+v", got)
+		}
+		admin.want(http.StatusOK, http.MethodGet, "/api/devices/"+id+"/software?source=flatpak", nil, &got)
+		if len(got.Items) != 1 || got.Items[0].Scope != "ana" {
+			t.Errorf("software = %+v", got)
+		}
+	})
+}
+
+func TestHostileInventoryBodies(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		t.Helper()
+		g := newGateway(t, s)
+		admin := g.admin()
+		id := admin.device("grp_root", "pc")
+		token, _ := g.auth.MintAccess(mdm.DeviceID(id))
+		for what, tt := range map[string]struct {
+			encoding string
+			body     []byte
+			status   int
+		}{
+			"not gzip":            {"gzip", []byte(`{"full":true}`), 400},
+			"broken gzip":         {"gzip", zipped(t, []byte(`{"full":true,"sections":{}}`))[:20], 422},
+			"another encoding":    {"br", []byte(`{}`), 415},
+			"not JSON":            {"", []byte("\x00\xff\xfe"), 422},
+			"white space, a lot":  {"gzip", zipped(t, bytes.Repeat([]byte(" "), signaling.MaxInventoryUnpacked+1)), 413},
+			"too much as it is":   {"", []byte(strings.Repeat(" ", signaling.MaxInventory+1)), 413},
+			"a section too often": {"", []byte(`{"sections":{"host":{},"host":{}}}`), 422},
+			"nothing":             {"", []byte(``), 422},
+		} {
+			agent := g.client()
+			agent.head.Set("Authorization", "Bearer "+token)
+			if tt.encoding != "" {
+				agent.head.Set("Content-Encoding", tt.encoding)
+			}
+			var p api.Problem
+			if got := agent.do(http.MethodPut, "/agent/inventory", tt.body, &p); got != tt.status || p.Detail == "" {
+				t.Errorf("%s: %d %q, want %d", what, got, p.Detail, tt.status)
+			}
+		}
+	})
+}
