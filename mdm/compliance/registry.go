@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -47,7 +46,9 @@ func (r *Registry) Sync(ctx context.Context, now time.Time) (changed bool, err e
 			d := digest(rule)
 			switch {
 			case i < 0:
-				c.Put = append(c.Put, Kept{Rule: choices(rule, rule), Digest: d})
+				k := Kept{Rule: choices(rule, rule), Digest: d}
+				k.Rule.Revision, k.Rule.ChangedAt = 1, now
+				c.Put = append(c.Put, k)
 			case !kept[i].Rule.Shipped || kept[i].Digest != d:
 				k := kept[i]
 				k.Digest, k.Rule.Shipped = d, true
@@ -149,7 +150,7 @@ func (r *Registry) Put(ctx context.Context, rule Rule, revision int64, by string
 		rule = full
 	}
 	rule.Shipped = isShipped
-	if err := errors.Join(rule.Check()); err != nil {
+	if err := rule.Check(); err != nil {
 		return Rule{}, err
 	}
 	if err := r.check(rule); err != nil {
@@ -164,7 +165,7 @@ func (r *Registry) Put(ctx context.Context, rule Rule, revision int64, by string
 			return RuleChange{}, errStale(rule.ID)
 		case i < 0 && len(kept) >= MaxRules:
 			return RuleChange{}, fmt.Errorf("there are %d rules already: %w", len(kept), mdm.ErrInvalid)
-		case i >= 0 && revision == 0 && !isShipped:
+		case i >= 0 && revision == 0:
 			return RuleChange{}, fmt.Errorf("compliance rule %s: %w", rule.ID, mdm.ErrAlreadyExists)
 		case i >= 0 && kept[i].Rule.Revision != revision:
 			return RuleChange{}, errStale(rule.ID)
@@ -274,6 +275,22 @@ func (r *Registry) Summary(ctx context.Context, s Scope) (Summary, error) {
 	}
 	return Summary{Counts: c, Set: set}, nil
 }
+
+// Trend returns the numbers of the last days, the present one's as they are now.
+func (r *Registry) Trend(ctx context.Context, s Scope, days int, now time.Time) ([]Day, error) {
+	list, err := r.store.ComplianceDays(ctx, s, midnight(now).AddDate(0, 0, 1-days))
+	if err != nil {
+		return nil, fmt.Errorf("compliance by day: %w", err)
+	}
+	return list, nil
+}
+
+// NoteDay writes down how devices stand as the numbers of the day of now.
+func (r *Registry) NoteDay(ctx context.Context, now time.Time) error {
+	return r.store.SaveComplianceDay(ctx, midnight(now))
+}
+
+func midnight(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }
 
 // MaxPage is how many devices a page may have.
 const MaxPage = 500

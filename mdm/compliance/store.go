@@ -135,8 +135,19 @@ type Reader interface {
 	// ComplianceHistory returns the intervals of a device, newest first, those that still
 	// hold included; rule "" is all rules.
 	ComplianceHistory(ctx context.Context, device mdm.DeviceID, rule string, limit int) ([]Interval, error)
+	// ComplianceDays returns the numbers of the days since from that were written down, oldest first.
+	ComplianceDays(ctx context.Context, s Scope, from time.Time) ([]Day, error)
+	// SaveComplianceDay writes down how devices stand now as the numbers of a day, over what
+	// was written before.
+	SaveComplianceDay(ctx context.Context, day time.Time) error
 	// ComplianceWalk returns a page of the welcome devices of a scope, by id.
 	ComplianceWalk(ctx context.Context, s Scope, after mdm.DeviceID, limit int) ([]Named, error)
+}
+
+// Day is the numbers of one day: devices by overall state at its end, or as yet.
+type Day struct {
+	Day     time.Time // its midnight, UTC
+	Overall map[State]int64
 }
 
 // DeviceQuery selects devices by their state.

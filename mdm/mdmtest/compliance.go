@@ -71,7 +71,7 @@ func complianceRules(t *testing.T, s ComplianceStore) {
 		}
 	}
 	// Of a shipped rule only three things are the organisation's.
-	changed := must(r.Put(ctx, compliance.Rule{ID: "b-rule", Title: "x", Expression: "false", Severity: compliance.Critical, Disabled: true}, 0, "op_1", Start))(t)
+	changed := must(r.Put(ctx, compliance.Rule{ID: "b-rule", Title: "x", Expression: "false", Severity: compliance.Critical, Disabled: true}, 1, "op_1", Start))(t)
 	if changed.Title != "B" || changed.Expression != "true" || changed.Severity != compliance.Critical {
 		t.Errorf("a shipped rule became %+v", changed)
 	}
@@ -272,8 +272,17 @@ func complianceLists(t *testing.T, s ComplianceStore) {
 	if page, more, err = r.Devices(ctx, compliance.DeviceQuery{Scope: all, Rule: "a", State: compliance.NonCompliant, Limit: 1, After: page[0].Device}); err != nil || more || len(page) != 1 {
 		t.Errorf("second page: %d more %v %v", len(page), more, err)
 	}
+	for range 2 { // the second writes over the first
+		if err := r.NoteDay(ctx, Start); err != nil {
+			t.Fatal(err)
+		}
+	}
+	days := must(r.Trend(ctx, part, 30, Start))(t)
+	if len(days) != 1 || days[0].Overall[compliance.NonCompliant] != 1 || days[0].Overall[compliance.Compliant] != 1 || days[0].Overall[compliance.Unknown] != 1 {
+		t.Errorf("trend = %+v", days)
+	}
 	// A rule that changed counts nobody as compliant before they are checked anew.
-	must(r.Put(ctx, compliance.Rule{ID: "a", Severity: compliance.Low}, 0, "op", Start))(t)
+	must(r.Put(ctx, compliance.Rule{ID: "a", Severity: compliance.Low}, 1, "op", Start))(t)
 	expect(all, map[compliance.State]int64{compliance.NonCompliant: 2, compliance.NotApplicable: 1, compliance.Unknown: 3})
 }
 

@@ -101,6 +101,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		return err
 	}
 	workers, ctx := errgroup.WithContext(ctx)
+	workers.Go(func() error { return e.noteDays(ctx) })
 	for range e.cfg.Workers {
 		workers.Go(func() error { return e.work(ctx) })
 	}
@@ -149,6 +150,25 @@ func (e *Engine) work(ctx context.Context) error {
 	}
 }
 
+// noteDays keeps the numbers trends are drawn from.
+func (e *Engine) noteDays(ctx context.Context) error {
+	t := time.NewTicker(hourly)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-t.C:
+		}
+		if err := e.cfg.Rules.NoteDay(ctx, e.cfg.Now()); err != nil && ctx.Err() == nil {
+			e.log.Warn("compliance_day_unwritten", "error", err)
+		}
+	}
+}
+
+// hourly is how often the present day's numbers are written anew.
+const hourly = time.Hour
+
 // pause is until the next device is due by the clock.
 func (e *Engine) pause(ctx context.Context) time.Duration {
 	next, err := e.cfg.Store.NextComplianceDue(ctx)
@@ -166,9 +186,33 @@ func (e *Engine) wait(ctx context.Context, d time.Duration) bool {
 	case <-ctx.Done():
 		return false
 	case <-e.wake:
+		// Changes come in crowds: what is due in a moment is taken along.
+		t.Reset(gather)
+		select {
+		case <-ctx.Done():
+			return false
+		case <-t.C:
+		}
 	case <-t.C:
 	}
 	return ctx.Err() == nil
+}
+
+// gather is how long a nudge waits for others.
+const gather = 50 * time.Millisecond
+
+// SettingsChanged is told of devices whose settings' states changed, none for any; they are
+// checked again if a rule reads such states.
+func (e *Engine) SettingsChanged(ctx context.Context, ids ...mdm.DeviceID) error {
+	b, err := e.rulebook(ctx)
+	if err != nil || !b.settings {
+		return err
+	}
+	if err := e.cfg.Store.MarkComplianceDue(ctx, e.cfg.Now(), ids...); err != nil {
+		return err
+	}
+	e.Nudge()
+	return nil
 }
 
 // rulebook returns the rules in force, compiled once for as long as they stay the same.
@@ -194,6 +238,9 @@ func (e *Engine) rulebook(ctx context.Context) (*rulebook, error) {
 // was. Run calls it; tests and benchmarks may.
 func (e *Engine) Round(ctx context.Context) (int, error) {
 	now := e.cfg.Now()
+	if next, err := e.cfg.Store.NextComplianceDue(ctx); err != nil || next.IsZero() || next.After(now) {
+		return 0, err // looking costs no write
+	}
 	lease := now.Add(e.cfg.Lease)
 	ids, err := e.cfg.Store.ClaimComplianceDue(ctx, now, lease, e.cfg.Batch)
 	if err != nil || len(ids) == 0 {
