@@ -29,11 +29,14 @@ else
 	@exec bin/handrail-demo --data $(DATA)
 endif
 
-.PHONY: build build-gateway build-agent build-companion build-demo
-build: setup-build build-gateway build-agent build-companion ## bin/handrail-gateway, -agent, -companion
+.PHONY: build build-cli build-gateway build-agent build-companion build-demo
+build: setup-build build-gateway build-cli build-agent build-companion ## bin/handrail-gateway, handrail, -agent, -companion
 build-gateway: web/dist/index.html
 	$(call say,building the gateway)
 	@CGO_ENABLED=0 go build -trimpath -tags console -ldflags '$(LDFLAGS)' -o bin/handrail-gateway ./gateway
+build-cli:
+	$(call say,building the command line)
+	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/handrail ./gateway/handrail
 build-agent:
 	$(call say,building the agent)
 	@go build -trimpath -ldflags '$(LDFLAGS)' -o bin/handrail-agent ./agent

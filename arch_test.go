@@ -55,6 +55,9 @@ var foreign = map[string][]string{
 	"github.com/go-vgo/robotgo":        {"agent/internal/inject"},
 	"fyne.io/fyne":                     {"agent/companion", "e2e"},
 	"github.com/fsnotify/fsnotify":     {"agent/internal/enforce"},
+	"github.com/godbus/dbus":           {"agent/internal/enforce"},
+	"github.com/willabides/kongplete":  {"gateway/handrail"},
+	"golang.org/x/term":                {"gateway/handrail"},
 	"C":                                {"agent/internal/codec", "agent/internal/pixel"},
 }
 
@@ -76,7 +79,7 @@ var direction = map[string][]string{
 var star = map[string][]string{
 	"mdm/rollout": {"mdm/policy"},
 	"mdm/policy":  {"mdm/manifest"},
-	"mdm/mdmtest": {"mdm/device", "mdm/enroll", "mdm/group", "mdm/compliance", "mdm/inventory", "mdm/manifest", "mdm/policy"},
+	"mdm/mdmtest": {"mdm/command", "mdm/device", "mdm/enroll", "mdm/group", "mdm/compliance", "mdm/inventory", "mdm/manifest", "mdm/policy", "mdm/script"},
 }
 
 // banned package names say nothing about what is inside.

@@ -1,0 +1,450 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+// A policy file is YAML:
+//
+//	name: Workstations
+//	description: What every workstation must be.
+//	assignments:
+//	  - include: {groups: [All devices/Berlin], labels: [Laptops]}
+//	    exclude: {labels: [Kiosks]}
+//	    priority: 10
+//	settings:
+//	  screen.lock: {idle_seconds: 300}
+//	  wifi.network/office:
+//	    ssid: Office
+//	    security: wpa-psk
+//	    psk: !env WIFI_PSK
+//	  file.content/motd: {path: /etc/motd, content: !file motd.txt}
+//
+// The policy's name is what ties a file to a policy of the gateway. Three tags keep out of
+// git what does not belong there: !env NAME is a variable of the environment, !file PATH the
+// content of a file beside this one, !keep the secret that the gateway has.
+
+// Limits of policy files.
+const (
+	maxFile  = 8 << 20 // bytes
+	maxNodes = 200_000 // values in one file, aliases counted each time
+)
+
+// policyFile is one policy of a file.
+type policyFile struct {
+	file        string
+	line        int
+	Name        string
+	Description string
+	Assignments []assignment
+	settings    []setting
+	nodes       map[string]*yaml.Node // by setting, to find lines
+	nodesLeft   int
+	env         environment
+}
+
+// setting is as the API has it.
+type setting struct {
+	ID    string          `json:"id"`
+	Value json.RawMessage `json:"value"`
+}
+
+// scope names groups and labels: by name in files, by id in the API.
+type scope struct {
+	Groups []string `json:"groups,omitempty" yaml:"groups,omitempty"`
+	Labels []string `json:"labels,omitempty" yaml:"labels,omitempty"`
+}
+
+type assignment struct {
+	Include  scope `json:"include" yaml:"include"`
+	Exclude  scope `json:"exclude" yaml:"exclude,omitempty"`
+	Priority int   `json:"priority" yaml:"priority"`
+	Version  int64 `json:"version,omitempty" yaml:"version,omitempty"`
+}
+
+// readPolicies reads files, and the .yaml and .yml files of directories. Two policies of the
+// same name are an error.
+func readPolicies(s streams, env environment, paths []string) ([]*policyFile, error) {
+	var names []string
+	for _, p := range paths {
+		info, err := os.Stat(p)
+		if p == "-" || err == nil && !info.IsDir() {
+			names = append(names, p)
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, pattern := range []string{"*.yaml", "*.yml"} {
+			found, err := filepath.Glob(filepath.Join(p, pattern))
+			if err != nil {
+				return nil, err
+			}
+			names = append(names, found...)
+		}
+	}
+	slices.Sort(names)
+	var out []*policyFile
+	for _, name := range slices.Compact(names) {
+		b, err := readFile(s, name)
+		if err != nil {
+			return nil, err
+		}
+		list, err := parsePolicies(name, b, env)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, list...)
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("no policy in %s: files end in .yaml or .yml", strings.Join(paths, ", "))
+	}
+	for i, p := range out {
+		for _, q := range out[:i] {
+			if strings.EqualFold(p.Name, q.Name) {
+				return nil, fmt.Errorf("%s:%d: the policy %q is in %s:%d too", p.file, p.line, p.Name, q.file, q.line)
+			}
+		}
+	}
+	return out, nil
+}
+
+// parsePolicies reads the documents of one file.
+func parsePolicies(file string, b []byte, env environment) ([]*policyFile, error) {
+	if len(b) > maxFile {
+		return nil, fmt.Errorf("%s is %d bytes, at most %d", file, len(b), maxFile)
+	}
+	var out []*policyFile
+	for d := yaml.NewDecoder(bytes.NewReader(b)); ; {
+		var doc yaml.Node
+		err := d.Decode(&doc)
+		if errors.Is(err, io.EOF) {
+			return out, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		if len(doc.Content) == 0 || doc.Content[0].Tag == "!!null" {
+			continue
+		}
+		p := &policyFile{file: file, env: env, nodes: map[string]*yaml.Node{}, nodesLeft: maxNodes}
+		if err := p.parse(doc.Content[0]); err != nil {
+			return nil, err
+		}
+		out = append(out, p)
+	}
+}
+
+// wrong is an error at a node.
+func (p *policyFile) wrong(n *yaml.Node, format string, args ...any) error {
+	return fmt.Errorf("%s:%d: %s", p.file, n.Line, clean(fmt.Sprintf(format, args...), 500))
+}
+
+func (p *policyFile) parse(n *yaml.Node) error {
+	p.line = n.Line
+	if n.Kind != yaml.MappingNode {
+		return p.wrong(n, "a policy file is name, description, assignments and settings")
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		var err error
+		switch key.Value {
+		case "name":
+			err = value.Decode(&p.Name)
+		case "description":
+			err = value.Decode(&p.Description)
+		case "assignments":
+			err = p.parseAssignments(value)
+		case "settings":
+			err = p.parseSettings(value)
+		default:
+			return p.wrong(key, "%q is not known here: a policy file has name, description, assignments and settings", key.Value)
+		}
+		if err != nil {
+			if strings.HasPrefix(err.Error(), p.file+":") {
+				return err
+			}
+			return p.wrong(value, "%s: %v", key.Value, err)
+		}
+	}
+	if strings.TrimSpace(p.Name) == "" {
+		return p.wrong(n, "the policy has no name")
+	}
+	return nil
+}
+
+// parseAssignments reads them with unknown keys refused.
+func (p *policyFile) parseAssignments(n *yaml.Node) error {
+	b, err := yaml.Marshal(n)
+	if err != nil {
+		return err
+	}
+	d := yaml.NewDecoder(bytes.NewReader(b))
+	d.KnownFields(true)
+	if err := d.Decode(&p.Assignments); err != nil && !errors.Is(err, io.EOF) {
+		return p.wrong(n, "assignments: %v", err)
+	}
+	return nil
+}
+
+func (p *policyFile) parseSettings(n *yaml.Node) error {
+	if n.Tag == "!!null" {
+		return nil
+	}
+	if n.Kind != yaml.MappingNode {
+		return p.wrong(n, "settings are a mapping: the setting's key, then its value")
+	}
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		if p.nodes[key.Value] != nil {
+			return p.wrong(key, "%s is there twice", key.Value)
+		}
+		v, err := p.value(value, 0)
+		if err != nil {
+			return err
+		}
+		b, err := json.Marshal(v)
+		if err != nil {
+			return p.wrong(value, "%s: %v", key.Value, err)
+		}
+		p.nodes[key.Value] = value
+		p.settings = append(p.settings, setting{ID: key.Value, Value: b})
+	}
+	slices.SortFunc(p.settings, func(a, b setting) int { return strings.Compare(a.ID, b.ID) })
+	return nil
+}
+
+// value turns YAML into what JSON can say.
+func (p *policyFile) value(n *yaml.Node, depth int) (any, error) {
+	if p.nodesLeft--; p.nodesLeft < 0 || depth > 32 {
+		return nil, p.wrong(n, "too much, or nested too deep")
+	}
+	switch n.Kind {
+	case yaml.AliasNode:
+		return p.value(n.Alias, depth+1)
+	case yaml.SequenceNode:
+		out := make([]any, 0, len(n.Content))
+		for _, e := range n.Content {
+			v, err := p.value(e, depth+1)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, v)
+		}
+		return out, nil
+	case yaml.MappingNode:
+		out := map[string]any{}
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			key := n.Content[i]
+			if key.Kind != yaml.ScalarNode || key.Tag == "!!merge" {
+				return nil, p.wrong(key, "keys are plain words")
+			}
+			if _, twice := out[key.Value]; twice {
+				return nil, p.wrong(key, "%s is there twice", key.Value)
+			}
+			v, err := p.value(n.Content[i+1], depth+1)
+			if err != nil {
+				return nil, err
+			}
+			out[key.Value] = v
+		}
+		return out, nil
+	case yaml.ScalarNode:
+		return p.scalar(n)
+	}
+	return nil, p.wrong(n, "this is no value")
+}
+
+func (p *policyFile) scalar(n *yaml.Node) (any, error) {
+	switch n.Tag {
+	case "!env":
+		v, ok := p.env(n.Value)
+		if !ok || v == "" {
+			return nil, p.wrong(n, "the environment has no variable %s", n.Value)
+		}
+		return v, nil
+	case "!file":
+		path := n.Value
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(filepath.Dir(p.file), path)
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return nil, p.wrong(n, "%v", err)
+		}
+		return string(b), nil
+	case "!keep":
+		return map[string]any{"secret": true}, nil
+	case "!!timestamp", "!!str":
+		return n.Value, nil
+	case "!!binary":
+		return nil, p.wrong(n, "binary values are not known here")
+	}
+	if strings.HasPrefix(n.Tag, "!") && !strings.HasPrefix(n.Tag, "!!") {
+		return nil, p.wrong(n, "the tag %s is not known here; there are !env, !file and !keep", n.Tag)
+	}
+	var v any
+	if err := n.Decode(&v); err != nil {
+		return nil, p.wrong(n, "%v", err)
+	}
+	return v, nil
+}
+
+// explain turns the API's problems with settings into errors with the file's lines.
+func (p *policyFile) explain(err error) error {
+	var pr *problem
+	if !errors.As(err, &pr) || len(pr.Errors) == 0 {
+		return fmt.Errorf("%s: policy %q: %w", p.file, p.Name, err)
+	}
+	var lines []string
+	for _, f := range pr.Errors {
+		id, path := splitLocation(f.Location)
+		line := p.line
+		where := id
+		if n := p.nodes[id]; n != nil {
+			line = find(n, path).Line
+			if path != "" {
+				where += ": " + path
+			}
+		} else {
+			where = f.Location
+		}
+		lines = append(lines, fmt.Sprintf("%s:%d: %s: %s", p.file, line, clean(where, 200), clean(f.Message, 400)))
+	}
+	return fileErrors(lines)
+}
+
+// fileErrors are problems with files, a line each.
+type fileErrors []string
+
+// Error is all of them.
+func (f fileErrors) Error() string { return strings.Join(f, "\n") }
+
+// splitLocation takes settings[wifi.network/office].psk apart; "" when it is something else.
+func splitLocation(location string) (id, path string) {
+	location = strings.TrimPrefix(location, "body.")
+	rest, ok := strings.CutPrefix(location, "settings[")
+	if !ok {
+		return "", ""
+	}
+	id, path, _ = strings.Cut(rest, "]")
+	return id, strings.TrimPrefix(path, ".")
+}
+
+// find goes from a setting's node to the field the API spoke of, or as near as there is one.
+func find(n *yaml.Node, path string) *yaml.Node {
+	for n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	if path == "" {
+		return n
+	}
+	if rest, ok := strings.CutPrefix(path, "["); ok {
+		index, rest, _ := strings.Cut(rest, "]")
+		var i int
+		if _, err := fmt.Sscan(index, &i); err != nil || n.Kind != yaml.SequenceNode || i < 0 || i >= len(n.Content) {
+			return n
+		}
+		return find(n.Content[i], strings.TrimPrefix(rest, "."))
+	}
+	end := strings.IndexAny(path, ".[")
+	if end < 0 {
+		end = len(path)
+	}
+	name, rest := path[:end], strings.TrimPrefix(path[end:], ".")
+	if n.Kind == yaml.MappingNode {
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			if n.Content[i].Value == name {
+				return find(n.Content[i+1], rest)
+			}
+		}
+	}
+	return n
+}
+
+// writePolicy writes a policy as a file that reads back the same.
+func writePolicy(p *policyFile) ([]byte, error) {
+	doc := &yaml.Node{Kind: yaml.MappingNode}
+	add := func(key string, value *yaml.Node) {
+		doc.Content = append(doc.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: key}, value)
+	}
+	text := func(s string) *yaml.Node { return textNode(s) }
+	add("name", text(p.Name))
+	if p.Description != "" {
+		add("description", text(p.Description))
+	}
+	if len(p.Assignments) > 0 {
+		var n yaml.Node
+		if err := n.Encode(p.Assignments); err != nil {
+			return nil, err
+		}
+		add("assignments", &n)
+	}
+	settings := &yaml.Node{Kind: yaml.MappingNode}
+	for _, s := range p.settings {
+		d := json.NewDecoder(bytes.NewReader(s.Value))
+		d.UseNumber()
+		var v any
+		if err := d.Decode(&v); err != nil {
+			return nil, fmt.Errorf("%s: %w", s.ID, err)
+		}
+		settings.Content = append(settings.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: s.ID}, toYAML(v))
+	}
+	add("settings", settings)
+	var b bytes.Buffer
+	e := yaml.NewEncoder(&b)
+	e.SetIndent(2)
+	if err := errors.Join(e.Encode(doc), e.Close()); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
+
+func textNode(s string) *yaml.Node {
+	n := &yaml.Node{}
+	n.SetString(s) // quotes what would be read as another type, folds lines as a block
+	return n
+}
+
+// toYAML is a JSON value as a node, markers of secrets as !keep, keys in order.
+func toYAML(v any) *yaml.Node {
+	switch v := v.(type) {
+	case map[string]any:
+		if is, _ := v["secret"].(bool); is && (len(v) == 1 || len(v) == 2 && v["ref"] != nil) {
+			return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!keep"}
+		}
+		n := &yaml.Node{Kind: yaml.MappingNode}
+		keys := make([]string, 0, len(v))
+		for k := range v {
+			keys = append(keys, k)
+		}
+		slices.Sort(keys)
+		for _, k := range keys {
+			n.Content = append(n.Content, textNode(k), toYAML(v[k]))
+		}
+		return n
+	case []any:
+		n := &yaml.Node{Kind: yaml.SequenceNode}
+		for _, e := range v {
+			n.Content = append(n.Content, toYAML(e))
+		}
+		return n
+	case string:
+		return textNode(v)
+	case json.Number:
+		return &yaml.Node{Kind: yaml.ScalarNode, Value: v.String()}
+	case bool:
+		return &yaml.Node{Kind: yaml.ScalarNode, Value: fmt.Sprint(v)}
+	}
+	return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Value: "null"}
+}
