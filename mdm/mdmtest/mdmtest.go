@@ -10,10 +10,12 @@ import (
 	"time"
 
 	"handrail/mdm"
+	"handrail/mdm/command"
 	"handrail/mdm/device"
 	"handrail/mdm/enroll"
 	"handrail/mdm/group"
 	"handrail/mdm/inventory"
+	"handrail/mdm/script"
 )
 
 // Store is the sum of what the suites need; the rooms need less each.
@@ -22,6 +24,8 @@ type Store interface {
 	enroll.Store
 	group.Store
 	inventory.Store
+	command.Store
+	script.Store
 }
 
 // Run runs every suite, each on a store of its own that open gives empty.
@@ -31,6 +35,8 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 	t.Run("group", func(t *testing.T) { RunGroupStore(t, open) })
 	t.Run("enroll", func(t *testing.T) { RunEnrollStore(t, open) })
 	t.Run("inventory", func(t *testing.T) { RunInventoryStore(t, open) })
+	t.Run("command", func(t *testing.T) { RunCommandStore(t, open) })
+	t.Run("script", func(t *testing.T) { RunScriptStore(t, open) })
 }
 
 // Start is the time at which tests begin; exact to the microsecond, as stores are.
