@@ -1,0 +1,167 @@
+package command_test
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	agentcommand "handrail/agent/internal/command"
+	"handrail/mdm/command"
+)
+
+func run(t *testing.T, params map[string]any) command.Result {
+	t.Helper()
+	g := newGate()
+	a := start(t, g, journalDir(t), func(c *agentcommand.Config) {
+		if c.Scratch = t.TempDir(); params["run_as"] != nil {
+			c.Scratch = "" // others may not enter the test's
+		}
+	})
+	id := g.add(command.RunScript, params)
+	a.exec.Nudge()
+	r := g.await(t, id)
+	a.stop()
+	return r
+}
+
+func TestScripts(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		params map[string]any
+		state  command.State
+		reason command.Reason
+		output string // all of it
+	}{
+		{"sh", map[string]any{"interpreter": "sh", "body": "echo out; echo err >&2; pwd >/dev/null"}, command.Succeeded, "", "out\nerr\n"},
+		{"bash", map[string]any{"interpreter": "bash", "body": "a=(x y); echo ${a[1]}"}, command.Succeeded, "", "y\n"},
+		{"python", map[string]any{"interpreter": "python3", "body": "import os\nprint(os.environ['PARAM_N'])", "parameters": map[string]string{"n": "4 2"}}, command.Succeeded, "", "4 2\n"},
+		{"code", map[string]any{"interpreter": "sh", "body": "exit 7"}, command.Failed, command.ReasonExitCode, ""},
+		{"signal", map[string]any{"interpreter": "sh", "body": "kill -9 $$"}, command.Failed, command.ReasonExitCode, ""},
+		{"no shell in values", map[string]any{"interpreter": "sh", "body": `echo "$PARAM_V"`, "parameters": map[string]string{"v": "$(id) `id` ; id"}}, command.Succeeded, "", "$(id) `id` ; id\n"},
+		{"as another", map[string]any{"interpreter": "sh", "body": "id -un; test -r script; touch mine && echo $HOME", "run_as": "nobody"}, command.Succeeded, "", "nobody\n/nonexistent\n"},
+		{"as nobody there", map[string]any{"interpreter": "sh", "body": "id", "run_as": "nobody_at_all"}, command.Failed, command.ReasonError, ""},
+		{"binary output", map[string]any{"interpreter": "sh", "body": `printf 'a\000\033[31mb\377\n'`}, command.Succeeded, "", "a[31mb\ufffd\n"},
+		{"no input", map[string]any{"interpreter": "sh", "body": "cat; echo over"}, command.Succeeded, "", "over\n"},
+		{"little around it", map[string]any{"interpreter": "sh", "body": "env | cut -d= -f1 | sort | tr '\\n' ' '"}, command.Succeeded, "", "HANDRAIL_COMMAND HOME LANG LOGNAME PATH PWD TMPDIR USER "},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := run(t, tt.params)
+			if r.State != tt.state || r.Reason != tt.reason || r.Output != tt.output {
+				t.Errorf("%+v, want %s %s %q", r, tt.state, tt.reason, tt.output)
+			}
+		})
+	}
+}
+
+// TestTooMuchOutput: a gigabyte costs a bounded place, and both ends of it are kept.
+func TestTooMuchOutput(t *testing.T) {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	began := time.Now()
+	r := run(t, map[string]any{"interpreter": "sh", "body": "echo first; head -c 1000000000 /dev/zero | tr '\\0' x; echo; echo last", "output_bytes": 65536})
+	runtime.ReadMemStats(&after)
+	if r.State != command.Succeeded || r.OutputBytes != 1_000_000_012 {
+		t.Errorf("%s, %d bytes written", r.State, r.OutputBytes)
+	}
+	if len(r.Output) > 66000 || !strings.HasPrefix(r.Output, "first\nxxx") || !strings.HasSuffix(r.Output, "xxx\nlast\n") || !strings.Contains(r.Output, " bytes left out …") {
+		t.Errorf("%d bytes are kept: %.40q … %q", len(r.Output), r.Output, r.Output[max(0, len(r.Output)-40):])
+	}
+	if grown := int64(after.HeapSys - before.HeapSys); grown > 16<<20 {
+		t.Errorf("the heap grew by %d MiB", grown>>20)
+	}
+	t.Logf("1 GB in %v", time.Since(began).Round(time.Millisecond))
+}
+
+// TestTimeLimitEndsEverything: what a script started ends with it: in its group, out of its
+// session, and without its environment.
+func TestTimeLimitEndsEverything(t *testing.T) {
+	pids := filepath.Join(t.TempDir(), "pids")
+	body := `trap '' TERM
+		sleep 1000 & echo $! >> ` + pids + `
+		setsid sh -c 'echo $$ >> ` + pids + `; trap "" TERM; sleep 1001; true' &
+		setsid setsid sh -c 'echo $$ >> ` + pids + `; exec sleep 1002' </dev/null >/dev/null 2>&1 &
+		env -i sh -c 'echo $$ >> ` + pids + `; exec sleep 1003' &
+		echo $$ >> ` + pids + `
+		while :; do :; done`
+	began := time.Now()
+	r := run(t, map[string]any{"interpreter": "sh", "body": body, "timeout_seconds": 1})
+	if r.State != command.Failed || r.Reason != command.ReasonTimeLimit {
+		t.Errorf("%+v", r)
+	}
+	if d := time.Since(began); d > 15*time.Second {
+		t.Errorf("it took %v", d)
+	}
+	alive(t, pids, 5)
+}
+
+// alive fails for each process named in a file that still runs.
+func alive(t *testing.T, file string, want int) {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list := strings.Fields(string(b))
+	if len(list) < want {
+		t.Errorf("%d processes were started, want %d", len(list), want)
+	}
+	for _, pid := range list {
+		if _, err := strconv.Atoi(pid); err != nil {
+			t.Fatal(err)
+		}
+		stat, err := os.ReadFile("/proc/" + pid + "/stat")
+		if err == nil && !strings.Contains(string(stat), ") Z ") {
+			t.Errorf("process %s still runs: %s", pid, stat)
+		}
+	}
+}
+
+// TestLeftBehind: what goes on after the script's own end is ended too.
+func TestLeftBehind(t *testing.T) {
+	pids := filepath.Join(t.TempDir(), "pids")
+	began := time.Now()
+	r := run(t, map[string]any{"interpreter": "sh", "body": `setsid sleep 1000 & echo $! > ` + pids + `; echo over`})
+	if r.State != command.Succeeded || r.Output != "over\n" {
+		t.Errorf("%+v", r)
+	}
+	if d := time.Since(began); d > 5*time.Second {
+		t.Errorf("it took %v", d)
+	}
+	alive(t, pids, 1)
+}
+
+// TestForks: a script that makes processes without end is ended, with all of them.
+func TestForks(t *testing.T) {
+	pids := filepath.Join(t.TempDir(), "pids")
+	body := `n=0; while [ $n -lt 900 ]; do sleep 100 & echo $! >> ` + pids + `; n=$((n+1)); done; wait`
+	r := run(t, map[string]any{"interpreter": "sh", "body": body})
+	if r.State != command.Failed || r.Reason != command.ReasonProcesses {
+		t.Errorf("%+v", r)
+	}
+	alive(t, pids, 512)
+}
+
+// TestForkBomb: each process makes two that make two; those in the middle end at once, so
+// that they can only be found by the mark they carry.
+func TestForkBomb(t *testing.T) {
+	began := time.Now()
+	r := run(t, map[string]any{"interpreter": "bash", "body": "f() { sleep 0.05; f & f & }; f; sleep 30"})
+	if r.State != command.Failed || r.Reason != command.ReasonProcesses {
+		t.Errorf("%+v", r)
+	}
+	t.Logf("ended in %v: %s", time.Since(began).Round(time.Millisecond), r.Message)
+	b, err := os.ReadDir("/proc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range b {
+		env, err := os.ReadFile("/proc/" + e.Name() + "/environ")
+		if err == nil && strings.Contains(string(env), "HANDRAIL_COMMAND="+string(r.ID)+"\x00") {
+			t.Errorf("process %s of the bomb still runs", e.Name())
+		}
+	}
+}
