@@ -9,7 +9,10 @@ export interface DeviceFilter {
   os?: string | undefined;
   label?: string | undefined;
   policy?: string | undefined;
+  policy_state?: string | undefined;
+  setting?: string | undefined;
   setting_state?: string | undefined;
+  compliance?: string | undefined;
   rule?: string | undefined;
   rule_state?: string | undefined;
   software?: string | undefined;
@@ -33,6 +36,26 @@ export const devicesQuery = (filter: DeviceFilter) =>
     getNextPageParam: (last) => last.next || undefined,
     placeholderData: (previous) => previous,
   });
+
+/** What is done to many devices at once: those of `ids`. */
+export interface DeviceBulk {
+  ids: string[];
+  action: "move" | "label" | "unlabel";
+  group_id?: string;
+  label_id?: string;
+}
+
+export function useDeviceBulk() {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (body: DeviceBulk) => call<{ devices: number }>("POST", "/api/devices/bulk", { body }),
+    onSuccess: () =>
+      Promise.all([
+        client.invalidateQueries({ queryKey: ["devices"] }),
+        client.invalidateQueries({ queryKey: ["labels"] }),
+      ]),
+  });
+}
 
 export const deviceQuery = (id: string) =>
   queryOptions({

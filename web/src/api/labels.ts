@@ -1,6 +1,6 @@
 import { keepPreviousData, queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
 import { call } from "./client.ts";
-import type { Label, LabelChange, LabelList, LabelPreview } from "./labelTypes.ts";
+import type { Label, LabelChange, LabelList, LabelPreview, LabelWish } from "./types.ts";
 
 export const labelsQuery = queryOptions({
   queryKey: ["labels", "list"],
@@ -31,10 +31,12 @@ function useLabelChange<V, R>(change: (input: V) => Promise<R>) {
   });
 }
 
-export function useSaveLabel(id: string | undefined) {
-  return useLabelChange((body: LabelChange) =>
-    id ? call<Label>("PATCH", `/api/labels/${id}`, { body }) : call<Label>("POST", "/api/labels", { body }),
-  );
+export function useCreateLabel() {
+  return useLabelChange((body: LabelWish) => call<Label>("POST", "/api/labels", { body }));
+}
+
+export function useChangeLabel(id: string) {
+  return useLabelChange((body: LabelChange) => call<Label>("PATCH", `/api/labels/${id}`, { body }));
 }
 
 export function useDeleteLabel(id: string) {

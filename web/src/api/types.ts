@@ -107,3 +107,11 @@ export type SettingsOfDevice = Schemas["DeviceSettingsBody"];
 export type SettingOfDevice = Schemas["DeviceSettingBody"];
 export type SettingState = SettingOfDevice["state"];
 export type SettingClaim = Schemas["ClaimBody"];
+
+export type Label = Schemas["LabelBody"];
+export type LabelList = Schemas["ListLabelBody"];
+export type LabelWish = Schemas["NewLabelInput"];
+export type LabelChange = Schemas["LabelChange"];
+export type LabelPreview = Schemas["LabelPreviewBody"];
+export type LabelColor = Label["color"];
+export type DeviceLabel = Schemas["DeviceLabelBody"];

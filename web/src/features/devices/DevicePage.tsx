@@ -22,6 +22,7 @@ import { Time } from "../../ui/Time.tsx";
 import { ConnectButton } from "./ConnectButton.tsx";
 import { DeviceCommands } from "./DeviceCommands.tsx";
 import { type DeviceDialog, DeviceDialogs } from "./DeviceDialogs.tsx";
+import { DeviceLabels } from "./DeviceLabels.tsx";
 import { DeviceSettings } from "./DeviceSettings.tsx";
 import { Inventory, InventoryInShort } from "./Inventory.tsx";
 import { osWords } from "./osWords.ts";
@@ -108,7 +109,17 @@ function DeviceParts({ device, tab, onTab }: { device: Device } & Tabbed) {
       tab: "overview",
       label: "Overview",
       show: true,
-      part: () => <InventoryInShort device={device} beside={<Access device={device} />} />,
+      part: () => (
+        <InventoryInShort
+          device={device}
+          beside={
+            <>
+              <Access device={device} />
+              <DeviceLabels device={device} />
+            </>
+          }
+        />
+      ),
     },
     { tab: "inventory", label: "Inventory", show: true, part: () => <Inventory device={device} /> },
     {

@@ -1,4 +1,4 @@
-import { Button, Group, Select, TextInput } from "@mantine/core";
+import { Button, Checkbox, Group, Select, Text, TextInput } from "@mantine/core";
 import { useDebouncedCallback, useHotkeys } from "@mantine/hooks";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useEffect, useMemo, useRef, useState } from "react";
@@ -9,6 +9,7 @@ import type { Device, DeviceState } from "../../api/types.ts";
 import { GroupSelect } from "../../ui/GroupSelect.tsx";
 import { pathWords } from "../../ui/groupTree.ts";
 import { DeviceIcon, EnrollIcon, SearchIcon } from "../../ui/icons.tsx";
+import { LabelBadge } from "../../ui/labelWords.tsx";
 import { ButtonLink, PageLink } from "../../ui/links.tsx";
 import { DeviceMark } from "../../ui/marks.tsx";
 import { Page } from "../../ui/Page.tsx";
@@ -17,6 +18,8 @@ import { type Column, RowTable } from "../../ui/RowTable.tsx";
 import { Empty, ErrorPanel, SkeletonRows } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { countWords } from "../../ui/words.ts";
+import { ActiveFilters } from "./ActiveFilters.tsx";
+import { ChosenDevices } from "./ChosenDevices.tsx";
 import { ConnectButton } from "./ConnectButton.tsx";
 import { osWords } from "./osWords.ts";
 
@@ -31,6 +34,8 @@ export function DevicesPage({ filter, onFilter }: DevicesPageProps) {
   const query = useInfiniteQuery(devicesQuery(filter));
   const rows = useMemo(() => query.data?.pages.flatMap((p) => p.items) ?? [], [query.data]);
   const filtered = Object.values({ ...filter, sort: undefined }).some((v) => v !== undefined);
+  const total = query.data?.pages[0]?.total;
+  const [chosen, setChosen] = useState<ReadonlyMap<string, Device>>(new Map());
   return (
     <Page
       title="Devices"
@@ -43,15 +48,18 @@ export function DevicesPage({ filter, onFilter }: DevicesPageProps) {
       }
     >
       <Filters filter={filter} onFilter={onFilter} />
-      <p className="visually-hidden" role="status">
+      <ActiveFilters filter={filter} onFilter={onFilter} />
+      <Text size="sm" c="dimmed" role="status" mb={6} mih={20}>
         {query.isSuccess &&
-          `${query.hasNextPage ? "More than " : ""}${countWords(rows.length, "device")} found`}
-      </p>
+          (total !== undefined
+            ? countWords(total, "device")
+            : `${query.hasNextPage ? "More than " : ""}${countWords(rows.length, "device")}`)}
+      </Text>
       <div className="panel" aria-busy={query.isFetching && !query.isFetchingNextPage}>
         {query.isPending ? (
           <SkeletonRows rows={8} />
         ) : rows.length > 0 ? (
-          <DeviceTable rows={rows} query={query} />
+          <DeviceTable rows={rows} query={query} chosen={chosen} onChoose={setChosen} />
         ) : query.isError ? (
           <ErrorPanel error={query.error} onRetry={() => void query.refetch()} />
         ) : filtered ? (
@@ -64,7 +72,9 @@ export function DevicesPage({ filter, onFilter }: DevicesPageProps) {
               </Button>
             }
           >
-            Search looks at names, host names, models, serial numbers and users.
+            Words look at names, host names, models, serial numbers and users. Compare as in{" "}
+            <code>openssl &lt; 3.0.15</code>, <code>memory&lt;8GB</code>, <code>no encryption</code> or{" "}
+            <code>seen&gt;30d</code>.
           </Empty>
         ) : (
           <Empty
@@ -80,6 +90,7 @@ export function DevicesPage({ filter, onFilter }: DevicesPageProps) {
           </Empty>
         )}
       </div>
+      {chosen.size > 0 && <ChosenDevices chosen={chosen} onClear={() => setChosen(new Map())} />}
     </Page>
   );
 }
@@ -100,7 +111,7 @@ function Filters({ filter, onFilter }: DevicesPageProps) {
       <TextInput
         ref={field}
         aria-label="Search devices"
-        placeholder="Search name, model, serial, user…  ( / )"
+        placeholder="Name, serial, user… or openssl < 3.0.15, no encryption  ( / )"
         leftSection={<SearchIcon size={16} />}
         value={text}
         onChange={(e) => {
@@ -109,7 +120,7 @@ function Filters({ filter, onFilter }: DevicesPageProps) {
         }}
         style={{ flex: "3 1 16rem" }}
         type="search"
-        maxLength={200}
+        maxLength={256}
       />
       <Select
         aria-label="State"
@@ -166,8 +177,12 @@ type DevicesResult = ReturnType<typeof useInfiniteQuery<{ items: Device[]; next?
 function DeviceTable({
   rows,
   query,
+  chosen,
+  onChoose,
 }: {
   rows: Device[];
+  chosen: ReadonlyMap<string, Device>;
+  onChoose: (chosen: ReadonlyMap<string, Device>) => void;
   query: Pick<
     DevicesResult,
     "hasNextPage" | "isFetchingNextPage" | "isFetchNextPageError" | "error" | "fetchNextPage"
@@ -175,6 +190,28 @@ function DeviceTable({
 }) {
   const columns = useMemo<Column<Device>[]>(
     () => [
+      {
+        key: "choose",
+        header: "Choose",
+        quiet: true,
+        width: "2.5rem",
+        wide: true,
+        render: (d) => (
+          <span className="above-link">
+            <Checkbox
+              size="xs"
+              aria-label={`Choose ${d.name}`}
+              checked={chosen.has(d.id)}
+              onChange={(e) => {
+                const next = new Map(chosen);
+                if (e.currentTarget.checked) next.set(d.id, d);
+                else next.delete(d.id);
+                onChoose(next);
+              }}
+            />
+          </span>
+        ),
+      },
       {
         key: "name",
         header: "Name",
@@ -210,9 +247,23 @@ function DeviceTable({
         render: (d) => <span className="one-line">{osWords(d)}</span>,
       },
       {
+        key: "labels",
+        header: "Labels",
+        width: "16%",
+        wide: true,
+        render: (d) => (
+          <Group gap={4}>
+            {d.labels.slice(0, 3).map((l) => (
+              <LabelBadge key={l.id} label={l} />
+            ))}
+            {d.labels.length > 3 && <span className="quiet">+{d.labels.length - 3}</span>}
+          </Group>
+        ),
+      },
+      {
         key: "group",
         header: "Group",
-        width: "20%",
+        width: "16%",
         wide: true,
         render: (d) => <span className="one-line quiet">{pathWords(d.group_path)}</span>,
       },
@@ -238,7 +289,7 @@ function DeviceTable({
           ) : null,
       },
     ],
-    [],
+    [chosen, onChoose],
   );
   return (
     <RowTable

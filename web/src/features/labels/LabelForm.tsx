@@ -5,6 +5,7 @@ import {
   List,
   Loader,
   SegmentedControl,
+  Select,
   Stack,
   Text,
   Textarea,
@@ -14,12 +15,25 @@ import { useForm } from "@mantine/form";
 import { useDebouncedValue } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { labelPreviewQuery, useSaveLabel } from "../../api/labels.ts";
-import type { Label } from "../../api/labelTypes.ts";
+import { labelPreviewQuery, useChangeLabel, useCreateLabel } from "../../api/labels.ts";
+import type { Label, LabelColor } from "../../api/types.ts";
 import { showFieldProblems } from "../../ui/form.ts";
+import { whyWords } from "../../ui/labelWords.tsx";
 import { PageLink } from "../../ui/links.tsx";
 import { ErrorPanel } from "../../ui/states.tsx";
 import { countWords } from "../../ui/words.ts";
+
+const labelColors: LabelColor[] = [
+  "gray",
+  "red",
+  "orange",
+  "yellow",
+  "green",
+  "teal",
+  "blue",
+  "purple",
+  "pink",
+];
 
 const examples = [
   "inventory.hardware.memory_bytes < 8u * 1073741824u",
@@ -29,14 +43,17 @@ const examples = [
 
 /** Makes or changes a label; a smart one shows at once whom it would match. */
 export function LabelForm({ label, onClose }: { label?: Label; onClose: () => void }) {
-  const save = useSaveLabel(label?.id);
+  const create = useCreateLabel();
+  const change = useChangeLabel(label?.id ?? "");
+  const save = label ? change : create;
   const [said, setSaid] = useState(false);
   const form = useForm({
     mode: "controlled",
     initialValues: {
       name: label?.name ?? "",
       description: label?.description ?? "",
-      kind: label?.kind ?? "smart",
+      kind: label?.kind ?? ("smart" as Label["kind"]),
+      color: label?.color ?? ("gray" as LabelColor),
       expression: label?.expression ?? "",
     },
     validate: {
@@ -48,21 +65,28 @@ export function LabelForm({ label, onClose }: { label?: Label; onClose: () => vo
   const { kind, expression } = form.getValues();
   return (
     <form
-      onSubmit={form.onSubmit((v) =>
-        save.mutate(
-          {
-            name: v.name,
-            description: v.description,
-            ...(label ? {} : { kind: v.kind }),
-            ...(v.kind === "smart" ? { expression: v.expression } : {}),
-          },
-          { onSuccess: onClose, onError: (e) => setSaid(showFieldProblems(form, e)) },
-        ),
-      )}
+      onSubmit={form.onSubmit((v) => {
+        const shared = {
+          name: v.name,
+          description: v.description,
+          color: v.color,
+          ...(v.kind === "smart" ? { expression: v.expression } : {}),
+        };
+        const then = { onSuccess: onClose, onError: (e: Error) => setSaid(showFieldProblems(form, e)) };
+        if (label) change.mutate({ ...shared, revision: label.revision }, then);
+        else create.mutate({ ...shared, kind: v.kind }, then);
+      })}
     >
       <Stack>
         <TextInput label="Name" required maxLength={80} data-autofocus {...form.getInputProps("name")} />
         <TextInput label="Description" maxLength={500} {...form.getInputProps("description")} />
+        <Select
+          label="Colour"
+          allowDeselect={false}
+          data={labelColors}
+          maw={220}
+          {...form.getInputProps("color")}
+        />
         {!label && (
           <SegmentedControl
             aria-label="Kind"
@@ -138,8 +162,7 @@ function Preview({ expression }: { expression: string }) {
   if (data.error) {
     return (
       <Alert color="red" variant="light" title="The expression does not work" role="alert">
-        {data.error.line ? `Line ${data.error.line}, column ${data.error.column ?? 0}: ` : ""}
-        {data.error.message}
+        Line {data.error.line}, column {data.error.column}: {data.error.message}
       </Alert>
     );
   }
@@ -154,10 +177,20 @@ function Preview({ expression }: { expression: string }) {
             <PageLink to="/devices/$deviceId" params={{ deviceId: s.device_id }}>
               {s.name}
             </PageLink>
-            {s.why && <span className="quiet"> · {s.why}</span>}
+            {s.why.length > 0 && <span className="quiet"> · {whyWords(s.why)}</span>}
           </List.Item>
         ))}
       </List>
+      {data.unknown > 0 && (
+        <Text size="sm" c="dimmed">
+          {countWords(data.unknown, "device")} cannot be told yet: they have not reported what it reads.
+        </Text>
+      )}
+      {data.partial && (
+        <Text size="sm" c="dimmed">
+          After {data.looked.toLocaleString("en")} devices; there may be more.
+        </Text>
+      )}
     </div>
   );
 }

@@ -2,11 +2,12 @@ import { Badge, Button, Group, Menu, Modal, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { labelsQuery, useDeleteLabel } from "../../api/labels.ts";
-import type { Label } from "../../api/labelTypes.ts";
 import { useMe } from "../../api/me.ts";
+import type { Label } from "../../api/types.ts";
 import { Confirm } from "../../ui/Confirm.tsx";
 import { IconButton } from "../../ui/IconButton.tsx";
 import { LabelIcon, MoreIcon } from "../../ui/icons.tsx";
+import { LabelBadge } from "../../ui/labelWords.tsx";
 import { PageLink } from "../../ui/links.tsx";
 import { notifyDone } from "../../ui/notify.ts";
 import { Page } from "../../ui/Page.tsx";
@@ -43,9 +44,7 @@ export function LabelsPage() {
                   <li key={l.id} className="tree-row">
                     <div style={{ flex: 1, minWidth: 0 }}>
                       <Group gap="sm">
-                        <Text fw={600} className="wrap-anywhere">
-                          {l.name}
-                        </Text>
+                        <LabelBadge label={l} />
                         <Badge size="sm" variant="light">
                           {l.kind}
                         </Badge>
@@ -55,6 +54,8 @@ export function LabelsPage() {
                       </Group>
                       {l.description && <Text c="dimmed">{l.description}</Text>}
                       {l.expression && <code className="wrap-anywhere">{l.expression}</code>}
+                      {l.problem && <Text c="var(--handrail-bad)">{l.problem}</Text>}
+                      {!l.evaluated && <Text c="dimmed">Looking at all devices…</Text>}
                     </div>
                     {mayManage && (
                       <Menu position="bottom-end">

@@ -82,6 +82,11 @@ export function AssignmentsPart({ policy, mayManage }: { policy: Policy; mayMana
       {!whatIf.isIdle && (
         <div className="panel panel-pad">
           <WhatIfPanel result={whatIf.data} error={whatIf.error} busy={whatIf.isPending} />
+          {policy.live === 0 && (
+            <Text size="sm" c="dimmed" mt={4}>
+              Nothing is published yet. Publishing shows its effect before it takes place.
+            </Text>
+          )}
         </div>
       )}
       {assign.error && <ErrorPanel error={assign.error} title="The assignments were not saved" />}
