@@ -42,10 +42,11 @@ type Config struct {
 	// Note records what the engine did by itself: a roll-out that returned.
 	Note func(ctx context.Context, action string, p policy.ID, detail map[string]string)
 
-	Page  int           // devices resolved in one transaction; 0 means 1000
-	Lease time.Duration // after which another node takes over work; 0 means 15 s
-	Again time.Duration // between looks for devices that owe a report and for work left behind; 0 means 30 s
-	Owe   time.Duration // how long a device may owe a report before it is nudged again; 0 means 1 min
+	Page   int           // devices resolved in one transaction; 0 means 1000
+	Lease  time.Duration // after which another node takes over work; 0 means 15 s
+	Again  time.Duration // between looks for devices that owe a report and for work left behind; 0 means 30 s
+	Settle time.Duration // how long news of devices gathers before roll-outs are counted again; 0 means 1 s
+	Owe    time.Duration // how long a device may owe a report before it is nudged again; 0 means 1 min
 }
 
 // Engine is the room. Its methods are safe for concurrent use.
@@ -83,7 +84,7 @@ func New(cfg Config, log *slog.Logger) (*Engine, error) {
 	if cfg.Note == nil {
 		cfg.Note = func(context.Context, string, policy.ID, map[string]string) {}
 	}
-	for d, other := range map[*time.Duration]time.Duration{&cfg.Lease: 15 * time.Second, &cfg.Again: 30 * time.Second, &cfg.Owe: time.Minute} {
+	for d, other := range map[*time.Duration]time.Duration{&cfg.Lease: 15 * time.Second, &cfg.Again: 30 * time.Second, &cfg.Owe: time.Minute, &cfg.Settle: time.Second} {
 		if *d <= 0 {
 			*d = other
 		}
@@ -124,6 +125,9 @@ func (e *Engine) Woken() {
 	signal(e.wake)
 	signal(e.recount)
 }
+
+// Look has this node look for work. It does not block and costs two small reads.
+func (e *Engine) Look() { signal(e.wake) }
 
 func signal(c chan struct{}) {
 	select {

@@ -11,14 +11,13 @@ import (
 	"handrail/mdm/rollout"
 )
 
-// settle is how long news of devices gathers before roll-outs are counted again.
-const settle = time.Second
-
 // advanceAll moves roll-outs on. Every node does; the store lets one change of a roll-out
 // happen at a time, and a roll-out that has moved stays where it is for the second.
 func (e *Engine) advanceAll(ctx context.Context) {
 	for ctx.Err() == nil {
+		began := time.Now()
 		next, err := e.advanceDue(ctx)
+		settle := max(e.cfg.Settle, 5*time.Since(began)) // counting a large fleet is not all it does
 		if err != nil && ctx.Err() == nil {
 			e.log.Warn("rollouts_not_advanced", "error", err)
 		}
@@ -47,7 +46,7 @@ func (e *Engine) advanceDue(ctx context.Context) (time.Time, error) {
 	for _, r := range list {
 		after, err := e.Advance(ctx, r)
 		if err != nil && !errors.Is(err, mdm.ErrNotFound) {
-			return time.Now().Add(settle), fmt.Errorf("roll-out %s: %w", r.ID, err)
+			return time.Now().Add(e.cfg.Settle), fmt.Errorf("roll-out %s: %w", r.ID, err)
 		}
 		if at := after.Next(); !at.IsZero() && (next.IsZero() || at.Before(next)) {
 			next = at

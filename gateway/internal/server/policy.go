@@ -31,7 +31,10 @@ func (s *Server) openPolicies() error {
 				s.log.Warn("work_untold", "error", err) // the others look from time to time
 			}
 		},
-		Changed: func(ids ...string) { s.changed(signaling.TopicDevices, ids...) },
+		Changed: func(ids ...string) {
+			s.changed(signaling.TopicDevices, ids...)
+			s.settingsReported(ids...)
+		},
 		Rolled:  func(ids ...string) { s.changed(signaling.TopicPolicies, ids...) },
 		Note:    s.noteRollout,
 	}, s.log)
@@ -75,5 +78,15 @@ func (s *Server) greeted(ctx context.Context, d mdm.DeviceID, hash string) {
 	defer cancel()
 	if err := s.Desire.Greet(ctx, d, hash); err != nil {
 		s.log.Warn("device_not_greeted", "device", d, "error", err) // it owes a report, so it is nudged later
+	}
+}
+
+// touchPolicies has devices resolved that were moved, labelled or enrolled. What is to be
+// done is in the database already; this only makes it soon.
+func (s *Server) touchPolicies(topic signaling.Topic) {
+	switch topic {
+	case signaling.TopicDevices, signaling.TopicGroups, signaling.TopicLabels:
+		s.Desire.Look()
+	default:
 	}
 }

@@ -159,7 +159,9 @@ func (s *Server) announce(n session.News) {
 }
 
 func (s *Server) changed(topic signaling.Topic, ids ...string) {
+	s.nudgeCompliance(topic)
 	s.touchFleet(topic, ids) // before anybody is told: who asks at once sees it
+	s.touchPolicies(topic)
 	if err := browser.TellChanged(s.Bus, topic, ids...); err != nil {
 		s.log.Warn("change_untold", "topic", topic, "error", err)
 	}
