@@ -29,7 +29,7 @@ type Section struct {
 type Row struct {
 	Section   string
 	Hash      string
-	Data      []byte
+	Data      []byte // nil to save, of software that Store.KnownSoftware knows
 	ChangedAt time.Time
 }
 
@@ -42,6 +42,9 @@ type Store interface {
 	Sections(ctx context.Context, device mdm.DeviceID) ([]Row, error)
 	// SectionHashes is Sections without the data: section name to hash.
 	SectionHashes(ctx context.Context, device mdm.DeviceID) (map[string]string, error)
+	// KnownSoftware returns which of the sections of software, given with their hashes, are stored
+	// already, for whatever device: such a row is saved by its hash, without data.
+	KnownSoftware(ctx context.Context, hashes map[string]string) (map[string]bool, error)
 	// History returns what changed of a device, newest first: after and before are bounds that
 	// are not part of it (zero: none), section "" is all, software as one.
 	History(ctx context.Context, device mdm.DeviceID, section string, after, before time.Time, limit int) ([]Chapter, error)
@@ -74,6 +77,10 @@ func (r *Registry) Apply(ctx context.Context, device mdm.DeviceID, full bool, se
 	if err != nil {
 		return out, fmt.Errorf("inventory of %s: %w", device, err)
 	}
+	known, err := r.knownSoftware(ctx, have, sections)
+	if err != nil {
+		return out, fmt.Errorf("inventory of %s: %w", device, err)
+	}
 	var rows []Row
 	var keep []string
 	for _, name := range slices.Sorted(maps.Keys(sections)) {
@@ -85,7 +92,7 @@ func (r *Registry) Apply(ctx context.Context, device mdm.DeviceID, full bool, se
 			keep = append(keep, name)
 			continue
 		}
-		row, err := accept(name, sections[name], now)
+		row, err := accept(name, sections[name], known[name], now)
 		if err != nil {
 			out.Refused[name] = err.Error()
 			keep = append(keep, name) // what was known before is better than nothing
@@ -120,11 +127,28 @@ func (r *Registry) Apply(ctx context.Context, device mdm.DeviceID, full bool, se
 	return out, nil
 }
 
-// accept checks the hash and decodes.
-func accept(name string, s Section, now time.Time) (Row, error) {
+// knownSoftware returns which sections need no decoding, because some device sent the same.
+func (r *Registry) knownSoftware(ctx context.Context, have map[string]string, sections map[string]Section) (map[string]bool, error) {
+	hashes := map[string]string{}
+	for name, s := range sections {
+		if IsSoftware(name) && have[name] != s.Hash {
+			hashes[name] = s.Hash
+		}
+	}
+	if len(hashes) == 0 {
+		return nil, nil
+	}
+	return r.store.KnownSoftware(ctx, hashes)
+}
+
+// accept checks the hash and, unless the very same data is known, decodes.
+func accept(name string, s Section, known bool, now time.Time) (Row, error) {
 	sum := sha256.Sum256(s.Data)
 	if hex.EncodeToString(sum[:]) != s.Hash {
 		return Row{}, fmt.Errorf("hash does not match the data: %w", mdm.ErrInvalid)
+	}
+	if known {
+		return Row{Section: name, Hash: s.Hash, ChangedAt: now}, nil
 	}
 	data, err := Decode(name, s.Data)
 	if err != nil {

@@ -275,6 +275,9 @@ func ruleDevice(d device.Device, tree group.Tree) rule.Device {
 	}
 }
 
+// page is how many devices are read at once to evaluate a label on all.
+const page = 500
+
 // sweep evaluates labels that are new or changed on every device, page by page; where a node
 // stops, another goes on.
 func (f *Fleet) sweep(ctx context.Context) error {
@@ -289,7 +292,7 @@ func (f *Fleet) sweep(ctx context.Context) error {
 			continue
 		}
 		for at := after[l.ID]; ; {
-			devices, err := f.cfg.Store.DevicesAfter(ctx, at, batch)
+			devices, err := f.cfg.Store.DevicesAfter(ctx, at, page)
 			if err != nil {
 				return fmt.Errorf("label %s: %w", l.ID, err)
 			}
@@ -299,7 +302,7 @@ func (f *Fleet) sweep(ctx context.Context) error {
 				return err
 			}
 			state := label.Underway
-			if len(devices) < batch {
+			if len(devices) < page {
 				state = label.Done
 			}
 			if err := f.judge(ctx, l, f.verdicts(ctx, c, devices, facts), state); err != nil {
@@ -358,7 +361,7 @@ func (f *Fleet) Preview(ctx context.Context, e *rule.Expr, may func(device.Devic
 	deadline := f.cfg.Now().Add(d)
 	c := compiled{label.Label{}, e}
 	for at := mdm.DeviceID(""); ; {
-		devices, err := f.cfg.Store.DevicesAfter(ctx, at, 2*batch)
+		devices, err := f.cfg.Store.DevicesAfter(ctx, at, page)
 		if err != nil {
 			return p, err
 		}

@@ -193,6 +193,29 @@ func (s *Store) internBuckets(ctx context.Context, rows []inventory.Row) (map[st
 	return out, nil
 }
 
+// KnownSoftware returns which buckets are stored; see inventory.Store.
+func (s *Store) KnownSoftware(ctx context.Context, hashes map[string]string) (map[string]bool, error) {
+	found := map[string]int64{}
+	var unknown []inventory.Row
+	s.titles.mu.RLock()
+	for section, hash := range hashes {
+		if id := s.titles.buckets[keyOfBucket(section, hash)]; id != 0 {
+			found[section] = id
+		} else {
+			unknown = append(unknown, inventory.Row{Section: section, Hash: hash})
+		}
+	}
+	s.titles.mu.RUnlock()
+	if _, err := s.findBuckets(ctx, s.reader, unknown, found); err != nil {
+		return nil, err
+	}
+	out := make(map[string]bool, len(found))
+	for section := range found {
+		out[section] = true
+	}
+	return out, nil
+}
+
 // findBuckets fills found with the buckets that the database knows and returns the others.
 func (s *Store) findBuckets(ctx context.Context, q querier, rows []inventory.Row, found map[string]int64) ([]inventory.Row, error) {
 	if len(rows) == 0 {
@@ -389,6 +412,7 @@ type inserter struct {
 	args []any
 	rows int
 	wide int
+	full *sql.Stmt // for insertBatch rows
 }
 
 // insertBatch keeps a statement's parameters well under the limits of both databases.
@@ -403,10 +427,25 @@ func (i *inserter) add(ctx context.Context, values ...any) error {
 	return nil
 }
 
-func (i *inserter) flush(ctx context.Context) error {
-	if i.rows == 0 {
+// flush inserts what is left; the statement for whole batches lives as long as the transaction.
+func (i *inserter) flush(ctx context.Context) (err error) {
+	defer func() { i.args, i.rows = i.args[:0], 0 }()
+	switch {
+	case i.rows == 0:
 		return nil
+	case i.rows < insertBatch:
+		_, err = i.tx.ExecContext(ctx, i.statement(), i.args...)
+		return err
+	case i.full == nil:
+		if i.full, err = i.tx.PrepareContext(ctx, i.statement()); err != nil {
+			return err
+		}
 	}
+	_, err = i.full.ExecContext(ctx, i.args...)
+	return err
+}
+
+func (i *inserter) statement() string {
 	var b strings.Builder
 	b.WriteString("INSERT INTO " + i.into + " VALUES ")
 	n := 0
@@ -422,9 +461,7 @@ func (i *inserter) flush(ctx context.Context) error {
 		b.WriteByte(')')
 	}
 	b.WriteString(" " + i.tail)
-	_, err := i.tx.ExecContext(ctx, b.String(), i.args...)
-	i.args, i.rows = nil, 0
-	return err
+	return b.String()
 }
 
 // bucketTitles returns the titles of buckets.
