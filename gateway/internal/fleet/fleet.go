@@ -43,6 +43,13 @@ type Store interface {
 	// SoftwareSet returns the devices, by Record.N, that have software of that name (* stands for
 	// anything) in a version that is wanted.
 	SoftwareSet(ctx context.Context, name string, wanted func(version string) bool) (Set, error)
+	// SoftwareNames returns a page of software that devices have; SoftwareName one, mdm.ErrNotFound.
+	SoftwareNames(ctx context.Context, f SoftwareFilter) ([]SoftwareName, error)
+	SoftwareName(ctx context.Context, id int64) (SoftwareName, error)
+	// SoftwareTitles returns the versions that devices have of software, by id.
+	SoftwareTitles(ctx context.Context, names []int64) ([]SoftwareTitle, error)
+	// TitleSet returns the devices that have any of the titles.
+	TitleSet(ctx context.Context, ids []int64) (Set, error)
 
 	// DevicesAfter and DevicesByID return welcome devices by id.
 	DevicesAfter(ctx context.Context, after mdm.DeviceID, limit int) ([]device.Device, error)

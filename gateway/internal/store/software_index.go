@@ -13,7 +13,7 @@ import (
 
 	"handrail/gateway/internal/fleet"
 	"handrail/mdm"
-	"handrail/mdm/inventory"
+	"handrail/mdm/device"
 )
 
 // A chunk of the index is a set of chunkSize devices: few as a list, many as a bit each.
@@ -446,26 +446,56 @@ func (s *Store) titleSet(ctx context.Context, ids []int64) (fleet.Set, error) {
 	return out, nil
 }
 
-// SoftwareFilter selects software.
-type SoftwareFilter struct {
-	Query  string // part of the name, any case
-	Source string
-	After  string
-	Limit  int
-	ByUse  bool // most devices first, else by name
+// SoftwareNames returns a page of software by name; see fleet.Store.
+func (s *Store) SoftwareNames(ctx context.Context, f fleet.SoftwareFilter) ([]fleet.SoftwareName, error) {
+	var c conditions
+	c.add("devices > 0")
+	if f.Source != "" {
+		c.add("source = ?", f.Source)
+	}
+	for _, w := range strings.Fields(strings.ToLower(mdm.Clean(f.Query, device.MaxQuery))) {
+		c.contains("name_key", w)
+	}
+	order := "name_key, id"
+	if f.ByUse {
+		order = "devices DESC, id DESC"
+	}
+	if f.AfterID != 0 {
+		if f.ByUse {
+			c.add("(devices, id) < (?, ?)", f.AfterDevices, f.AfterID)
+		} else {
+			c.add("(name_key, id) > (?, ?)", f.AfterKey, f.AfterID)
+		}
+	}
+	c.args = append(c.args, f.Limit)
+	rows, err := s.reader.QueryContext(ctx, "SELECT id, source, name, devices FROM software_names"+c.where()+" ORDER BY "+order+" LIMIT "+c.last(), c.args...)
+	return collect(rows, err, func(row rowScanner) (fleet.SoftwareName, error) {
+		var n fleet.SoftwareName
+		return n, row.Scan(&n.ID, &n.Source, &n.Name, &n.Devices)
+	})
 }
 
-// Software is a package that devices have, in whatever version.
-type Software struct {
-	ID      int64
-	Source  inventory.Source
-	Name    string
-	Devices int64 // that have any version, of all groups
+// SoftwareName returns one; see fleet.Store.
+func (s *Store) SoftwareName(ctx context.Context, id int64) (fleet.SoftwareName, error) {
+	var n fleet.SoftwareName
+	err := s.reader.QueryRowContext(ctx, "SELECT id, source, name, devices FROM software_names WHERE id = $1", id).Scan(&n.ID, &n.Source, &n.Name, &n.Devices)
+	return n, classify(err)
 }
 
-// Title is one version of a package.
-type Title struct {
-	inventory.Software
-	ID      int64
-	Devices int64
+// SoftwareTitles returns the versions of software that devices have; see fleet.Store.
+func (s *Store) SoftwareTitles(ctx context.Context, names []int64) ([]fleet.SoftwareTitle, error) {
+	if len(names) == 0 {
+		return nil, nil
+	}
+	rows, err := s.reader.QueryContext(ctx, "SELECT id, name_id, version, arch, publisher, scope, devices FROM software_titles WHERE name_id IN ("+
+		numbers(names)+") AND devices > 0 ORDER BY id LIMIT 20000")
+	return collect(rows, err, func(row rowScanner) (fleet.SoftwareTitle, error) {
+		var t fleet.SoftwareTitle
+		return t, row.Scan(&t.ID, &t.Name, &t.Version, &t.Arch, &t.Publisher, &t.Scope, &t.Devices)
+	})
+}
+
+// TitleSet returns the devices that have any of the titles; see fleet.Store.
+func (s *Store) TitleSet(ctx context.Context, ids []int64) (fleet.Set, error) {
+	return s.titleSet(ctx, ids)
 }
