@@ -21,6 +21,7 @@ import (
 	"handrail/gateway/internal/session"
 	"handrail/mdm"
 	"handrail/mdm/command"
+	"handrail/mdm/compliance"
 	"handrail/mdm/device"
 	"handrail/mdm/enroll"
 	"handrail/mdm/group"
@@ -79,6 +80,9 @@ type Config struct {
 	Commands  *command.Registry
 	Scripts   *script.Registry
 	Dispatch  *dispatch.Dispatch
+
+	Compliance *compliance.Registry
+	Comply     Comply
 	// LabelName returns a label's name; mdm.ErrNotFound.
 	LabelName func(ctx context.Context, id mdm.LabelID) (string, error)
 	// LabelDevices returns devices that carry a label, by id, from behind after.
@@ -118,7 +122,8 @@ type API struct {
 func New(cfg Config, log *slog.Logger) (*API, error) {
 	if cfg.Auth == nil || cfg.Audit == nil || cfg.Identity == nil || cfg.Devices == nil || cfg.Groups == nil ||
 		cfg.Enroll == nil || cfg.Inventory == nil || cfg.Sessions == nil || cfg.Links == nil ||
-		cfg.Commands == nil || cfg.Scripts == nil || cfg.Dispatch == nil {
+		cfg.Commands == nil || cfg.Scripts == nil || cfg.Dispatch == nil ||
+		cfg.Compliance == nil || cfg.Comply == nil {
 		return nil, errors.New("api: a room is missing from the configuration")
 	}
 	return build(cfg, log)
@@ -167,6 +172,7 @@ func build(cfg Config, log *slog.Logger) (*API, error) {
 	a.registerLabels()
 	a.registerSessions()
 	a.registerRecords()
+	a.registerCompliance()
 	a.registerAgent()
 	a.registerPolicies()
 	a.registerCommands()

@@ -18,18 +18,24 @@ import (
 	"handrail/gateway/internal/api"
 	"handrail/gateway/internal/audit"
 	"handrail/gateway/internal/auth"
+	"handrail/gateway/internal/baseline"
+	"handrail/gateway/internal/comply"
 	"handrail/gateway/internal/desire"
 	"handrail/gateway/internal/dispatch"
+	"handrail/gateway/internal/fleet"
 	"handrail/gateway/internal/identity"
+	"handrail/gateway/internal/rule"
 	"handrail/gateway/internal/secret"
 	"handrail/gateway/internal/session"
 	"handrail/gateway/internal/store"
 	"handrail/mdm"
 	"handrail/mdm/command"
+	"handrail/mdm/compliance"
 	"handrail/mdm/device"
 	"handrail/mdm/enroll"
 	"handrail/mdm/group"
 	"handrail/mdm/inventory"
+	"handrail/mdm/label"
 	"handrail/mdm/policy"
 	"handrail/mdm/script"
 	"handrail/signaling"
@@ -47,6 +53,8 @@ type gateway struct {
 	session *sessions
 	server  *httptest.Server
 	api     *api.API
+	fleet   *fleet.Fleet
+	comply  *comply.Engine
 	log     *bytes.Buffer
 
 	mu      sync.Mutex
@@ -93,6 +101,20 @@ func newGateway(t *testing.T, s *store.Store) *gateway {
 		t.Fatal(err)
 	}
 	g.audit = audit.New(s, g.now, log)
+	compiler, err := rule.NewCompiler()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rules := compliance.New(s, baseline.Rules(), comply.Check(compiler))
+	g.comply, err = comply.New(comply.Config{Store: s, Rules: rules, Compiler: compiler, Tree: g.groups.Tree, Now: g.now}, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	labels := label.New(s)
+	g.fleet, err = fleet.New(fleet.Config{Store: s, Labels: labels, Groups: g.groups.Tree, Online: g.links.Online, Now: g.now}, log)
+	if err != nil {
+		t.Fatal(err)
+	}
 	policies := policy.New(s, policy.Standard(), key)
 	engine, err := desire.New(desire.Config{
 		Store: s, Policies: policies, Sealer: key, Key: key.Derive("desire"), Online: g.links.Online,
@@ -120,8 +142,9 @@ func newGateway(t *testing.T, s *store.Store) *gateway {
 		LabelDevices: s.LabelDevices, LabelName: func(_ context.Context, id mdm.LabelID) (string, error) { return string(id), nil },
 		Policies: policies, Desire: engine,
 		Auth: g.auth, Audit: g.audit, Identity: g.id, Devices: device.New(s), Groups: g.groups, Enroll: enroll.New(s),
-		Inventory: inventory.New(s), Sessions: g.session, Links: g.links, Version: "test", Now: g.now,
+		Inventory: inventory.New(s), Labels: labels, Fleet: g.fleet, Compliance: rules, Comply: g.comply, Sessions: g.session, Links: g.links, Version: "test", Now: g.now,
 		Changed: func(topic signaling.Topic, ids ...string) {
+			g.fleet.Touch() // as the server does
 			g.mu.Lock()
 			defer g.mu.Unlock()
 			g.changed = append(g.changed, fmt.Sprint(topic, ids))

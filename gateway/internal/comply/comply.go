@@ -201,6 +201,15 @@ func (e *Engine) wait(ctx context.Context, d time.Duration) bool {
 // gather is how long a nudge waits for others.
 const gather = 50 * time.Millisecond
 
+// Recheck makes devices due, all for none, as if all they reported had changed.
+func (e *Engine) Recheck(ctx context.Context, ids ...mdm.DeviceID) error {
+	if err := e.cfg.Store.MarkComplianceDue(ctx, e.cfg.Now(), ids...); err != nil {
+		return err
+	}
+	e.Nudge()
+	return nil
+}
+
 // SettingsChanged is told of devices whose settings' states changed, none for any; they are
 // checked again if a rule reads such states.
 func (e *Engine) SettingsChanged(ctx context.Context, ids ...mdm.DeviceID) error {
@@ -208,11 +217,7 @@ func (e *Engine) SettingsChanged(ctx context.Context, ids ...mdm.DeviceID) error
 	if err != nil || !b.settings {
 		return err
 	}
-	if err := e.cfg.Store.MarkComplianceDue(ctx, e.cfg.Now(), ids...); err != nil {
-		return err
-	}
-	e.Nudge()
-	return nil
+	return e.Recheck(ctx, ids...)
 }
 
 // rulebook returns the rules in force, compiled once for as long as they stay the same.

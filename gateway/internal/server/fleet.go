@@ -55,5 +55,5 @@ func (s *Server) touchFleet(topic signaling.Topic, ids []string) {
 
 // searchFields are the fields of a search that other rooms know about.
 func (s *Server) searchFields() map[string]fleet.Resolver {
-	return map[string]fleet.Resolver{}
+	return s.complianceFields()
 }

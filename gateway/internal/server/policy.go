@@ -35,8 +35,8 @@ func (s *Server) openPolicies() error {
 			s.changed(signaling.TopicDevices, ids...)
 			s.settingsReported(ids...)
 		},
-		Rolled:  func(ids ...string) { s.changed(signaling.TopicPolicies, ids...) },
-		Note:    s.noteRollout,
+		Rolled: func(ids ...string) { s.changed(signaling.TopicPolicies, ids...) },
+		Note:   s.noteRollout,
 	}, s.log)
 	return err
 }

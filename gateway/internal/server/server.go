@@ -21,9 +21,11 @@ import (
 	"handrail/gateway/internal/auth"
 	"handrail/gateway/internal/browser"
 	"handrail/gateway/internal/bus"
+	"handrail/gateway/internal/comply"
 	"handrail/gateway/internal/config"
 	"handrail/gateway/internal/desire"
 	"handrail/gateway/internal/dispatch"
+	"handrail/gateway/internal/fleet"
 	"handrail/gateway/internal/identity"
 	"handrail/gateway/internal/link"
 	"handrail/gateway/internal/secret"
@@ -32,10 +34,12 @@ import (
 	"handrail/gateway/internal/tlsconf"
 	"handrail/gateway/internal/turn"
 	"handrail/mdm/command"
+	"handrail/mdm/compliance"
 	"handrail/mdm/device"
 	"handrail/mdm/enroll"
 	"handrail/mdm/group"
 	"handrail/mdm/inventory"
+	"handrail/mdm/label"
 	"handrail/mdm/policy"
 	"handrail/mdm/script"
 )
@@ -49,16 +53,22 @@ type Rooms struct {
 	Devices   *device.Registry
 	Enroll    *enroll.Registry
 	Inventory *inventory.Registry
+	Labels    *label.Registry
+	Fleet     *fleet.Fleet
 	Policies  *policy.Registry
 	Desire    *desire.Engine
-	Sessions  *session.Sessions
-	Commands  *command.Registry
-	Scripts   *script.Registry
-	Dispatch  *dispatch.Dispatch
-	Links     *link.Links
-	Browsers  *browser.Browsers
-	Relay     *turn.Relay // nil when turned off
-	Bus       *bus.Bus
+
+	Compliance *compliance.Registry
+	Comply     *comply.Engine
+
+	Sessions *session.Sessions
+	Commands *command.Registry
+	Scripts  *script.Registry
+	Dispatch *dispatch.Dispatch
+	Links    *link.Links
+	Browsers *browser.Browsers
+	Relay    *turn.Relay // nil when turned off
+	Bus      *bus.Bus
 }
 
 // Server is one gateway node.
@@ -126,7 +136,13 @@ func (s *Server) furnish() error {
 	s.Devices = device.New(s.Store)
 	s.Enroll = enroll.New(s.Store)
 	s.Inventory = inventory.New(s.Store)
+	if err := s.openFleet(); err != nil {
+		return err
+	}
 	if err := s.openPolicies(); err != nil {
+		return err
+	}
+	if err := s.openCompliance(); err != nil {
 		return err
 	}
 	s.Auth, err = auth.New(auth.Config{Key: s.key}, s.Store, s.Groups.Tree, s.log)
@@ -191,7 +207,7 @@ func (s *Server) Run(ctx context.Context) error {
 	defer stopRooms()
 	rooms, roomCtx := errgroup.WithContext(roomCtx)
 	for _, run := range []func(context.Context) error{
-		s.certs.Run, s.Auth.Run, s.Links.Run, s.Browsers.Run, s.Sessions.Run, s.runPolicies, s.runRelay, s.Dispatch.Run,
+		s.certs.Run, s.Auth.Run, s.Links.Run, s.Browsers.Run, s.Sessions.Run, s.runPolicies, s.runFleet, s.Comply.Run, s.runRelay, s.Dispatch.Run,
 	} {
 		rooms.Go(func() error { return run(roomCtx) })
 	}
