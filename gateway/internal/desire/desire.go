@@ -64,6 +64,7 @@ type Engine struct {
 	compiled map[versionKey]*policy.Compiled
 	outcomes map[string]*outcome // by key
 	byHash   map[string]*outcome // by keyed hash
+	size     int                 // of the outcomes, in bytes
 	told     map[string]bool     // devices the consoles have not been told of yet
 }
 

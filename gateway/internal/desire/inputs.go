@@ -47,8 +47,7 @@ type outcome struct {
 	sum      string // manifest.Sum
 	hash     string // keyed
 	settings []manifest.Setting
-	resolved []policy.Resolved // nil when read back from the store
-	kept     bool              // by the store
+	sealed   string // as it is kept; "" until it was needed
 }
 
 // current returns the inputs at rev, loading them when they are not the ones at hand.
@@ -276,7 +275,7 @@ func (e *Engine) outcomeOf(resolved []policy.Resolved) (*outcome, error) {
 	if len(settings) > manifest.MaxSettings || size > manifest.MaxBytes {
 		return nil, fmt.Errorf("%d settings of %d bytes are too much for one device: %w", len(settings), size, errTooLarge)
 	}
-	return &outcome{key: e.keyed("outcome", parts...), sum: sum, hash: e.hashOf(sum), settings: settings, resolved: resolved}, nil
+	return &outcome{key: e.keyed("outcome", parts...), sum: sum, hash: e.hashOf(sum), settings: settings}, nil
 }
 
 var errTooLarge = errors.New("manifest is over its limits")
@@ -289,12 +288,16 @@ type sealedBody struct {
 
 const sealLabel = "manifest"
 
+// seal returns an outcome as it is kept. Only the transaction that resolves calls it.
 func (e *Engine) seal(o *outcome) (Outcome, error) {
-	b, err := json.Marshal(sealedBody{o.sum, o.settings})
-	if err != nil {
-		return Outcome{}, err
+	if o.sealed == "" {
+		b, err := json.Marshal(sealedBody{o.sum, o.settings})
+		if err != nil {
+			return Outcome{}, err
+		}
+		o.sealed = e.cfg.Sealer.Seal(sealLabel, b)
 	}
-	return Outcome{Key: o.key, Hash: o.hash, Sealed: e.cfg.Sealer.Seal(sealLabel, b)}, nil
+	return Outcome{Key: o.key, Hash: o.hash, Sealed: o.sealed}, nil
 }
 
 // read returns an outcome by its key, or by the keyed hash of a manifest; mdm.ErrNotFound.
@@ -326,18 +329,27 @@ func (e *Engine) read(ctx context.Context, key, hash string) (*outcome, error) {
 	if err := json.Unmarshal(b, &body); err != nil {
 		return nil, fmt.Errorf("manifest %s: %w", kept.Key, err)
 	}
-	o = &outcome{key: kept.Key, sum: body.Sum, hash: kept.Hash, settings: body.Settings, kept: true}
+	o = &outcome{key: kept.Key, sum: body.Sum, hash: kept.Hash, settings: body.Settings}
 	e.remember(o)
 	return o, nil
 }
+
+// maxRemembered bounds what is kept at hand of manifests, in bytes.
+const maxRemembered = 64 << 20
 
 // remember keeps an outcome at hand for deliveries and reports.
 func (e *Engine) remember(o *outcome) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if len(e.outcomes) > 2048 {
+	if e.outcomes[o.key] == nil {
+		for _, s := range o.settings {
+			e.size += len(s.Value) + 200
+		}
+	}
+	if e.size > maxRemembered {
 		clear(e.outcomes)
 		clear(e.byHash)
+		e.size = 0
 	}
 	e.outcomes[o.key], e.byHash[o.hash] = o, o
 }

@@ -103,6 +103,7 @@ func (e *Engine) resolveMembers(ctx context.Context, rev int64, members []Member
 		return nil, err
 	}
 	var fresh []Outcome
+	stored := map[string]bool{}
 	for i := range members {
 		m := &members[i]
 		o, err := e.resolve(in, *m, labels[m.Device], true)
@@ -116,30 +117,20 @@ func (e *Engine) resolveMembers(ctx context.Context, rev int64, members []Member
 		if m.Generation == 0 && len(o.settings) == 0 || m.Outcome == o.key {
 			continue
 		}
-		if !o.kept {
+		if !stored[o.key] {
+			// Every page stores what its devices need: whether the transaction of the page before
+			// came through is not known here, and twice is no harm.
 			out, err := e.seal(o)
 			if err != nil {
 				return nil, err
 			}
-			// Not marked as kept before the transaction is: twice is no harm.
+			stored[o.key] = true
 			fresh = append(fresh, out)
 			e.remember(o)
 		}
 		m.Outcome, m.Hash = o.key, o.hash
 	}
-	return unique(fresh), nil
-}
-
-func unique(list []Outcome) []Outcome {
-	seen := map[string]bool{}
-	out := list[:0]
-	for _, o := range list {
-		if !seen[o.Key] {
-			seen[o.Key] = true
-			out = append(out, o)
-		}
-	}
-	return out
+	return fresh, nil
 }
 
 func (e *Engine) labelsOf(ctx context.Context, in *inputs, members []Member) (map[mdm.DeviceID][]mdm.LabelID, error) {
