@@ -192,6 +192,9 @@ type Writer interface {
 	// ChangeDevice runs change on the device in a transaction and stores it unless change
 	// fails; nobody else changes the device meanwhile. change may run twice.
 	ChangeDevice(ctx context.Context, id mdm.DeviceID, change func(*Device) error) (Device, error)
+	// MoveDevices puts welcome devices into a group and returns those that were in another;
+	// unknown ones are skipped. mdm.ErrInvalid when there is no such group. At most MaxPage.
+	MoveDevices(ctx context.Context, ids []mdm.DeviceID, to mdm.GroupID) ([]mdm.DeviceID, error)
 	// DeleteDevice forgets the device and its inventory; mdm.ErrNotFound.
 	DeleteDevice(ctx context.Context, id mdm.DeviceID) error
 	// SeenDevices sets LastSeenAt of many at once, never back; unknown ids are skipped.
@@ -250,6 +253,7 @@ func (r *Registry) Count(ctx context.Context, groups []mdm.GroupID, all bool) (i
 type Change struct {
 	Name  *string
 	Group *mdm.GroupID
+	Asset map[string]string // checked, see CheckAsset; "" forgets a value, what is not named stays
 }
 
 // Update changes a device. A name that is empty once cleaned, or a group that does not
@@ -266,8 +270,26 @@ func (r *Registry) Update(ctx context.Context, id mdm.DeviceID, c Change) (Devic
 		if c.Group != nil {
 			d.Group = *c.Group
 		}
+		if len(c.Asset) > 0 {
+			d.SetAsset(c.Asset)
+		}
 		return nil
 	})
+}
+
+// Move puts devices into a group and returns those that were in another; unknown and revoked
+// ones are skipped. mdm.ErrInvalid when there is no such group. An error leaves those moved
+// that are returned with it.
+func (r *Registry) Move(ctx context.Context, ids []mdm.DeviceID, to mdm.GroupID) ([]mdm.DeviceID, error) {
+	moved := []mdm.DeviceID{}
+	for some := range slices.Chunk(slices.Compact(slices.Sorted(slices.Values(ids))), MaxPage) {
+		done, err := r.store.MoveDevices(ctx, some, to)
+		if err != nil {
+			return moved, fmt.Errorf("move %d devices: %w", len(ids), err)
+		}
+		moved = append(moved, done...)
+	}
+	return moved, nil
 }
 
 // Revoke cuts the device off for good; its key is never accepted again. Revoking twice keeps

@@ -59,6 +59,13 @@ type Store interface {
 	// SoftwareVersions returns what devices have of the named packages; see store.
 	SoftwareVersions(ctx context.Context, ids []mdm.DeviceID, names []string) (map[mdm.DeviceID]map[string][]string, error)
 
+	// Views returns an operator's views and the shared ones by name; View one, mdm.ErrNotFound.
+	Views(ctx context.Context, owner string) ([]View, error)
+	View(ctx context.Context, id string) (View, error)
+	// SaveView stores or replaces a view; DeleteView forgets one, mdm.ErrNotFound.
+	SaveView(ctx context.Context, v View) error
+	DeleteView(ctx context.Context, id string) error
+
 	// LabelsToSweep returns the labels to be evaluated on every device, and after which to go on.
 	LabelsToSweep(ctx context.Context) ([]label.Label, map[mdm.LabelID]mdm.DeviceID, error)
 	// SweepAgain has a label evaluated on every device once more.

@@ -21,7 +21,7 @@ type Record struct {
 	Search  string // device.Device.SearchText
 
 	OS, OSVersion, Arch, Agent, Model, Serial, CPU string
-	Users                                          []string
+	Users, MACs                                    []string
 	Labels                                         []mdm.LabelID
 	Asset                                          map[string]string
 

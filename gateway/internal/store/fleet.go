@@ -26,7 +26,7 @@ func (s *Store) FleetRecords(ctx context.Context, ids []mdm.DeviceID) ([]fleet.R
 			in(&m, "device_id", ids)
 		}
 		rows, err := tx.QueryContext(ctx, `SELECT id, group_id, name_key, search, os, os_version, arch, agent_version, model, serial, signed_in, cpu,
-			enrolled_us, last_seen_us, revoked_us, copied_us, returned_us, memory_bytes, disk_bytes, encrypted, updates, updates_security, asset
+			macs, enrolled_us, last_seen_us, revoked_us, copied_us, returned_us, memory_bytes, disk_bytes, encrypted, updates, updates_security, asset
 			FROM devices`+c.where(), c.args...)
 		if out, err = collect(rows, err, scanRecord); err != nil {
 			return err
@@ -64,14 +64,17 @@ func (s *Store) FleetRecords(ctx context.Context, ids []mdm.DeviceID) ([]fleet.R
 
 func scanRecord(row rowScanner) (fleet.Record, error) {
 	r := fleet.Record{N: -1}
-	var users, asset string
+	var users, macs, asset string
 	err := row.Scan(&r.ID, &r.Group, &r.NameKey, &r.Search, &r.OS, &r.OSVersion, &r.Arch, &r.Agent, &r.Model, &r.Serial, &users, &r.CPU,
-		&r.EnrolledUS, &r.LastSeenUS, &r.RevokedUS, &r.CopiedUS, &r.ReturnedUS, &r.MemoryBytes, &r.DiskBytes, &r.Encrypted, &r.Updates, &r.SecurityUpdates, &asset)
+		&macs, &r.EnrolledUS, &r.LastSeenUS, &r.RevokedUS, &r.CopiedUS, &r.ReturnedUS, &r.MemoryBytes, &r.DiskBytes, &r.Encrypted, &r.Updates, &r.SecurityUpdates, &asset)
 	if err != nil {
 		return r, err
 	}
 	if users != "" {
 		r.Users = strings.Split(users, ",")
+	}
+	if macs != "" {
+		r.MACs = strings.Split(macs, ",")
 	}
 	if asset == "" {
 		return r, nil
