@@ -8,13 +8,21 @@ import (
 	"path/filepath"
 
 	"handrail/agent/internal/enforce"
+	"handrail/agent/internal/enforce/catrust"
 	"handrail/agent/internal/enforce/desktop"
 	"handrail/agent/internal/enforce/file"
 	"handrail/agent/internal/enforce/firewall"
 	"handrail/agent/internal/enforce/hardware"
+	"handrail/agent/internal/enforce/motd"
 	"handrail/agent/internal/enforce/networkmanager"
 	"handrail/agent/internal/enforce/openvpn"
+	"handrail/agent/internal/enforce/osupdate"
 	"handrail/agent/internal/enforce/passcode"
+	"handrail/agent/internal/enforce/script"
+	"handrail/agent/internal/enforce/service"
+	"handrail/agent/internal/enforce/ssh"
+	"handrail/agent/internal/enforce/sudo"
+	"handrail/agent/internal/enforce/sysctl"
 	"handrail/agent/internal/link"
 	"handrail/mdm/manifest"
 	"handrail/signaling"
@@ -31,6 +39,14 @@ func enforcers() []enforce.Enforcer {
 	return []enforce.Enforcer{
 		file.New(),
 		firewall.New(),
+		service.New(),
+		script.New(),
+		ssh.New(),
+		sudo.New(),
+		catrust.New(),
+		osupdate.New(),
+		motd.New(),
+		sysctl.New(),
 		networkmanager.New(),
 		openvpn.New(),
 		passcode.New(),

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -391,24 +390,32 @@ func (e *Engine) restoreAll(states map[string]pathState) error {
 // removeMade removes directories we made and nobody uses.
 func (e *Engine) removeMade(rec *record) {
 	for _, dir := range slices.Backward(rec.Made) {
-		if at, err := e.cfg.System.place(dir); err == nil && !e.isShared(rec.ID, dir) {
+		if heir := e.heir(rec.ID, dir); heir != nil {
+			if !slices.Contains(heir.Made, dir) {
+				heir.Made = append(heir.Made, dir)
+				slices.Sort(heir.Made)
+				if err := e.ledger.save(heir); err != nil {
+					e.log.Warn("a directory may be left behind", "path", dir, "err", err)
+				}
+			}
+			continue
+		}
+		if at, err := e.cfg.System.place(dir); err == nil {
 			os.Remove(at) // fails where somebody's file is in it: then it stays
 		}
 	}
 }
 
-func (e *Engine) isShared(id manifest.ID, dir string) bool {
+// heir is another setting with files below dir, which removes it when it goes.
+func (e *Engine) heir(id manifest.ID, dir string) *record {
 	for other, r := range e.ledger.records {
-		if other == id {
-			continue
-		}
 		for name := range r.Original {
-			if strings.HasPrefix(name, dir+"/") || path.Dir(name) == dir {
-				return true
+			if other != id && strings.HasPrefix(name, dir+"/") {
+				return r
 			}
 		}
 	}
-	return false
+	return nil
 }
 
 // takeBack undoes a change that was begun and returns why, with what went wrong meanwhile.

@@ -27,7 +27,7 @@ type value struct {
 	Owner     string `json:"owner"` // "" is root
 	Group     string `json:"group"` // "" is the owner's, or root
 	Directory bool   `json:"directory"`
-	Validate  string `json:"validate"` // how content is checked: "", none, json, yaml, sudoers, shell
+	Validate  string `json:"validate"` // how content is checked: "", none, json, yaml, sudoers, shell, sshd, nftables
 }
 
 // Enforcer enforces file.content.
@@ -113,6 +113,9 @@ func check(ctx context.Context, sys *enforce.System, v value, at string) error {
 	case "shell":
 		tool.Args = []string{"-n", at}
 		tool.Path, err = sys.Tool("sh", "dash")
+	case "nftables":
+		tool.Args = []string{"-c", "-f", at}
+		tool.Path, err = sys.Tool("nft", "nftables")
 	case "sshd":
 		tool.Args = []string{"-t", "-f", at}
 		tool.Path, err = sys.Tool("sshd", "openssh-server")

@@ -42,6 +42,7 @@ func TestBadContentIsNotWritten(t *testing.T) {
 		{"yaml", "yaml", "a: [", "not YAML"},
 		{"sudoers", "sudoers", "this is no rule\n", "refused"},
 		{"shell", "shell", "if then\n", "refused"},
+		{"nftables", "nftables", "table inet x {", "refused"},
 		{"unknown", "toml", "", "cannot check"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
