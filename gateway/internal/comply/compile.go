@@ -173,3 +173,12 @@ func (c compiled) state(ctx context.Context, p *rule.Prepared, inventory map[str
 // recheck is how often a device is looked at again when a rule reads the clock; spread over
 // the day by the device's id.
 const recheck = 24 * time.Hour
+
+// Judge evaluates one rule over facts as the engine does, with evidence: for tests of rules.
+func Judge(ctx context.Context, c *rule.Compiler, r compliance.Rule, f rule.Facts) (compliance.Verdict, error) {
+	one, err := compile(c, r)
+	if err != nil {
+		return compliance.Verdict{}, err
+	}
+	return one.judge(ctx, rule.Prepare(f), f.Inventory, nil), nil
+}
