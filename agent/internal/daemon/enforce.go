@@ -8,11 +8,13 @@ import (
 	"path/filepath"
 
 	"handrail/agent/internal/enforce"
+	"handrail/agent/internal/enforce/browser"
 	"handrail/agent/internal/enforce/catrust"
 	"handrail/agent/internal/enforce/desktop"
 	"handrail/agent/internal/enforce/file"
 	"handrail/agent/internal/enforce/firewall"
 	"handrail/agent/internal/enforce/hardware"
+	"handrail/agent/internal/enforce/mail"
 	"handrail/agent/internal/enforce/motd"
 	"handrail/agent/internal/enforce/networkmanager"
 	"handrail/agent/internal/enforce/openvpn"
@@ -52,6 +54,8 @@ func enforcers() []enforce.Enforcer {
 		passcode.New(),
 		desktop.New(),
 		hardware.New(),
+		browser.New(),
+		mail.New(),
 	}
 }
 
@@ -106,6 +110,6 @@ func (d *Daemon) reachGateway(ctx context.Context) error {
 // onManifest follows a nudge of the gateway.
 func (d *Daemon) onManifest(n signaling.Nudge) {
 	if n.What == signaling.NudgeManifest {
-		d.engine.Nudge(n.Hash)
+		d.engine.Nudge(n.Generation, n.Hash)
 	}
 }
