@@ -101,6 +101,9 @@ func (l *Link) Run(ctx context.Context) error {
 // Send queues a message for the gateway; see client.Client.Send.
 func (l *Link) Send(e signaling.Envelope) error { return l.client.Send(e) }
 
+// Reconnect lets the connection go and makes a new one.
+func (l *Link) Reconnect() { l.client.Reconnect() }
+
 // Retry tries now where the link is down: the network changed.
 func (l *Link) Retry() { l.client.Retry() }
 

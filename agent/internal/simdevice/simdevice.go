@@ -1,7 +1,8 @@
 // Package simdevice is a fleet of devices that exist only in memory: real keys, the real
-// handshake, inventories a gateway would believe, thousands in one process. Tests and
-// measurements of the gateway run it. It has no screen and answers every session with a
-// refusal, as a device without a person does.
+// handshake, inventories a gateway would believe, settings that are applied and reported,
+// commands that are answered, thousands in one process. Tests and measurements of the gateway
+// run it, and people who want to see a console that is full. A simulated device has no screen and
+// answers every session with a refusal, as a device without a person does.
 package simdevice
 
 import (
@@ -21,6 +22,7 @@ import (
 
 	"handrail/agent/internal/link"
 	"handrail/agent/internal/state"
+	"handrail/mdm/manifest"
 	"handrail/signaling"
 	"handrail/signaling/client"
 )
@@ -35,6 +37,11 @@ type Config struct {
 	Workers  int    // enrollments under way at a time; 0 means 16
 	Version  string // "" means "sim"
 
+	Drift time.Duration // between changes of each device's inventory, on average; 0 means never
+	Flap  time.Duration // between losses of each device's connection, on average; 0 means never
+	Fail  float64       // share of settings that cannot be applied, and of commands that fail: 0 to 1
+	Apply time.Duration // that applying a manifest takes at most; 0 means no time
+
 	MaxBackoff time.Duration // of each link; 0 means the link's own
 	Tally      time.Duration // between calls of OnTally; 0 means a second
 	OnTally    func(Tally)   // nil is allowed
@@ -45,8 +52,16 @@ type Tally struct {
 	Enrolled int64
 	Online   int64
 	Refused  int64 // for good: by the gateway, or at enrollment
+	Complete int64 // devices whose inventory was taken whole
 	Uploads  int64 // inventory requests that were taken
 	Sessions int64 // session requests that were answered
+	Fetches  int64 // manifests that were fetched
+	Reports  int64 // status reports that were taken
+	Settled  int64 // devices whose newest manifest is reported
+	Commands int64 // commands that were carried out
+	Waited   int64 // requests that were told to come later
+
+	Slowest time.Duration // HTTP request so far, of those that were taken
 }
 
 // Fleet is the devices.
@@ -54,7 +69,9 @@ type Fleet struct {
 	cfg Config
 	log *slog.Logger
 
-	enrolled, online, refused, uploads, sessions atomic.Int64
+	wares *wares
+
+	enrolled, online, refused, complete, uploads, sessions, fetches, reports, settled, commands, waited, slowest atomic.Int64
 }
 
 // New checks the configuration; it connects nothing.
@@ -74,13 +91,18 @@ func New(cfg Config, log *slog.Logger) (*Fleet, error) {
 	if cfg.Tally <= 0 {
 		cfg.Tally = time.Second
 	}
-	return &Fleet{cfg: cfg, log: log}, nil
+	if cfg.Fail < 0 || cfg.Fail > 1 {
+		return nil, errors.New("the share of failures is 0 to 1")
+	}
+	return &Fleet{cfg: cfg, log: log, wares: newWares()}, nil
 }
 
 // Tally counts the fleet now.
 func (f *Fleet) Tally() Tally {
 	return Tally{
-		Enrolled: f.enrolled.Load(), Online: f.online.Load(), Refused: f.refused.Load(), Uploads: f.uploads.Load(), Sessions: f.sessions.Load(),
+		Enrolled: f.enrolled.Load(), Online: f.online.Load(), Refused: f.refused.Load(), Complete: f.complete.Load(), Uploads: f.uploads.Load(),
+		Sessions: f.sessions.Load(), Fetches: f.fetches.Load(), Reports: f.reports.Load(), Settled: f.settled.Load(), Commands: f.commands.Load(),
+		Waited: f.waited.Load(), Slowest: time.Duration(f.slowest.Load()),
 	}
 }
 
@@ -135,15 +157,21 @@ func (f *Fleet) keepTally(ctx context.Context) {
 	}
 }
 
-// device is one of the fleet.
+// device is one of the fleet. Only its work loop touches what is below.
 type device struct {
-	f      *Fleet
-	rng    *rand.Rand
-	link   *link.Link
-	sent   atomic.Bool // the inventory was taken
-	up     atomic.Bool
-	nudges chan struct{}
-	facts  facts
+	f    *Fleet
+	link *link.Link
+	up   atomic.Bool
+	wake chan struct{}
+	todo atomic.Uint32 // of the bits todo…
+
+	hash atomic.Pointer[string] // of the newest manifest it has
+
+	rng     *rand.Rand
+	facts   facts
+	whole   bool                   // the inventory was taken
+	settled bool                   // the newest manifest is reported
+	applied map[manifest.ID]uint64 // as reported: a sum of its value
 }
 
 // seedOf makes everything about device i follow from the fleet's seed.
@@ -157,7 +185,7 @@ func (f *Fleet) seedOf(i int) [32]byte {
 func (f *Fleet) enroll(ctx context.Context, i int, log *slog.Logger) (*device, error) {
 	seed := f.seedOf(i)
 	key := ed25519.NewKeyFromSeed(seed[:])
-	d := &device{f: f, rng: rand.New(rand.NewChaCha8(seed)), nudges: make(chan struct{}, 1)} //nolint:gosec // chance, not secrecy
+	d := &device{f: f, rng: rand.New(rand.NewChaCha8(seed)), wake: make(chan struct{}, 1)} //nolint:gosec // chance, not secrecy
 	d.facts = d.invent(i)
 	fingerprint := fmt.Sprintf("sim-%x", seed[:16])
 	a, err := link.Enroll(ctx, link.Enrollment{
@@ -172,17 +200,17 @@ func (f *Fleet) enroll(ctx context.Context, i int, log *slog.Logger) (*device, e
 			Gateway: f.cfg.Gateway, Device: a.DeviceID, DeviceName: a.DeviceName, Pins: []signaling.Key{a.GatewayKey}, CAPEM: a.CAPEM,
 		},
 		Key: key, Fingerprint: fingerprint, Version: f.cfg.Version, MaxBackoff: f.cfg.MaxBackoff,
-		OnMessage: d.onMessage, OnState: d.onState,
+		Manifest: d.manifestHash, OnMessage: d.onMessage, OnState: d.onState,
 	}, log)
 	return d, err
 }
 
 func (d *device) run(ctx context.Context) {
-	var uploads sync.WaitGroup
-	defer uploads.Wait()
+	var work sync.WaitGroup
+	defer work.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	uploads.Go(func() { d.upload(ctx) })
+	work.Go(func() { d.work(ctx) })
 	if err := d.link.Run(ctx); err != nil {
 		d.f.refused.Add(1)
 	}
@@ -201,49 +229,27 @@ func (d *device) onState(s client.State) {
 		return
 	}
 	d.f.online.Add(1)
-	if !d.sent.Load() {
-		d.nudge()
-	}
-}
-
-func (d *device) nudge() {
-	select {
-	case d.nudges <- struct{}{}:
-	default:
-	}
+	d.want(todoLook)
 }
 
 func (d *device) onMessage(e signaling.Envelope) {
 	switch body := e.Body.(type) {
 	case signaling.Nudge:
-		d.nudge()
+		switch body.What {
+		case signaling.NudgeInventory:
+			d.want(todoInventory)
+		case signaling.NudgeManifest:
+			if body.Hash == "" || body.Hash != d.manifestHash() {
+				d.want(todoManifest)
+			}
+		case signaling.NudgeCommands:
+			d.want(todoCommands)
+		}
 	case signaling.SessionRequest:
 		d.f.sessions.Add(1)
 		answer := signaling.SessionConsent{Session: body.Session, Decision: signaling.DecisionUnavailable, Message: "a simulated device has no screen"}
 		if err := d.link.Send(signaling.Envelope{Type: signaling.TypeSessionConsent, Re: e.ID, Body: answer}); err != nil {
 			d.f.log.Warn("simulated device could not answer", "err", err)
-		}
-	}
-}
-
-// upload sends the inventory once, and again when the gateway asks. Devices that come up
-// together spread their uploads.
-func (d *device) upload(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-d.nudges:
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(time.Duration(d.rng.Int64N(int64(time.Second)))):
-		}
-		_, err := d.link.PutInventory(ctx, signaling.InventoryUpload{Full: true, Sections: d.facts.sections()})
-		if err == nil {
-			d.sent.Store(true)
-			d.f.uploads.Add(1)
 		}
 	}
 }
