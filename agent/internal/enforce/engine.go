@@ -71,6 +71,7 @@ type Engine struct {
 	retry     map[manifest.ID]*backoff
 	waiting   map[manifest.ID]bool // for the gateway to be reached
 	mustFetch bool                 // a nudge was not followed yet
+	unkept    string               // hash of a manifest that could not be written down, once the gateway knows
 	watch     *watch
 }
 
@@ -79,6 +80,7 @@ type signals struct {
 	fetch bool                 // the gateway may have another manifest
 	all   bool                 // look at every setting
 	send  bool                 // report what the gateway does not have
+	tell  bool                 // report everything
 	look  map[manifest.ID]bool // settings to look at
 }
 
@@ -134,9 +136,17 @@ func (e *Engine) Hash() string {
 	return e.manifest.Hash
 }
 
-// Nudge says that the gateway has a manifest of the hash; "" is any.
-func (e *Engine) Nudge(hash string) {
-	e.signal(func(s *signals) { s.fetch = s.fetch || hash == "" || hash != e.manifest.Hash })
+// Nudge says that the gateway has a manifest of that generation and hash; "" is any. One
+// that the engine has already is a question: the gateway lacks a report on it.
+func (e *Engine) Nudge(generation int64, hash string) {
+	e.signal(func(s *signals) {
+		if hash == "" || hash != e.manifest.Hash {
+			s.fetch = true
+			return
+		}
+		e.manifest.Generation = max(e.manifest.Generation, generation)
+		s.tell = true
+	})
 }
 
 // Online says that the link came up: what waits for it is done.
@@ -244,7 +254,9 @@ func (e *Engine) pass(ctx context.Context, which map[manifest.ID]bool) {
 		e.noteResult(s, r)
 		if time.Since(began) > reportAfter { // a slow one does not hold back the news of the quick
 			began = time.Now()
-			_ = e.report(ctx) // tried again at the end
+			if e.statuses.kept.Full { // everything is told when everything was looked at
+				_ = e.report(ctx) // tried again at the end
+			}
 		}
 	}
 	e.watchPaths()
@@ -286,7 +298,7 @@ func (e *Engine) removeGone(ctx context.Context, there map[manifest.ID]bool) {
 			e.statuses.set(manifest.Status{
 				ID: id, State: manifest.Failed, Source: rec.Setting.Source,
 				Message: "it is in no policy any more, but what was before could not be put back yet: " + err.Error(),
-			})
+			}, rec.Setting.Value)
 			e.again(id)
 			continue
 		}

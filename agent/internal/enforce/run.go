@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"handrail/mdm"
 	"handrail/mdm/manifest"
 )
 
@@ -168,6 +169,9 @@ func (e *Engine) round(ctx context.Context, todo signals) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	if todo.tell {
+		e.statuses.forgetAcked()
+	}
 	if err := e.report(ctx); err != nil {
 		failed = errors.Join(failed, err)
 	}
@@ -191,7 +195,29 @@ func (e *Engine) fetch(ctx context.Context) (changed bool, err error) {
 	if err != nil || same {
 		return false, err
 	}
-	return true, e.adopt(m)
+	if err := e.adopt(m); err != nil {
+		e.tellUnkept(ctx, m, err)
+		return false, err
+	}
+	e.unkept = ""
+	return true, nil
+}
+
+// tellUnkept says, once, that a manifest cannot be enforced because it cannot be written
+// down: what is not on disk would be lost with the power.
+func (e *Engine) tellUnkept(ctx context.Context, m manifest.Manifest, why error) {
+	if e.cfg.Report == nil || e.unkept == m.Hash {
+		return
+	}
+	r := manifest.Report{Generation: m.Generation, Hash: m.Hash}
+	for _, s := range m.Settings {
+		st := manifest.Status{ID: s.ID, State: manifest.Failed, Source: s.Source, AtUS: time.Now().UnixMicro(), Message: mdm.Clean(why.Error(), manifest.MaxText)}
+		r.Statuses = append(r.Statuses, st)
+		e.statuses.unsay(s.ID)
+	}
+	if e.cfg.Report(ctx, r) == nil {
+		e.unkept = m.Hash
+	}
 }
 
 // recoverAll takes back, or ends, what the last run of the agent left unfinished.

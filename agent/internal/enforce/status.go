@@ -29,6 +29,7 @@ type statuses struct {
 		Hash       string                          `json:"hash"`
 		Full       bool                            `json:"full"` // the gateway ever got all there is
 		Now        map[manifest.ID]manifest.Status `json:"now"`
+		Of         map[manifest.ID]string          `json:"of"`    // digest of the value each state is of
 		Acked      map[manifest.ID]string          `json:"acked"` // digest of what the gateway has; "gone" while a removal waits to be reported
 	}
 	changed bool
@@ -45,6 +46,9 @@ func openStatuses(path string) (*statuses, error) {
 	}
 	if s.kept.Now == nil {
 		s.kept.Now = map[manifest.ID]manifest.Status{}
+	}
+	if s.kept.Of == nil {
+		s.kept.Of = map[manifest.ID]string{}
 	}
 	if s.kept.Acked == nil {
 		s.kept.Acked = map[manifest.ID]string{}
@@ -81,25 +85,29 @@ func (s *statuses) all() []manifest.Status {
 	return out
 }
 
-// digest tells two states apart; when they were found is no difference.
-func digest(st manifest.Status) string {
+// digest tells two states apart; when they were found is no difference, of which value they
+// are is: the gateway forgets the state of a value that changed.
+func digest(st manifest.Status, of string) string {
 	st.AtUS = 0
 	b, _ := json.Marshal(st) // plain fields and JSON that was encoded here
-	return sum(b)
+	return sum(append(b, of...))
 }
 
-func (s *statuses) set(st manifest.Status) {
+// set notes how a setting of a value stands.
+func (s *statuses) set(st manifest.Status, value json.RawMessage) {
+	of := sum(value)
 	old, ok := s.kept.Now[st.ID]
-	if ok && digest(old) == digest(st) {
+	if ok && digest(old, s.kept.Of[st.ID]) == digest(st, of) {
 		return
 	}
 	st.AtUS = time.Now().UnixMicro()
-	s.kept.Now[st.ID], s.changed = st, true
+	s.kept.Now[st.ID], s.kept.Of[st.ID], s.changed = st, of, true
 }
 
 func (s *statuses) gone(id manifest.ID) {
 	if _, ok := s.kept.Now[id]; ok {
 		delete(s.kept.Now, id)
+		delete(s.kept.Of, id)
 		s.changed = true
 	}
 }
@@ -110,12 +118,19 @@ func (s *statuses) forgetAcked() {
 	clear(s.kept.Acked)
 }
 
+// unsay has a setting's state reported again: the gateway was told something else.
+func (s *statuses) unsay(id manifest.ID) {
+	if _, ok := s.kept.Now[id]; ok {
+		s.kept.Acked[id], s.changed = "", true
+	}
+}
+
 // news is what the gateway does not have yet, at most maxPerReport settings of it; more is
 // set where there is more, and ok where there is anything to say.
 func (s *statuses) news(generation int64, hash string) (r manifest.Report, more, ok bool) {
 	r = manifest.Report{Generation: generation, Hash: hash, Full: !s.kept.Full && len(s.kept.Now) <= maxPerReport}
 	for _, id := range s.ids() {
-		if s.kept.Acked[id] == digest(s.kept.Now[id]) {
+		if s.kept.Acked[id] == digest(s.kept.Now[id], s.kept.Of[id]) {
 			continue
 		}
 		if len(r.Statuses) == maxPerReport {
@@ -136,7 +151,7 @@ func (s *statuses) news(generation int64, hash string) (r manifest.Report, more,
 // acked notes that the gateway has r.
 func (s *statuses) acked(r manifest.Report) {
 	for _, st := range r.Statuses {
-		s.kept.Acked[st.ID] = digest(st)
+		s.kept.Acked[st.ID] = digest(st, s.kept.Of[st.ID])
 	}
 	for _, id := range r.Gone {
 		delete(s.kept.Acked, id)
@@ -172,7 +187,7 @@ func (e *Engine) noteResult(s manifest.Setting, r result) {
 	}
 	if r.err == nil {
 		delete(e.retry, s.ID)
-		e.statuses.set(st)
+		e.statuses.set(st, s.Value)
 		return
 	}
 	st.Message = mdm.Clean(r.err.Error(), manifest.MaxText)
@@ -192,7 +207,7 @@ func (e *Engine) noteResult(s manifest.Setting, r result) {
 	if was, ok := e.statuses.kept.Now[s.ID]; !ok || was.State != st.State || was.Message != st.Message {
 		e.log.Warn("setting is not applied", "setting", s.ID, "state", st.State, "reason", st.Message)
 	}
-	e.statuses.set(st)
+	e.statuses.set(st, s.Value)
 }
 
 // report sends the gateway what it does not have. Nothing is sent where that is nothing.
