@@ -348,7 +348,7 @@ func (e *export) line(i compliance.Interval, waivers []compliance.Waiver) report
 	if !ok {
 		rule = compliance.Rule{Title: i.Rule, Severity: compliance.Low}
 	}
-	l := report.ComplianceLine{Title: rule.Title, Severity: rule.Severity, State: i.State, Since: i.Since, Evidence: mdm.Clean(string(i.Evidence), 400)}
+	l := report.ComplianceLine{Title: rule.Title, Severity: rule.Severity, State: i.State, Since: i.Since, Evidence: mdm.Clean(report.Observed(i.Evidence), 400)}
 	if i.State == compliance.Failed {
 		l.Evidence = i.Reason
 	}

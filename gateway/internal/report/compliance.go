@@ -2,8 +2,11 @@ package report
 
 import (
 	"encoding/csv"
+	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -69,6 +72,36 @@ func words(s compliance.State) string {
 	default:
 		return string(s)
 	}
+}
+
+// Observed puts evidence into words: {"a":1,"b":["x"]} is "a: 1, b: x".
+func Observed(evidence []byte) string {
+	var v any
+	if err := json.Unmarshal(evidence, &v); err != nil {
+		return ""
+	}
+	return inWords(v)
+}
+
+func inWords(v any) string {
+	var parts []string
+	switch t := v.(type) {
+	case nil:
+		return "nothing"
+	case map[string]any:
+		for _, k := range slices.Sorted(maps.Keys(t)) {
+			parts = append(parts, k+": "+inWords(t[k]))
+		}
+	case []any:
+		for _, e := range t {
+			parts = append(parts, inWords(e))
+		}
+	case string:
+		return t
+	default:
+		return fmt.Sprint(t)
+	}
+	return strings.Join(parts, ", ")
 }
 
 // ComplianceCSV writes devices and rules, one line each. Cells that a spreadsheet would take

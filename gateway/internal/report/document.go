@@ -115,7 +115,7 @@ func (d *document) table(columns []column, rows [][]string) {
 		lines := make([][]string, len(columns))
 		most := 1
 		for j, c := range columns {
-			lines[j] = d.SplitText(clean(row[j]), c.width-2)
+			lines[j] = d.SplitText(clean(row[j]), c.width)
 			most = max(most, len(lines[j]))
 		}
 		h := float64(most)*lineHeight + 1
@@ -163,7 +163,7 @@ func total(columns []column) float64 {
 
 // device draws one device and what is wrong with it.
 func (d *document) device(dev ComplianceDevice) {
-	d.room(22)
+	d.room(42) // the name, the table's head and a row stay together
 	d.Ln(2)
 	d.SetFont(font, "B", 10)
 	d.CellFormat(width, 6, clean(dev.Name), "", 1, "L", false, 0, "")
@@ -175,11 +175,11 @@ func (d *document) device(dev ComplianceDevice) {
 	for i, l := range dev.Lines {
 		state := words(l.State)
 		if !l.Until.IsZero() {
-			state += " until " + l.Until.UTC().Format(time.DateOnly)
+			state += "\nuntil " + l.Until.UTC().Format(time.DateOnly)
 		}
 		rows[i] = []string{string(l.Severity), l.Title, state, l.Since.UTC().Format(time.DateOnly), l.Evidence}
 	}
-	d.table([]column{{"Severity", 16, ""}, {"Rule", 62, ""}, {"State", 28, ""}, {"Since", 20, ""}, {"Observed", 56, ""}}, rows)
+	d.table([]column{{"Severity", 16, ""}, {"Rule", 54, ""}, {"State", 28, ""}, {"Since", 22, ""}, {"Observed", 62, ""}}, rows)
 }
 
 func (d *document) write(w io.Writer) error {

@@ -71,7 +71,7 @@ func TestPDF(t *testing.T) {
 	pages := strings.Count(text, "\f")
 	for _, want := range []string{
 		"Bäckerei Müller & Söhne", "Compliance of devices", "State of 1 November 2026", "Ada Łukasiewicz", "120 devices, of which 90 (75.0 %)",
-		fmt.Sprintf("Page 1 of %d", pages), fmt.Sprintf("Page %d of %d", pages, pages), "Rule 59", "laptop-29", "waived until 2026-12-01", "7 further devices", "Σύνολο",
+		fmt.Sprintf("Page 1 of %d", pages), fmt.Sprintf("Page %d of %d", pages, pages), "Rule 59", "laptop-29", "until 2026-12-01", "7 further devices", "Σύνολο",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the report does not say %q", want)
@@ -79,6 +79,17 @@ func TestPDF(t *testing.T) {
 	}
 	if strings.Count(text, "Bäckerei Müller & Söhne") < pages {
 		t.Errorf("the organisation is on %d of %d pages", strings.Count(text, "Bäckerei"), pages)
+	}
+}
+
+func TestObserved(t *testing.T) {
+	for in, want := range map[string]string{
+		`{"sshd.config.port":"22","a":[1,"x"],"n":null}`: "a: 1, x, n: nothing, sshd.config.port: 22",
+		`["a b"]`: "a b", `true`: "true", ``: "", `{`: "",
+	} {
+		if got := report.Observed([]byte(in)); got != want {
+			t.Errorf("Observed(%s) = %q, want %q", in, got, want)
+		}
 	}
 }
 

@@ -146,6 +146,44 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/asset-fields": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The organisation's own fields of devices */
+        get: operations["get-asset-fields"];
+        /** Replace the organisation's own fields */
+        put: operations["put-asset-fields"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/assets/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Set asset fields from CSV
+         * @description The heading names a column id, serial or name, by which devices are found, and the keys or names of asset fields; other columns are left alone. An empty cell forgets the value. All or nothing: with a problem in any row nothing is changed.
+         */
+        post: operations["import-assets"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/audit": {
         parameters: {
             query?: never;
@@ -380,6 +418,221 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/compliance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How the devices stand, in numbers */
+        get: operations["get-compliance"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/compliance/devices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Devices by their worst state over all rules */
+        get: operations["list-compliance-devices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/compliance/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Download how devices stand, now or at a moment in the past
+         * @description text/csv: a line for each device and rule. application/pdf: to be read and filed.
+         */
+        get: operations["export-compliance"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/compliance/recheck": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Check devices anew, from what they reported last */
+        post: operations["recheck-compliance"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/compliance/remediate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Mend a rule on devices
+         * @description A rule that is mended by a script has it run as a command. One that is mended by a setting needs policy.manage too: the setting goes into a policy of its own, and the devices get the label that policy is for.
+         */
+        post: operations["remediate-compliance"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/compliance/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Every rule with its numbers */
+        get: operations["list-compliance-rules"];
+        put?: never;
+        /** Make a rule of your own */
+        post: operations["create-compliance-rule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/compliance/rules/try": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What a rule would say of devices; nothing is kept */
+        post: operations["try-compliance-rule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/compliance/rules/{slug}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One rule with its numbers */
+        get: operations["get-compliance-rule"];
+        /** Change a rule; of a shipped one severity, grace and enabled */
+        put: operations["change-compliance-rule"];
+        post?: never;
+        /** Remove a rule of your own */
+        delete: operations["delete-compliance-rule"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/compliance/rules/{slug}/devices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Devices in a state under a rule */
+        get: operations["list-compliance-rule-devices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/compliance/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What holds for all rules */
+        get: operations["get-compliance-settings"];
+        /** Change what holds for all rules */
+        put: operations["set-compliance-settings"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/compliance/waivers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Waivers, newest first */
+        get: operations["list-waivers"];
+        put?: never;
+        /** Excuse a device or a group from a rule for a time */
+        post: operations["create-waiver"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/compliance/waivers/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** End a waiver now; that there was one stays known */
+        delete: operations["revoke-waiver"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/devices": {
         parameters: {
             query?: never;
@@ -409,6 +662,77 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/devices/bulk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Move or label many devices */
+        post: operations["change-devices"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/devices/duplicates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Devices that seem to be one machine */
+        get: operations["list-duplicates"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/devices/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Devices with their asset fields as CSV
+         * @description Takes the parameters of list-devices. The file can be changed and imported.
+         */
+        get: operations["export-devices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/devices/facets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Count what a search finds by label, group, system, model and encryption */
+        get: operations["count-devices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/devices/{id}": {
         parameters: {
             query?: never;
@@ -428,6 +752,74 @@ export interface paths {
         patch: operations["change-device"];
         trace?: never;
     };
+    "/api/devices/{id}/compliance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where a device stands, now or at a moment in the past */
+        get: operations["get-device-compliance"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/devices/{id}/compliance/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A device's states over time, newest first */
+        get: operations["get-device-compliance-history"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/devices/{id}/diff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How a device's inventory differs between two times */
+        get: operations["diff-device"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/devices/{id}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What changed of a device's inventory, newest first */
+        get: operations["list-device-history"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/devices/{id}/inventory": {
         parameters: {
             query?: never;
@@ -439,6 +831,40 @@ export interface paths {
         get: operations["get-device-inventory"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/devices/{id}/inventory/at": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A device's inventory as it was */
+        get: operations["get-device-inventory-at"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/devices/{id}/replace": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Give a device the name, group, labels and asset fields of the one it replaces, and revoke that */
+        post: operations["replace-device"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1237,6 +1663,76 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/software": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Software on the devices, with how many have it */
+        get: operations["list-software"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/software/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One software and its versions */
+        get: operations["get-software"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/views": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Saved searches: yours and the shared */
+        get: operations["list-views"];
+        put?: never;
+        /** Keep a search */
+        post: operations["create-view"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/views/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Change a saved search of yours */
+        put: operations["replace-view"];
+        post?: never;
+        /** Forget a saved search of yours */
+        delete: operations["delete-view"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/what-if": {
         parameters: {
             query?: never;
@@ -1329,6 +1825,46 @@ export interface components {
         AskInput: {
             /** @description Those wanted in all */
             capabilities: ("view" | "control" | "clipboard" | "files" | "terminal" | "diagnostics" | "power" | "record")[];
+        };
+        AssetFieldBody: {
+            /** @description Of a choice */
+            choices?: string[];
+            key: string;
+            /** @enum {string} */
+            kind: "text" | "number" | "date" | "choice";
+            name: string;
+        };
+        AssetFieldsBody: {
+            fields: components["schemas"]["AssetFieldBody"][];
+        };
+        AssetImportBody: {
+            /** @description Whether it was done; a file with problems changes nothing */
+            applied: boolean;
+            /**
+             * Format: int64
+             * @description Of those, with another value than before
+             */
+            changed: number;
+            /**
+             * Format: int64
+             * @description That were found
+             */
+            devices: number;
+            /** @description At most 100 */
+            problems: components["schemas"]["AssetImportProblem"][];
+            /**
+             * Format: int64
+             * @description Without the heading
+             */
+            rows: number;
+        };
+        AssetImportProblem: {
+            message: string;
+            /**
+             * Format: int64
+             * @description As in the file, the heading being 1
+             */
+            row: number;
         };
         AssignInput: {
             assignments: components["schemas"]["AssignmentBody"][];
@@ -1438,6 +1974,40 @@ export interface components {
             /** @description Whom it was for, in words */
             target: string;
         };
+        BulkDevicesBody: {
+            /**
+             * Format: int64
+             * @description Those that were not that way before
+             */
+            changed: number;
+            /**
+             * Format: int64
+             * @description Devices meant that you may change
+             */
+            matched: number;
+            /**
+             * Format: int64
+             * @description Devices named that are not there, revoked, or not yours to change
+             */
+            skipped: number;
+        };
+        BulkDevicesInput: {
+            /** @enum {string} */
+            action: "move" | "label" | "unlabel";
+            /**
+             * Format: int64
+             * @description How many devices you mean; another number is a conflict and changes nothing
+             */
+            expect?: number;
+            /** @description All devices that this search finds, as q of list-devices; empty: every one */
+            filter?: string;
+            /** @description Of move */
+            group_id?: string;
+            /** @description These devices */
+            ids?: string[];
+            /** @description Of label and unlabel: a static label */
+            label_id?: string;
+        };
         CPU: {
             /** Format: int32 */
             cores: number;
@@ -1479,6 +2049,30 @@ export interface components {
             fields?: components["schemas"]["FieldChange"][];
             id: string;
             kind: string;
+        };
+        ChangeBody: {
+            /** @description Left out: there was nothing */
+            from?: unknown;
+            /** @description Fields, and what names the entries of lists; empty: the section as a whole */
+            path: string[];
+            /** @description Left out: there is nothing any more */
+            to?: unknown;
+        };
+        ChapterBody: {
+            /**
+             * Format: date-time
+             * @description By the gateway's clock
+             */
+            at: string;
+            changes: components["schemas"]["ChangeBody"][];
+            /** @description Reported for the first time, or again after it was gone */
+            first: boolean;
+            /**
+             * Format: int64
+             * @description Changes beyond those listed
+             */
+            more?: number;
+            section: string;
         };
         Choice: {
             title: string;
@@ -1633,6 +2227,40 @@ export interface components {
             group?: string;
             label?: string;
         };
+        ComplianceBody: {
+            /**
+             * Format: date-time
+             * @description The moment the numbers are of; left out: now
+             */
+            as_of?: string;
+            /**
+             * Format: int64
+             * @description Devices not yet checked under the rules as they are now
+             */
+            checking: number;
+            /** Format: int64 */
+            devices: number;
+            /** @description Devices by their worst state over all rules; list-devices with compliance finds them */
+            overall: components["schemas"]["StateCounts"];
+            /**
+             * Format: double
+             * @description Of all checks that apply, the percentage that is met; one decimal
+             */
+            score: number;
+            /** @description The worst first */
+            severities: components["schemas"]["SeverityCounts"][];
+            /** @description Broken by most devices, the worst severity first; at most 10 */
+            top_rules: components["schemas"]["RuleCounts"][];
+            /** @description The last 30 days, oldest first, as far as they were written down */
+            trend: components["schemas"]["TrendDay"][];
+        };
+        ComplianceSettings: {
+            /**
+             * Format: double
+             * @description How long a new device may break any rule
+             */
+            new_device_grace_hours: number;
+        };
         CountsBody: {
             /** Format: int64 */
             applied: number;
@@ -1749,8 +2377,56 @@ export interface components {
             name: string;
         };
         DeviceChange: {
+            /** @description Values of asset fields by key; an empty one forgets it, what is not named stays */
+            assets?: {
+                [key: string]: string;
+            };
             group_id?: string;
             name?: string;
+        };
+        DeviceComplianceBody: {
+            /** Format: date-time */
+            as_of?: string;
+            /**
+             * Format: date-time
+             * @description Left out: never
+             */
+            checked_at?: string;
+            /** @description Rules by state */
+            counts: components["schemas"]["StateCounts"];
+            device_id: string;
+            items: components["schemas"]["DeviceComplianceItem"][];
+            /** @enum {string} */
+            overall: "unknown" | "compliant" | "in_grace" | "non_compliant" | "error";
+        };
+        DeviceComplianceItem: {
+            /**
+             * Format: date-time
+             * @description Since when the device breaks it, whatever the state was called
+             */
+            broken_since?: string;
+            category: string;
+            /** @description What was observed when the state began */
+            evidence?: unknown;
+            fix?: components["schemas"]["FixBody"];
+            frameworks: components["schemas"]["MappingBody"][];
+            /** Format: date-time */
+            grace_until?: string;
+            /** @description Of unknown and error: why */
+            message?: string;
+            /** @description What is observed now */
+            observed?: unknown;
+            remediation: string;
+            /** @description Its slug */
+            rule: string;
+            /** @enum {string} */
+            severity: "critical" | "high" | "medium" | "low";
+            /** Format: date-time */
+            since: string;
+            /** @enum {string} */
+            state: "unknown" | "not_applicable" | "compliant" | "in_grace" | "non_compliant" | "waived" | "error";
+            title: string;
+            waiver?: components["schemas"]["WaiverBody"];
         };
         DeviceLabelBody: {
             color: string;
@@ -1874,6 +2550,16 @@ export interface components {
         DraftInput: {
             settings: components["schemas"]["SettingBody"][];
         };
+        DuplicateBody: {
+            /** @description The one seen last first */
+            devices: components["schemas"]["DeviceBody"][];
+            /**
+             * @description What they share
+             * @enum {string}
+             */
+            reason: "serial" | "mac";
+            value: string;
+        };
         EffectBody: {
             /**
              * Format: int64
@@ -1961,6 +2647,23 @@ export interface components {
             line: number;
             message: string;
         };
+        FacetBody: {
+            /** Format: int64 */
+            devices: number;
+            name: string;
+            /** @description Id of a label or group, else the text */
+            value: string;
+        };
+        FacetsBody: {
+            encryption: components["schemas"]["FacetBody"][];
+            /** @description Each without those below */
+            groups: components["schemas"]["FacetBody"][];
+            labels: components["schemas"]["FacetBody"][];
+            models: components["schemas"]["FacetBody"][];
+            systems: components["schemas"]["FacetBody"][];
+            /** Format: int64 */
+            total: number;
+        };
         Faillock: {
             /** Format: int64 */
             deny: number;
@@ -2035,6 +2738,18 @@ export interface components {
             manager: string;
             /** Format: int32 */
             rules: number;
+        };
+        FixBody: {
+            /** @enum {string} */
+            interpreter?: "sh" | "bash" | "python3";
+            /** @description What to know before */
+            note?: string;
+            /** @description Run once as a command */
+            script?: string;
+            /** @description Of the catalogue; given to the devices by a policy of its own */
+            setting?: string;
+            /** @description Of the setting */
+            value?: unknown;
         };
         GPU: {
             driver: string;
@@ -2114,6 +2829,23 @@ export interface components {
             speed_mbps: number;
             up: boolean;
         };
+        IntervalBody: {
+            evidence?: unknown;
+            message?: string;
+            rule: string;
+            severity: string;
+            /** Format: date-time */
+            since: string;
+            /** @enum {string} */
+            state: "unknown" | "not_applicable" | "compliant" | "in_grace" | "non_compliant" | "waived" | "error";
+            title: string;
+            /**
+             * Format: date-time
+             * @description Left out: it still holds
+             */
+            until?: string;
+            waiver_id?: string;
+        };
         InventoryAnswer: {
             have: {
                 [key: string]: string;
@@ -2122,12 +2854,28 @@ export interface components {
                 [key: string]: string;
             };
         };
+        InventoryAtBody: {
+            /** Format: date-time */
+            at: string;
+            /** @description By name, as they are in get-device-inventory; software as one list */
+            sections: {
+                [key: string]: unknown;
+            };
+        };
         InventoryBody: {
             /** @description By section: when it last changed, by the gateway's clock */
             changed_at: {
                 [key: string]: string;
             };
             sections: components["schemas"]["InventorySections"];
+        };
+        InventoryDiffBody: {
+            /** Format: date-time */
+            from: string;
+            /** @description Those that differ */
+            sections: components["schemas"]["ChapterBody"][];
+            /** Format: date-time */
+            to: string;
         };
         InventorySections: {
             accounts?: components["schemas"]["Accounts"];
@@ -2322,6 +3070,16 @@ export interface components {
              */
             total?: number;
         };
+        ListChapterBody: {
+            items: components["schemas"]["ChapterBody"][];
+            /** @description Give it as after for the next page; left out on the last */
+            next?: string;
+            /**
+             * Format: int64
+             * @description How many there are on all pages, where the list counts them
+             */
+            total?: number;
+        };
         ListCommandBody: {
             items: components["schemas"]["CommandBody"][];
             /** @description Give it as after for the next page; left out on the last */
@@ -2342,6 +3100,16 @@ export interface components {
              */
             total?: number;
         };
+        ListDuplicateBody: {
+            items: components["schemas"]["DuplicateBody"][];
+            /** @description Give it as after for the next page; left out on the last */
+            next?: string;
+            /**
+             * Format: int64
+             * @description How many there are on all pages, where the list counts them
+             */
+            total?: number;
+        };
         ListEntryBody: {
             items: components["schemas"]["EntryBody"][];
             /** @description Give it as after for the next page; left out on the last */
@@ -2354,6 +3122,16 @@ export interface components {
         };
         ListGroupBody: {
             items: components["schemas"]["GroupBody"][];
+            /** @description Give it as after for the next page; left out on the last */
+            next?: string;
+            /**
+             * Format: int64
+             * @description How many there are on all pages, where the list counts them
+             */
+            total?: number;
+        };
+        ListIntervalBody: {
+            items: components["schemas"]["IntervalBody"][];
             /** @description Give it as after for the next page; left out on the last */
             next?: string;
             /**
@@ -2422,6 +3200,16 @@ export interface components {
              */
             total?: number;
         };
+        ListRuleBody: {
+            items: components["schemas"]["RuleBody"][];
+            /** @description Give it as after for the next page; left out on the last */
+            next?: string;
+            /**
+             * Format: int64
+             * @description How many there are on all pages, where the list counts them
+             */
+            total?: number;
+        };
         ListScriptBody: {
             items: components["schemas"]["ScriptBody"][];
             /** @description Give it as after for the next page; left out on the last */
@@ -2434,6 +3222,26 @@ export interface components {
         };
         ListSessionBody: {
             items: components["schemas"]["SessionBody"][];
+            /** @description Give it as after for the next page; left out on the last */
+            next?: string;
+            /**
+             * Format: int64
+             * @description How many there are on all pages, where the list counts them
+             */
+            total?: number;
+        };
+        ListSoftwareNameBody: {
+            items: components["schemas"]["SoftwareNameBody"][];
+            /** @description Give it as after for the next page; left out on the last */
+            next?: string;
+            /**
+             * Format: int64
+             * @description How many there are on all pages, where the list counts them
+             */
+            total?: number;
+        };
+        ListStandingDevice: {
+            items: components["schemas"]["StandingDevice"][];
             /** @description Give it as after for the next page; left out on the last */
             next?: string;
             /**
@@ -2462,6 +3270,26 @@ export interface components {
              */
             total?: number;
         };
+        ListViewBody: {
+            items: components["schemas"]["ViewBody"][];
+            /** @description Give it as after for the next page; left out on the last */
+            next?: string;
+            /**
+             * Format: int64
+             * @description How many there are on all pages, where the list counts them
+             */
+            total?: number;
+        };
+        ListWaiverBody: {
+            items: components["schemas"]["WaiverBody"][];
+            /** @description Give it as after for the next page; left out on the last */
+            next?: string;
+            /**
+             * Format: int64
+             * @description How many there are on all pages, where the list counts them
+             */
+            total?: number;
+        };
         Listener: {
             address: string;
             /** Format: int32 */
@@ -2475,6 +3303,10 @@ export interface components {
             generation: number;
             hash: string;
             settings: components["schemas"]["Setting"][];
+        };
+        MappingBody: {
+            framework: string;
+            id: string;
         };
         Me: {
             email: string;
@@ -2582,6 +3414,29 @@ export interface components {
             /** @description Become the draft */
             settings?: components["schemas"]["SettingBody"][];
         };
+        NewRuleInput: {
+            /** @description CEL: true where the rule makes sense; left out: everywhere */
+            applies?: string;
+            category?: string;
+            description?: string;
+            enabled: boolean;
+            /** @description CEL: what to show as observed; left out: the facts the expression names */
+            evidence?: string;
+            /** @description CEL: true where the device is as it should be */
+            expression: string;
+            fix?: components["schemas"]["FixBody"];
+            frameworks?: components["schemas"]["MappingBody"][];
+            /**
+             * Format: double
+             * @description How long a device may break it before it counts
+             */
+            grace_hours?: number;
+            remediation?: string;
+            /** @enum {string} */
+            severity: "critical" | "high" | "medium" | "low";
+            slug: string;
+            title: string;
+        };
         NewScriptInput: {
             body: string;
             description?: string;
@@ -2671,6 +3526,19 @@ export interface components {
              * @description 0: 300
              */
             timeout_seconds?: number;
+        };
+        NewWaiverInput: {
+            device_id?: string;
+            /**
+             * Format: date-time
+             * @description Within two years
+             */
+            expires_at: string;
+            group_id?: string;
+            /** @description Who answers for it */
+            owner: string;
+            reason: string;
+            rule: string;
         };
         OperatorBody: {
             /** Format: date-time */
@@ -2875,6 +3743,26 @@ export interface components {
             ucredit: number;
             usercheck: boolean;
         };
+        RecheckInput: {
+            devices?: string[];
+        };
+        RemediateBody: {
+            /** @description The order by which the script runs */
+            bulk_id?: string;
+            /** Format: int64 */
+            devices: number;
+            /** @description The label by which devices get the policy; take it off a device to take the setting back */
+            label_id?: string;
+            /** @description The policy that holds the setting */
+            policy_id?: string;
+        };
+        RemediateInput: {
+            devices: string[];
+            rule: string;
+        };
+        ReplaceInput: {
+            old_id: string;
+        };
         Result: {
             /** Format: int64 */
             ended_us?: number;
@@ -2977,6 +3865,65 @@ export interface components {
             interface: string;
             /** Format: int32 */
             metric: number;
+        };
+        RuleBody: {
+            applies: string;
+            category: string;
+            /** Format: date-time */
+            changed_at: string;
+            /** @description Devices by state; list-devices with rule and rule_state finds them */
+            counts: components["schemas"]["StateCounts"];
+            description: string;
+            enabled: boolean;
+            evidence: string;
+            expression: string;
+            /** @description Left out: nothing mends it by one click */
+            fix?: components["schemas"]["FixBody"];
+            frameworks: components["schemas"]["MappingBody"][];
+            /** Format: double */
+            grace_hours: number;
+            remediation: string;
+            /**
+             * Format: int64
+             * @description Its ETag, for If-Match
+             */
+            revision: number;
+            /** @enum {string} */
+            severity: "critical" | "high" | "medium" | "low";
+            /** @description Came with the program */
+            shipped: boolean;
+            slug: string;
+            title: string;
+        };
+        RuleCounts: {
+            counts: components["schemas"]["StateCounts"];
+            has_fix: boolean;
+            /** @enum {string} */
+            severity: "critical" | "high" | "medium" | "low";
+            slug: string;
+            title: string;
+        };
+        RuleInput: {
+            /** @description CEL: true where the rule makes sense; left out: everywhere */
+            applies?: string;
+            category?: string;
+            description?: string;
+            enabled: boolean;
+            /** @description CEL: what to show as observed; left out: the facts the expression names */
+            evidence?: string;
+            /** @description CEL: true where the device is as it should be */
+            expression: string;
+            fix?: components["schemas"]["FixBody"];
+            frameworks?: components["schemas"]["MappingBody"][];
+            /**
+             * Format: double
+             * @description How long a device may break it before it counts
+             */
+            grace_hours?: number;
+            remediation?: string;
+            /** @enum {string} */
+            severity: "critical" | "high" | "medium" | "low";
+            title: string;
         };
         SSHD: {
             config: {
@@ -3224,6 +4171,24 @@ export interface components {
         SetupState: {
             needed: boolean;
         };
+        SeverityCounts: {
+            /** Format: int64 */
+            in_grace: number;
+            /**
+             * Format: int64
+             * @description Devices times rules
+             */
+            non_compliant: number;
+            /**
+             * Format: int64
+             * @description Broken by at least one device
+             */
+            rules: number;
+            /** @enum {string} */
+            severity: "critical" | "high" | "medium" | "low";
+            /** Format: int64 */
+            waived: number;
+        };
         SignIn: {
             /** Format: int64 */
             at_us: number;
@@ -3256,6 +4221,39 @@ export interface components {
              */
             total: number;
         };
+        SoftwareNameBody: {
+            /**
+             * Format: int64
+             * @description That have any version, of those you may see; GET /api/devices?software=name lists them
+             */
+            devices: number;
+            id: string;
+            name: string;
+            /** @description deb, rpm, flatpak, snap, … */
+            source: string;
+        };
+        SoftwareVersionBody: {
+            arch?: string;
+            /** Format: int64 */
+            devices: number;
+            publisher?: string;
+            /** @description Account it is installed for; left out: everybody */
+            scope?: string;
+            version: string;
+        };
+        SoftwareVersionsBody: {
+            /**
+             * Format: int64
+             * @description That have any version, of those you may see; GET /api/devices?software=name lists them
+             */
+            devices: number;
+            id: string;
+            name: string;
+            /** @description deb, rpm, flatpak, snap, … */
+            source: string;
+            /** @description The newest first */
+            versions: components["schemas"]["SoftwareVersionBody"][];
+        };
         Source: {
             policy: string;
             /** Format: int64 */
@@ -3266,6 +4264,33 @@ export interface components {
             name: string;
             /** Format: int64 */
             version: number;
+        };
+        StandingDevice: {
+            device_id: string;
+            evidence?: unknown;
+            group_id: string;
+            group_path: string[];
+            message?: string;
+            name: string;
+            /** Format: date-time */
+            since?: string;
+            state: string;
+        };
+        StateCounts: {
+            /** Format: int64 */
+            compliant: number;
+            /** Format: int64 */
+            error: number;
+            /** Format: int64 */
+            in_grace: number;
+            /** Format: int64 */
+            non_compliant: number;
+            /** Format: int64 */
+            not_applicable: number;
+            /** Format: int64 */
+            unknown: number;
+            /** Format: int64 */
+            waived: number;
         };
         Sudo: {
             defaults: components["schemas"]["SudoDefaults"];
@@ -3325,6 +4350,36 @@ export interface components {
             uses_allowed: number;
             /** Format: int64 */
             uses_spent: number;
+        };
+        TrendDay: {
+            counts: components["schemas"]["StateCounts"];
+            /** @description As 2026-11-23, UTC */
+            day: string;
+        };
+        TryBody: {
+            counts: components["schemas"]["StateCounts"];
+            /**
+             * Format: int64
+             * @description That were tried: at most 500
+             */
+            devices: number;
+            /** @description At most 20, those that break the rule first */
+            sample: components["schemas"]["TryDevice"][];
+        };
+        TryDevice: {
+            device_id: string;
+            evidence?: unknown;
+            message?: string;
+            name: string;
+            /** @enum {string} */
+            state: "unknown" | "not_applicable" | "compliant" | "non_compliant" | "error";
+        };
+        TryInput: {
+            applies?: string;
+            evidence?: string;
+            expression: string;
+            /** @description Devices of this group and below; left out: all you may see */
+            group?: string;
         };
         USBDevice: {
             class: string;
@@ -3399,11 +4454,55 @@ export interface components {
             group_path?: string[];
             label?: string;
         };
+        ViewBody: {
+            /** @description What a console shows, by its own names */
+            columns: string[];
+            /** Format: date-time */
+            created_at: string;
+            /** @description As q of list-devices */
+            filter: string;
+            id: string;
+            /** @description You may change it */
+            mine: boolean;
+            name: string;
+            /** @description Everybody may use it */
+            shared: boolean;
+            sort: string;
+        };
+        ViewInput: {
+            columns?: string[];
+            filter: string;
+            name: string;
+            shared?: boolean;
+            sort?: string;
+        };
         Volume: {
             device: string;
             encrypted: boolean;
             method: string;
             mount: string;
+        };
+        WaiverBody: {
+            /** Format: date-time */
+            created_at: string;
+            /** @description Operator id */
+            created_by: string;
+            device_id?: string;
+            device_name?: string;
+            /** Format: date-time */
+            expires_at: string;
+            /** @description The group and those below it */
+            group_id?: string;
+            group_path?: string[];
+            /** @description It excuses now */
+            holds: boolean;
+            id: string;
+            /** @description Who answers for it */
+            owner: string;
+            reason: string;
+            /** Format: date-time */
+            revoked_at?: string;
+            rule: string;
         };
         WhatIfInput: {
             assignments?: components["schemas"]["AssignmentBody"][];
@@ -3691,6 +4790,104 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-asset-fields": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AssetFieldsBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "put-asset-fields": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AssetFieldsBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AssetFieldsBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "import-assets": {
+        parameters: {
+            query?: {
+                /** @description Only say what would happen */
+                dry_run?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "text/csv": string;
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AssetImportBody"];
+                };
             };
             /** @description What went wrong */
             default: {
@@ -4151,6 +5348,565 @@ export interface operations {
             };
         };
     };
+    "get-compliance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ComplianceBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-compliance-devices": {
+        parameters: {
+            query?: {
+                /** @description next of the page before */
+                after?: string;
+                limit?: number;
+                /** @description The worst over all rules */
+                state?: "unknown" | "compliant" | "in_grace" | "non_compliant" | "error";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListStandingDevice"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "export-compliance": {
+        parameters: {
+            query?: {
+                format?: "csv" | "pdf";
+                /** @description Only this rule */
+                rule?: string;
+                /** @description Only this state */
+                state?: "unknown" | "not_applicable" | "compliant" | "in_grace" | "non_compliant" | "waived" | "error";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "recheck-compliance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RecheckInput"];
+            };
+        };
+        responses: {
+            /** @description Accepted */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "remediate-compliance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RemediateInput"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RemediateBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-compliance-rules": {
+        parameters: {
+            query?: {
+                severity?: "critical" | "high" | "medium" | "low";
+                category?: string;
+                /** @description Only rules that are mapped to it */
+                framework?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListRuleBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "create-compliance-rule": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewRuleInput"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "try-compliance-rule": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TryInput"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TryBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-compliance-rule": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                slug: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "change-compliance-rule": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The revision you saw, as its ETag; * takes any */
+                "If-Match"?: string;
+            };
+            path: {
+                slug: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RuleInput"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "delete-compliance-rule": {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The revision you saw, as its ETag; * takes any */
+                "If-Match"?: string;
+            };
+            path: {
+                slug: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-compliance-rule-devices": {
+        parameters: {
+            query?: {
+                /** @description next of the page before */
+                after?: string;
+                limit?: number;
+                state?: "unknown" | "not_applicable" | "compliant" | "in_grace" | "non_compliant" | "waived" | "error";
+            };
+            header?: never;
+            path: {
+                slug: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListStandingDevice"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-compliance-settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ComplianceSettings"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "set-compliance-settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ComplianceSettings"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ComplianceSettings"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-waivers": {
+        parameters: {
+            query?: {
+                rule?: string;
+                device?: string;
+                /** @description Those that ended too */
+                past?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListWaiverBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "create-waiver": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewWaiverInput"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WaiverBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "revoke-waiver": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "list-devices": {
         parameters: {
             query?: {
@@ -4204,6 +5960,194 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ListDeviceBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "change-devices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BulkDevicesInput"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkDevicesBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-duplicates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListDuplicateBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "export-devices": {
+        parameters: {
+            query?: {
+                /** @description A search; see the description */
+                q?: string;
+                /** @description This group and those below */
+                group?: string;
+                /** @description Left out: all that are not revoked */
+                state?: "online" | "offline" | "revoked";
+                os?: string;
+                /** @description Id or name; every one must be carried */
+                label?: string[] | null;
+                /** @description A package; * stands for anything */
+                software?: string;
+                /** @description Of that package: as <3.0.15, >=2 or 3.0.14 */
+                software_version?: string;
+                encrypted?: "unknown" | "no" | "partly" | "yes";
+                /** @description As 8GB */
+                memory_min?: string;
+                memory_max?: string;
+                /** @description Part of it */
+                model?: string;
+                /** @description Part of it */
+                serial?: string;
+                /** @description Id of a policy the device has settings of */
+                policy?: string;
+                /** @description Of a setting of that policy */
+                policy_state?: string;
+                setting?: string;
+                setting_state?: string;
+                /** @description Slug of a compliance rule */
+                rule?: string;
+                rule_state?: string;
+                /** @description As a whole: compliant, non_compliant, in_grace or unknown */
+                compliance?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    "Content-Disposition"?: string;
+                    "Content-Type"?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": string;
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "count-devices": {
+        parameters: {
+            query?: {
+                /** @description A search; see the description */
+                q?: string;
+                /** @description This group and those below */
+                group?: string;
+                /** @description Left out: all that are not revoked */
+                state?: "online" | "offline" | "revoked";
+                os?: string;
+                /** @description Id or name; every one must be carried */
+                label?: string[] | null;
+                /** @description A package; * stands for anything */
+                software?: string;
+                /** @description Of that package: as <3.0.15, >=2 or 3.0.14 */
+                software_version?: string;
+                encrypted?: "unknown" | "no" | "partly" | "yes";
+                /** @description As 8GB */
+                memory_min?: string;
+                memory_max?: string;
+                /** @description Part of it */
+                model?: string;
+                /** @description Part of it */
+                serial?: string;
+                /** @description Id of a policy the device has settings of */
+                policy?: string;
+                /** @description Of a setting of that policy */
+                policy_state?: string;
+                setting?: string;
+                setting_state?: string;
+                /** @description Slug of a compliance rule */
+                rule?: string;
+                rule_state?: string;
+                /** @description As a whole: compliant, non_compliant, in_grace or unknown */
+                compliance?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FacetsBody"];
                 };
             };
             /** @description What went wrong */
@@ -4312,6 +6256,143 @@ export interface operations {
             };
         };
     };
+    "get-device-compliance": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeviceComplianceBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-device-compliance-history": {
+        parameters: {
+            query?: {
+                rule?: string;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListIntervalBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "diff-device": {
+        parameters: {
+            query: {
+                from: string;
+                /** @description Left out: now */
+                to?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InventoryDiffBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-device-history": {
+        parameters: {
+            query?: {
+                /** @description next of the page before */
+                after?: string;
+                limit?: number;
+                /** @description Left out: all */
+                section?: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListChapterBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "get-device-inventory": {
         parameters: {
             query?: never;
@@ -4330,6 +6411,74 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["InventoryBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-device-inventory-at": {
+        parameters: {
+            query: {
+                at: string;
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InventoryAtBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "replace-device": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReplaceInput"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeviceBody"];
                 };
             };
             /** @description What went wrong */
@@ -6411,6 +8560,202 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["TicketBody"];
                 };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-software": {
+        parameters: {
+            query?: {
+                /** @description next of the page before */
+                after?: string;
+                limit?: number;
+                /** @description Words; every one must occur in the name */
+                q?: string;
+                /** @description Only what this source installed, as deb or flatpak */
+                source?: string;
+                /** @description devices: what most have first */
+                sort?: "name" | "devices";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListSoftwareNameBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "get-software": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SoftwareVersionsBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-views": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListViewBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "create-view": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ViewInput"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ViewBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "replace-view": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ViewInput"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ViewBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "delete-view": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description What went wrong */
             default: {
