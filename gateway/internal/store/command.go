@@ -115,8 +115,12 @@ func (t tally) write(ctx context.Context, tx *sql.Tx) error {
 // again. It doubles with the command's age.
 const renudge = time.Minute
 
-// createAtOnce is how many commands one statement stores.
-const createAtOnce = 250
+// How many commands one statement stores: SQLite's driver looks for each parameter among
+// all.
+const (
+	createAtOnce       = 1000
+	createAtOnceSQLite = 200
+)
 
 // CreateBulk stores an order; see command.Queue.
 func (s *Store) CreateBulk(ctx context.Context, b command.Bulk, targets []command.Target) (command.Made, error) {
@@ -131,9 +135,12 @@ func (s *Store) CreateBulk(ctx context.Context, b command.Bulk, targets []comman
 		if err != nil {
 			return err
 		}
-		counts := tally{}
+		counts, most := tally{}, createAtOnceSQLite
+		if s.postgres {
+			most = createAtOnce
+		}
 		for rest := targets; len(rest) > 0; {
-			part := rest[:min(len(rest), createAtOnce)]
+			part := rest[:min(len(rest), most)]
 			rest = rest[len(part):]
 			if err := createCommands(ctx, tx, &made, part, counts); err != nil {
 				return err

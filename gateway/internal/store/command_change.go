@@ -78,41 +78,47 @@ func (s *Store) CancelCommands(ctx context.Context, sel command.Selection, by st
 	err = s.write(ctx, func(tx *sql.Tx) error {
 		cancelled, asked, tell = 0, 0, nil
 		counts := tally{}
-		var c conditions
-		c.add("is_open = 1")
-		if sel.ID != "" {
-			c.add("id = ?", string(sel.ID))
-		} else {
-			c.add("bulk_id = ?", string(sel.Bulk))
-		}
-		if !sel.Scope.All {
-			in(&c, "group_id", sel.Scope.Groups)
-		}
-		rows, err := tx.QueryContext(ctx, "UPDATE commands SET wake_us = wake_us"+c.where()+" RETURNING "+commandColumns, c.args...)
-		list, err := collect(rows, err, scanCommand)
-		if err != nil {
-			return err
-		}
-		for _, one := range list {
-			if one.State == command.Sent {
-				asked++
-				tell = append(tell, one.Device)
-				if _, err := tx.ExecContext(ctx, "UPDATE commands SET cancel_by = $2 WHERE id = $1", one.ID, by); err != nil {
-					return err
+		for _, state := range []command.State{command.Held, command.Queued, command.Sent} {
+			set, args := "cancel_by = $1", []any{by}
+			if state != command.Sent {
+				set += ", state = $2, is_open = 0, finished_us = $3, message = $4"
+				args = append(args, command.Cancelled, micros(now), "cancelled by "+by)
+			}
+			c := selected(sel, state, args)
+			rows, err := tx.QueryContext(ctx, "UPDATE commands SET "+set+c.where()+" RETURNING "+commandColumns, c.args...)
+			list, err := collect(rows, err, scanCommand)
+			if err != nil {
+				return err
+			}
+			for _, one := range list {
+				if state == command.Sent {
+					asked++
+					tell = append(tell, one.Device)
+					continue
 				}
-				continue
-			}
-			cancelled++
-			if _, err := tx.ExecContext(ctx, "UPDATE commands SET cancel_by = $2 WHERE id = $1", one.ID, by); err != nil {
-				return err
-			}
-			if err := over(ctx, tx, one, command.Cancelled, "", "cancelled by "+by, now, counts); err != nil {
-				return err
+				cancelled++
+				counts.move(one, state, command.Cancelled)
 			}
 		}
 		return counts.write(ctx, tx)
 	})
 	return cancelled, asked, tell, err
+}
+
+// selected is the condition of a selection's commands in one state; args come first.
+func selected(sel command.Selection, state command.State, args []any) conditions {
+	c := conditions{args: args}
+	c.add("is_open = 1")
+	c.add("state = ?", string(state))
+	if sel.ID != "" {
+		c.add("id = ?", string(sel.ID))
+	} else {
+		c.add("bulk_id = ?", string(sel.Bulk))
+	}
+	if !sel.Scope.All {
+		in(&c, "group_id", sel.Scope.Groups)
+	}
+	return c
 }
 
 // ApproveBulk lets a held bulk go; see command.Queue.
