@@ -88,6 +88,8 @@ func (a *API) deviceBody(c auth.Caller, d device.Device, online bool) DeviceBody
 type DeviceChange struct {
 	Name    *string `json:"name,omitempty" minLength:"1" maxLength:"128"`
 	GroupID *string `json:"group_id,omitempty" maxLength:"64"`
+
+	Assets map[string]string `json:"assets,omitempty" doc:"Values of asset fields by key; an empty one forgets it, what is not named stays"`
 }
 
 // InventoryBody is what a device reports about itself. A section left out was never reported.
@@ -175,6 +177,12 @@ func (a *API) changeDevice(ctx context.Context, in *idInput[DeviceChange]) (*bod
 	}
 	if change.Name != nil {
 		detail["from_name"], detail["to_name"] = before.Name, *change.Name
+	}
+	if change.Asset, err = a.checkedAsset(ctx, in.Body.Assets); err != nil {
+		return nil, err
+	}
+	for key, v := range change.Asset {
+		detail["asset_"+key] = v
 	}
 	d, err := a.cfg.Devices.Update(ctx, before.ID, change)
 	if err != nil {

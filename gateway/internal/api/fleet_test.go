@@ -1,11 +1,15 @@
 package api_test
 
 import (
+	"encoding/csv"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"handrail/gateway/internal/api"
 	"handrail/gateway/internal/store"
@@ -214,5 +218,292 @@ func TestSearch(t *testing.T) {
 		}
 		admin.finds(q("software:openssl"))
 		admin.finds("state=revoked", "pc-a")
+	})
+}
+
+func TestSoftwareOfTheFleet(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		t.Helper()
+		g := newGateway(t, s)
+		admin := g.admin()
+		sales := admin.group("Sales")
+		a, b := g.reporter(admin, "grp_root", "pc-a"), g.reporter(admin, sales, "pc-b")
+		a.send(true, software(t, map[string]string{}, deb("openssl", "3.0.14"), deb("bash", "5.2"), deb("bash", "5.3"), deb("only-a", "1")))
+		b.send(true, software(t, map[string]string{}, deb("openssl", "3.0.15"), deb("bash", "5.2")))
+		list := func(c *client, query string) (out []string) {
+			for after := ""; ; {
+				var l api.List[api.SoftwareNameBody]
+				c.want(http.StatusOK, http.MethodGet, "/api/software?limit=1&"+query+"&after="+after, nil, &l)
+				for _, n := range l.Items {
+					out = append(out, fmt.Sprint(n.Name, n.Devices))
+				}
+				if after = l.Next; after == "" {
+					return out
+				}
+			}
+		}
+		if got := list(admin, ""); !slices.Equal(got, []string{"bash2", "only-a1", "openssl2"}) {
+			t.Errorf("software = %v", got)
+		}
+		if got := list(admin, "sort=devices&q=S"); !slices.Equal(got, []string{"bash2", "openssl2"}) && !slices.Equal(got, []string{"openssl2", "bash2"}) {
+			t.Errorf("by use = %v", got)
+		}
+		helper := admin.operator("helper", grant("helpdesk", sales))
+		if got := list(helper, ""); !slices.Equal(got, []string{"bash1", "openssl1"}) {
+			t.Errorf("software of sales = %v", got)
+		}
+		var l api.List[api.SoftwareNameBody]
+		admin.want(http.StatusOK, http.MethodGet, "/api/software?q=openssl", nil, &l)
+		var one api.SoftwareVersionsBody
+		admin.want(http.StatusOK, http.MethodGet, "/api/software/"+l.Items[0].ID, nil, &one)
+		if len(one.Versions) != 2 || one.Versions[0].Version != "3.0.15" || one.Versions[0].Devices != 1 {
+			t.Errorf("versions = %+v", one.Versions)
+		}
+		helper.want(http.StatusOK, http.MethodGet, "/api/software/"+l.Items[0].ID, nil, &one)
+		if len(one.Versions) != 1 || one.Devices != 1 {
+			t.Errorf("versions of sales = %+v", one.Versions)
+		}
+		admin.want(http.StatusOK, http.MethodGet, "/api/software?q=only-a", nil, &l)
+		if got := helper.do(http.MethodGet, "/api/software/"+l.Items[0].ID, nil, nil); got != http.StatusNotFound {
+			t.Errorf("software of others: %d", got)
+		}
+		admin.want(http.StatusNoContent, http.MethodDelete, "/api/devices/"+a.id, nil, nil)
+		if err := g.fleet.Work(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := list(admin, ""); !slices.Equal(got, []string{"bash1", "openssl1"}) {
+			t.Errorf("after a device was deleted = %v", got)
+		}
+		var body api.SoftwareBody
+		admin.want(http.StatusOK, http.MethodGet, "/api/devices/"+b.id+"/software", nil, &body)
+		if body.Total != 2 || body.Items[0] != deb("bash", "5.2") {
+			t.Errorf("software of a device = %+v", body)
+		}
+	})
+}
+
+func TestHistory(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		t.Helper()
+		g := newGateway(t, s)
+		admin := g.admin()
+		r := g.reporter(admin, "grp_root", "pc")
+		r.send(true, software(t, map[string]string{"hardware": `{"vendor":"V","model":"M","memory_bytes":8}`}, deb("openssl", "3.0.14"), deb("bash", "5.2")))
+		g.pass(5 * time.Minute)
+		day1 := g.now()
+		g.pass(5 * time.Minute)
+		r.send(false, map[string]string{"hardware": `{"vendor":"V","model":"M","memory_bytes":16}`})
+		g.pass(5 * time.Minute)
+		r.send(false, map[string]string{inventory.SoftwareSection(inventory.SoftwareBucket("openssl")): `[{"name":"openssl","version":"3.0.15","source":"deb","arch":"amd64"}]`})
+		g.pass(5 * time.Minute)
+		r.send(false, map[string]string{"disks": `[{"name":"sda","size_bytes":5}]`})
+		var l api.List[api.ChapterBody]
+		admin.want(http.StatusOK, http.MethodGet, "/api/devices/"+r.id+"/history?limit=2", nil, &l)
+		if len(l.Items) != 2 || l.Items[0].Section != "disks" || !l.Items[0].First || l.Items[1].Section != "software" || len(l.Items[1].Changes) != 1 || l.Next == "" {
+			t.Fatalf("history = %+v", l)
+		}
+		if c := l.Items[1].Changes[0]; !slices.Equal(c.Path, []string{"openssl deb amd64", "version"}) || c.From != "3.0.14" || c.To != "3.0.15" {
+			t.Errorf("change = %+v", c)
+		}
+		after := l.Next
+		l = api.List[api.ChapterBody]{}
+		admin.want(http.StatusOK, http.MethodGet, "/api/devices/"+r.id+"/history?limit=50&after="+after, nil, &l)
+		if len(l.Items) != 3 || l.Items[0].Section != "hardware" || l.Items[0].First || l.Next != "" {
+			t.Errorf("the page after = %+v", l)
+		}
+		var d api.InventoryDiffBody
+		admin.want(http.StatusOK, http.MethodGet, "/api/devices/"+r.id+"/diff?from="+url.QueryEscape(day1.Format(time.RFC3339Nano)), nil, &d)
+		if len(d.Sections) != 3 || d.Sections[0].Section != "disks" || !d.Sections[0].First || d.Sections[1].Changes[0].To != float64(16) || len(d.Sections[2].Changes) != 1 {
+			t.Errorf("difference = %+v", d)
+		}
+		var at api.InventoryAtBody
+		admin.want(http.StatusOK, http.MethodGet, "/api/devices/"+r.id+"/inventory/at?at="+url.QueryEscape(day1.Format(time.RFC3339Nano)), nil, &at)
+		if h, _ := at.Sections["hardware"].(map[string]any); h["memory_bytes"] != float64(8) || at.Sections["disks"] != nil {
+			t.Errorf("inventory of then = %+v", at.Sections)
+		}
+		if list, _ := at.Sections["software"].([]any); len(list) != 2 || !strings.Contains(fmt.Sprint(list), "3.0.14") {
+			t.Errorf("software of then = %v", at.Sections["software"])
+		}
+		if got := admin.do(http.MethodGet, "/api/devices/"+r.id+"/diff?from=2027-01-01T00:00:00Z&to=2026-01-01T00:00:00Z", nil, nil); got != http.StatusUnprocessableEntity {
+			t.Errorf("a difference backwards: %d", got)
+		}
+	})
+}
+
+func TestManyDevices(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		t.Helper()
+		g := newGateway(t, s)
+		admin := g.admin()
+		sales := admin.group("Sales")
+		for n := range 5 {
+			admin.device("grp_root", fmt.Sprintf("pc-%d", n))
+		}
+		other := admin.device(sales, "other")
+		var l api.LabelBody
+		admin.want(http.StatusCreated, http.MethodPost, "/api/labels", map[string]string{"name": "Loan"}, &l)
+		var out api.BulkDevicesBody
+		bulk := func(c *client, in map[string]any) int { return c.do(http.MethodPost, "/api/devices/bulk", in, &out) }
+		if got := bulk(admin, map[string]any{"filter": "pc-", "expect": 4, "action": "label", "label_id": l.ID}); got != http.StatusConflict {
+			t.Errorf("another number than expected: %d", got)
+		}
+		if got := bulk(admin, map[string]any{"filter": "pc-", "expect": 5, "action": "label", "label_id": l.ID}); got != http.StatusOK || out != (api.BulkDevicesBody{Matched: 5, Changed: 5}) {
+			t.Errorf("label: %d %+v", got, out)
+		}
+		if got := bulk(admin, map[string]any{"filter": "", "action": "label", "label_id": l.ID}); got != http.StatusOK || out != (api.BulkDevicesBody{Matched: 6, Changed: 1}) {
+			t.Errorf("label again: %d %+v", got, out)
+		}
+		if got := bulk(admin, map[string]any{"ids": []string{other, "dev_none"}, "action": "unlabel", "label_id": l.ID}); got != http.StatusOK || out != (api.BulkDevicesBody{Matched: 1, Changed: 1, Skipped: 1}) {
+			t.Errorf("unlabel: %d %+v", got, out)
+		}
+		technician := admin.operator("technician", grant("technician", sales))
+		if got := bulk(technician, map[string]any{"filter": "", "action": "label", "label_id": l.ID}); got != http.StatusOK || out.Matched != 1 {
+			t.Errorf("of one group only: %d %+v", got, out)
+		}
+		if got := bulk(technician, map[string]any{"filter": "", "action": "move", "group_id": "grp_root"}); got != http.StatusNotFound {
+			t.Errorf("to a group of others: %d", got)
+		}
+		if got := bulk(admin, map[string]any{"filter": "label:loan pc-", "action": "move", "group_id": sales}); got != http.StatusOK || out.Changed != 5 {
+			t.Errorf("move: %d %+v", got, out)
+		}
+		admin.finds("group="+sales, "other", "pc-0", "pc-1", "pc-2", "pc-3", "pc-4")
+		for _, bad := range []map[string]any{
+			{"action": "move", "group_id": sales}, {"filter": "", "ids": []string{other}, "action": "label", "label_id": l.ID},
+			{"filter": "memory<x", "action": "label", "label_id": l.ID}, {"filter": "", "action": "paint"},
+		} {
+			if got := bulk(admin, bad); got != http.StatusUnprocessableEntity {
+				t.Errorf("%v: %d", bad, got)
+			}
+		}
+		var f api.FacetsBody
+		admin.want(http.StatusOK, http.MethodGet, "/api/devices/facets?q=pc-", nil, &f)
+		if f.Total != 5 || len(f.Labels) != 1 || f.Labels[0].Devices != 5 || len(f.Groups) != 1 || f.Groups[0].Value != sales {
+			t.Errorf("facets = %+v", f)
+		}
+	})
+}
+
+func TestAssets(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		t.Helper()
+		g := newGateway(t, s)
+		admin := g.admin()
+		a := g.reporter(admin, "grp_root", "pc-a")
+		g.reporter(admin, "grp_root", "=pc-b")
+		a.send(true, map[string]string{"hardware": `{"vendor":"V","model":"M","serial":"5CG1"}`})
+		fields := map[string]any{"fields": []map[string]any{
+			{"key": "owner", "name": "Owner", "kind": "text"}, {"key": "warranty_until", "name": "Warranty until", "kind": "date"},
+			{"key": "use", "name": "Use", "kind": "choice", "choices": []string{"Office", "Lab"}},
+		}}
+		admin.want(http.StatusOK, http.MethodPut, "/api/asset-fields", fields, nil)
+		var d api.DeviceBody
+		admin.want(http.StatusOK, http.MethodPatch, "/api/devices/"+a.id, map[string]any{"assets": map[string]string{"owner": "Ann Example", "use": "lab"}}, &d)
+		if d.Assets["owner"] != "Ann Example" || d.Assets["use"] != "Lab" {
+			t.Errorf("assets = %v", d.Assets)
+		}
+		admin.finds(q("ann example"), "pc-a")
+		admin.finds(q("asset.use:lab"), "pc-a")
+		for _, bad := range []map[string]string{{"nothing": "x"}, {"use": "Home"}, {"warranty_until": "soon"}} {
+			if got := admin.do(http.MethodPatch, "/api/devices/"+a.id, map[string]any{"assets": bad}, nil); got != http.StatusUnprocessableEntity {
+				t.Errorf("%v: %d", bad, got)
+			}
+		}
+		upload := func(query, text string) (out api.AssetImportBody, status int) {
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, g.server.URL+"/api/assets/import"+query, strings.NewReader(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("Content-Type", "text/csv")
+			res, err := admin.http.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close()
+			if err := json.NewDecoder(res.Body).Decode(&out); err != nil {
+				t.Fatal(err)
+			}
+			return out, res.StatusCode
+		}
+		good := "\ufeffSerial;Owner;Warranty until;Other\n5cg1;\"Bob; Example\";31.12.2027;x\n"
+		if out, status := upload("?dry_run=true", good); status != http.StatusOK || out.Changed != 1 || out.Applied {
+			t.Errorf("dry run: %d %+v", status, out)
+		}
+		if out, status := upload("", good); status != http.StatusOK || out.Changed != 1 || !out.Applied {
+			t.Errorf("import: %d %+v", status, out)
+		}
+		admin.want(http.StatusOK, http.MethodGet, "/api/devices/"+a.id, nil, &d)
+		if d.Assets["owner"] != "Bob; Example" || d.Assets["warranty_until"] != "2027-12-31" || d.Assets["use"] != "Lab" {
+			t.Errorf("after the import: %v", d.Assets)
+		}
+		admin.finds(q("asset.warranty_until<2028-01-01"), "pc-a")
+		for what, text := range map[string]string{"an unknown device": "id,owner\ndev_none,x\n", "no date": "name,warranty_until\npc-a,never\n", "twice": "name,owner\npc-a,x\npc-a,y\n", "broken": "name,owner\n\"pc-a,x\n"} {
+			if out, status := upload("", text); status != http.StatusOK || out.Applied || len(out.Problems) != 1 {
+				t.Errorf("%s: %d %+v", what, status, out)
+			}
+		}
+		for what, text := range map[string]string{"nothing": "", "no key": "owner\nx\n", "no field": "name,x\npc-a,1\n"} {
+			if _, status := upload("", text); status != http.StatusUnprocessableEntity && status != http.StatusBadRequest {
+				t.Errorf("%s: %d", what, status)
+			}
+		}
+		res, err := admin.http.Get(g.server.URL + "/api/devices/export") //nolint:noctx // a test
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		rows, err := csv.NewReader(res.Body).ReadAll()
+		if err != nil || len(rows) != 3 || rows[1][1] != "'=pc-b" || rows[2][len(rows[2])-3] != "Bob; Example" {
+			t.Errorf("export = %q, %v", rows, err)
+		}
+	})
+}
+
+func TestViewsAndDuplicates(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		t.Helper()
+		g := newGateway(t, s)
+		admin := g.admin()
+		helper := admin.operator("helper", grant("helpdesk", "grp_root"))
+		var v api.ViewBody
+		admin.want(http.StatusCreated, http.MethodPost, "/api/views", map[string]any{"name": "Old", "filter": "openssl < 3.0.15", "columns": []string{"name", "os"}}, &v)
+		var l api.List[api.ViewBody]
+		helper.want(http.StatusOK, http.MethodGet, "/api/views", nil, &l)
+		if len(l.Items) != 0 {
+			t.Errorf("views of others: %+v", l.Items)
+		}
+		admin.want(http.StatusOK, http.MethodPut, "/api/views/"+v.ID, map[string]any{"name": "Old OpenSSL", "filter": "openssl < 3.0.16", "shared": true}, &v)
+		helper.want(http.StatusOK, http.MethodGet, "/api/views", nil, &l)
+		if len(l.Items) != 1 || l.Items[0].Mine || l.Items[0].Filter != "openssl < 3.0.16" {
+			t.Errorf("shared views: %+v", l.Items)
+		}
+		for _, method := range []string{http.MethodPut, http.MethodDelete} {
+			if got := helper.do(method, "/api/views/"+v.ID, map[string]any{"name": "x", "filter": ""}, nil); got != http.StatusNotFound {
+				t.Errorf("%s of another's view: %d", method, got)
+			}
+		}
+		if got := admin.do(http.MethodPost, "/api/views", map[string]any{"name": "x", "filter": "memory<x"}, nil); got != http.StatusUnprocessableEntity {
+			t.Errorf("a view that cannot be searched: %d", got)
+		}
+		admin.want(http.StatusNoContent, http.MethodDelete, "/api/views/"+v.ID, nil, nil)
+
+		a, b, c := g.reporter(admin, "grp_root", "old"), g.reporter(admin, "grp_root", "new"), g.reporter(admin, "grp_root", "junk")
+		a.send(true, map[string]string{"hardware": `{"vendor":"V","model":"M","serial":"5CG1"}`})
+		b.send(true, map[string]string{"hardware": `{"vendor":"V","model":"M","serial":"5CG1"}`})
+		c.send(true, map[string]string{"hardware": `{"vendor":"V","model":"M","serial":"Default string"}`})
+		var d api.List[api.DuplicateBody]
+		admin.want(http.StatusOK, http.MethodGet, "/api/devices/duplicates", nil, &d)
+		if len(d.Items) != 1 || d.Items[0].Reason != "serial" || len(d.Items[0].Devices) != 2 {
+			t.Fatalf("duplicates = %+v", d.Items)
+		}
+		var one api.DeviceBody
+		admin.want(http.StatusOK, http.MethodPost, "/api/devices/"+b.id+"/replace", map[string]string{"old_id": a.id}, &one)
+		admin.finds("", "junk", "old")
+		admin.finds("state=revoked", "old")
+		if one.ID != b.id || one.Name != "old" {
+			t.Errorf("the one that replaces = %+v", one)
+		}
+		if got := admin.do(http.MethodPost, "/api/devices/"+b.id+"/replace", map[string]string{"old_id": b.id}, nil); got != http.StatusUnprocessableEntity {
+			t.Errorf("a device replaces itself: %d", got)
+		}
 	})
 }

@@ -1,8 +1,10 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -180,3 +182,10 @@ func (a *API) deviceBodies(ctx context.Context, ids []mdm.DeviceID) ([]DeviceBod
 }
 
 func count(n int) string { return strconv.Itoa(n) }
+
+// mostFirst orders counts by how many, then by name.
+func mostFirst(list []FacetBody) {
+	slices.SortFunc(list, func(a, b FacetBody) int {
+		return cmp.Or(cmp.Compare(b.Devices, a.Devices), cmp.Compare(a.Name, b.Name))
+	})
+}

@@ -34,7 +34,7 @@ func (f *Fleet) Duplicates(ctx context.Context, q Query) ([]Duplicate, error) {
 	type key struct{ reason, value string }
 	by := map[key][]*Record{}
 	junk := junkSerials()
-	err := f.each(ctx, q, func(r *Record) {
+	err := f.Each(ctx, q, func(r *Record) {
 		serial := strings.ToLower(strings.TrimSpace(r.Serial))
 		// The same serial number of another model is another machine.
 		if len(serial) > 3 && !slices.Contains(junk, serial) && strings.Trim(serial, string(serial[0])) != "" {

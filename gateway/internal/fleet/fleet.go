@@ -59,6 +59,9 @@ type Store interface {
 	// SoftwareVersions returns what devices have of the named packages; see store.
 	SoftwareVersions(ctx context.Context, ids []mdm.DeviceID, names []string) (map[mdm.DeviceID]map[string][]string, error)
 
+	// AssetFields returns the organisation's own fields in order; SaveAssetFields replaces them.
+	AssetFields(ctx context.Context) ([]device.AssetField, error)
+	SaveAssetFields(ctx context.Context, fields []device.AssetField) error
 	// Views returns an operator's views and the shared ones by name; View one, mdm.ErrNotFound.
 	Views(ctx context.Context, owner string) ([]View, error)
 	View(ctx context.Context, id string) (View, error)

@@ -273,7 +273,7 @@ type Facets struct {
 // Facets counts what a search finds by what devices have in common.
 func (f *Fleet) Facets(ctx context.Context, q Query) (Facets, error) {
 	out := Facets{map[mdm.LabelID]int{}, map[mdm.GroupID]int{}, map[string]int{}, map[string]int{}, map[device.Encryption]int{}}
-	err := f.each(ctx, q, func(r *Record) {
+	err := f.Each(ctx, q, func(r *Record) {
 		for _, l := range r.Labels {
 			out.Labels[l]++
 		}
@@ -285,8 +285,9 @@ func (f *Fleet) Facets(ctx context.Context, q Query) (Facets, error) {
 	return out, err
 }
 
-// each calls do for every device a search finds, in no order; do must not keep the record.
-func (f *Fleet) each(ctx context.Context, q Query, do func(*Record)) error {
+// Each calls do for every device a search finds, in no order; do must not keep the record, nor
+// search.
+func (f *Fleet) Each(ctx context.Context, q Query, do func(*Record)) error {
 	if !q.AllGroups && len(q.Groups) == 0 {
 		return nil
 	}
@@ -313,7 +314,7 @@ func (f *Fleet) Visible(ctx context.Context, groups []mdm.GroupID, all bool) (Se
 		return nil, nil
 	}
 	set := Set{}
-	err := f.each(ctx, Query{Groups: groups}, func(r *Record) { set = set.With(r.N) })
+	err := f.Each(ctx, Query{Groups: groups}, func(r *Record) { set = set.With(r.N) })
 	return set, err
 }
 

@@ -104,3 +104,24 @@ func (f *Fleet) DeleteView(ctx context.Context, id, owner string) (View, error) 
 	}
 	return v, nil
 }
+
+// AssetFields returns the organisation's own fields of devices in their order.
+func (f *Fleet) AssetFields(ctx context.Context) ([]device.AssetField, error) {
+	fields, err := f.cfg.Store.AssetFields(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("asset fields: %w", err)
+	}
+	return fields, nil
+}
+
+// SaveAssetFields replaces the organisation's own fields; mdm.ErrInvalid.
+func (f *Fleet) SaveAssetFields(ctx context.Context, fields []device.AssetField) ([]device.AssetField, error) {
+	fields, err := device.CheckAssetFields(fields)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.cfg.Store.SaveAssetFields(ctx, fields); err != nil {
+		return nil, fmt.Errorf("asset fields: %w", err)
+	}
+	return fields, nil
+}
