@@ -354,3 +354,15 @@ func (c console) awaitResolved(id string, seconds int) {
 	}
 	c.t.Fatalf("%s is not resolved after 20 s", id)
 }
+
+// awaitTrue asks until ok, and fails the test after 20 s.
+func awaitTrue(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for !ok() {
+		if time.Now().After(deadline) {
+			t.Fatalf("not %s after 20 s", what)
+		}
+		<-time.After(20 * time.Millisecond)
+	}
+}
