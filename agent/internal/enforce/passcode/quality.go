@@ -254,7 +254,7 @@ func (q Quality) probe(ctx context.Context, sys *enforce.System, o *overlay.Over
 			return seen, err
 		}
 		if m := ask.pattern.FindStringSubmatch(said); m != nil {
-			*ask.into, err = strconv.Atoi(m[1])
+			*ask.into, _ = strconv.Atoi(m[1]) // digits
 		}
 	}
 	if said, err = score("K7#" + probeLong + probeUser); err != nil {
