@@ -15,6 +15,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/willabides/kongplete"
+
+	"handrail/gateway/handrail/policyfile"
 )
 
 // version is set by the linker.
@@ -28,15 +30,16 @@ type commands struct {
 	Output  string           `short:"o" help:"How to show things: ${enum}." enum:"table,json" default:"table"`
 	Version kong.VersionFlag `help:"Print the version."`
 
-	Login   loginCmd    `cmd:"" help:"Sign in and keep the sign-in."`
-	Logout  logoutCmd   `cmd:"" help:"End the sign-in."`
-	Whoami  whoamiCmd   `cmd:"" help:"Who is signed in, and what they may do."`
-	Device  deviceCmds  `cmd:"" aliases:"devices" help:"Find and look at devices."`
-	Policy  policyCmds  `cmd:"" aliases:"policies" help:"Policies, also as files: plan, apply, export."`
-	Command commandCmds `cmd:"" help:"Tell devices to do something once."`
-	Token   tokenCmds   `cmd:"" help:"Enrollment tokens."`
-	Audit   auditCmds   `cmd:"" help:"The audit log."`
-	API     apiCmd      `cmd:"" name:"api" help:"Call any operation of the API and print the answer."`
+	Login      loginCmd       `cmd:"" help:"Sign in and keep the sign-in."`
+	Logout     logoutCmd      `cmd:"" help:"End the sign-in."`
+	Whoami     whoamiCmd      `cmd:"" help:"Who is signed in, and what they may do."`
+	Device     deviceCmds     `cmd:"" aliases:"devices" help:"Find and look at devices."`
+	Policy     policyCmds     `cmd:"" aliases:"policies" help:"Policies, also as files: plan, apply, export."`
+	Command    commandCmds    `cmd:"" help:"Tell devices to do something once."`
+	Compliance complianceCmds `cmd:"" help:"Which rules devices keep."`
+	Token      tokenCmds      `cmd:"" help:"Enrollment tokens."`
+	Audit      auditCmds      `cmd:"" help:"The audit log."`
+	API        apiCmd         `cmd:"" name:"api" help:"Call any operation of the API and print the answer."`
 
 	Completion kongplete.InstallCompletions `cmd:"" name:"completion" help:"Print what makes bash, zsh or fish complete handrail's commands: put it into the shell's start file."`
 }
@@ -105,7 +108,7 @@ func (e environment) or(name, other string) string {
 
 // fail prints an error, a problem of the API with all its fields.
 func fail(s streams, err error) int {
-	var lines fileErrors
+	var lines policyfile.Errors
 	if errors.As(err, &lines) {
 		for _, line := range lines {
 			fmt.Fprintf(s.err, "handrail: %s\n", clean(line, 2000))

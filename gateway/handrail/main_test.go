@@ -261,6 +261,62 @@ func TestPoliciesAsFiles(t *testing.T) {
 	s.fails("there is no policy", "policy", "show", "Workstations")
 }
 
+func TestCommandsAndCompliance(t *testing.T) {
+	g, s := signedIn(t)
+	g.Enroll("laptop-1", mdm.RootGroup)
+	g.Enroll("laptop-2", mdm.RootGroup)
+	if out := s.do("command", "kinds"); !strings.Contains(out, "run_script") {
+		t.Errorf("kinds = %s", out)
+	}
+	s.do("command", "run", "message", "-d", "laptop-1", "-p", "text=Hello", "--note", "a test")
+	var list []struct{ ID, Kind, State string }
+	if err := json.Unmarshal([]byte(s.do("-o", "json", "command", "list", "-d", "laptop-1")), &list); err != nil || len(list) != 1 || list[0].State != "queued" {
+		t.Fatalf("commands = %+v, %v", list, err)
+	}
+	if out := s.do("command", "show", list[0].ID); !strings.Contains(out, "a test") {
+		t.Errorf("show = %s", out)
+	}
+	s.do("command", "cancel", list[0].ID)
+	if out := s.do("command", "list", "--state", "cancelled"); !strings.Contains(out, list[0].ID) {
+		t.Errorf("list = %s", out)
+	}
+	s.fails("give --yes", "command", "run", "refresh_inventory", "--group", "All devices")
+	s.do("command", "run", "refresh_inventory", "--group", "All devices", "--yes")
+	s.fails("write name=text", "command", "run", "message", "-d", "laptop-1", "-p", "text")
+	s.fails("for which devices", "command", "run", "message", "-d", "laptop-1", "--group", "x")
+	s.fails("handrail:", "command", "run", "message", "-d", "laptop-1", "-p", "delay:=1")
+
+	if out := s.do("compliance"); !strings.Contains(out, "Devices") {
+		t.Errorf("status = %s", out)
+	}
+	if out := s.do("compliance", "rules", "--severity", "critical"); !strings.Contains(out, "critical") || strings.Contains(out, "medium") {
+		t.Errorf("rules = %s", out)
+	}
+	var rules []struct{ Slug string }
+	if err := json.Unmarshal([]byte(s.do("-o", "json", "compliance", "rules")), &rules); err != nil || len(rules) < 40 {
+		t.Fatalf("%d rules, %v", len(rules), err)
+	}
+	if out := s.do("compliance", "rule", rules[0].Slug, "--state", "unknown"); !strings.Contains(out, "To mend it") {
+		t.Errorf("rule = %s", out)
+	}
+	if out := s.do("compliance", "device", "laptop-1"); !strings.Contains(out, rules[0].Slug) && !strings.Contains(out, "laptop-1:") {
+		t.Errorf("device = %s", out)
+	}
+	s.do("compliance", "devices", "--state", "unknown")
+	s.do("compliance", "waive", rules[0].Slug, "-d", "laptop-1", "--owner", "Ada", "--reason", "a test", "--for", "24h")
+	if out := s.do("compliance", "waivers"); !strings.Contains(out, "laptop-1") {
+		t.Errorf("waivers = %s", out)
+	}
+	file := filepath.Join(s.dir, "report.csv")
+	s.do("compliance", "export", file)
+	if b, err := os.ReadFile(file); err != nil || !strings.Contains(string(b), ",") {
+		t.Errorf("export = %.200s, %v", b, err)
+	}
+	s.fails("is no date", "compliance", "status", "--as-of", "yesterday")
+	s.do("compliance", "status", "--as-of", "2026-01-01")
+	s.fails("for whom? Give --device or --group", "compliance", "waive", "x", "--owner", "a", "--reason", "b", "--for", "1h")
+}
+
 func TestPolicyFilesThatAreWrong(t *testing.T) {
 	_, s := signedIn(t)
 	for _, tt := range []struct{ name, text, words string }{
@@ -288,33 +344,6 @@ func TestPolicyFilesThatAreWrong(t *testing.T) {
 			s.fails(tt.words, "policy", "plan", s.write("f.yaml", tt.text))
 		})
 	}
-}
-
-func FuzzParsePolicies(f *testing.F) {
-	f.Add([]byte(workstations))
-	f.Add([]byte("name: x\nsettings:\n  a: &x [1, 2.5, 0x1f, ~, 2001-01-01, !keep '']\n  b: *x\n---\nname: y"))
-	env := environment(func(string) (string, bool) { return "v", true })
-	f.Fuzz(func(t *testing.T, b []byte) {
-		list, err := parsePolicies("f.yaml", b, env)
-		if err != nil {
-			return
-		}
-		for _, p := range list {
-			for _, one := range p.settings {
-				if !json.Valid(one.Value) {
-					t.Fatalf("%s = %s", one.ID, one.Value)
-				}
-			}
-			out, err := writePolicy(p)
-			if err != nil {
-				t.Fatal(err)
-			}
-			again, err := parsePolicies("f.yaml", out, env)
-			if err != nil || len(again) != 1 || len(again[0].settings) != len(p.settings) {
-				t.Fatalf("written and read again: %v\n%s", err, out)
-			}
-		}
-	})
 }
 
 func TestStages(t *testing.T) {

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"handrail/gateway/handrail/policyfile"
 )
 
 type policyCmds struct {
@@ -28,13 +30,13 @@ type policyCmds struct {
 
 // policyItem is a policy of the API.
 type policyItem struct {
-	ID          string       `json:"id"`
-	Name        string       `json:"name"`
-	Description string       `json:"description"`
-	Revision    int64        `json:"revision"`
-	Newest      int64        `json:"newest"`
-	Live        int64        `json:"live"`
-	Assignments []assignment `json:"assignments"`
+	ID          string                  `json:"id"`
+	Name        string                  `json:"name"`
+	Description string                  `json:"description"`
+	Revision    int64                   `json:"revision"`
+	Newest      int64                   `json:"newest"`
+	Live        int64                   `json:"live"`
+	Assignments []policyfile.Assignment `json:"assignments"`
 	Draft       *struct {
 		By string    `json:"by"`
 		At time.Time `json:"at"`
@@ -82,12 +84,12 @@ func (c *client) policy(ctx context.Context, what string) (policyItem, json.RawM
 }
 
 // settingsOf returns a version's settings, secrets as markers; none of version 0.
-func (c *client) settingsOf(ctx context.Context, p policyItem, version int64) ([]setting, error) {
+func (c *client) settingsOf(ctx context.Context, p policyItem, version int64) ([]policyfile.Setting, error) {
 	if version == 0 {
 		return nil, nil
 	}
 	var v struct {
-		Settings []setting `json:"settings"`
+		Settings []policyfile.Setting `json:"settings"`
 	}
 	err := c.do(ctx, request{method: http.MethodGet, path: p.path(fmt.Sprintf("/versions/%d", version))}, &v)
 	return v.Settings, err
@@ -311,7 +313,7 @@ func export(ctx context.Context, where *places, p policyItem, version int64) ([]
 	if err != nil {
 		return nil, err
 	}
-	f := &policyFile{Name: p.Name, Description: p.Description, settings: settings}
+	f := &policyfile.Policy{Name: p.Name, Description: p.Description, Settings: settings}
 	for _, a := range p.Assignments {
 		named, err := where.toNames(ctx, a)
 		if err != nil {
@@ -319,12 +321,12 @@ func export(ctx context.Context, where *places, p policyItem, version int64) ([]
 		}
 		f.Assignments = append(f.Assignments, named)
 	}
-	return writePolicy(f)
+	return f.Write()
 }
 
 // toNames is an assignment with names for ids.
-func (p *places) toNames(ctx context.Context, a assignment) (assignment, error) {
-	for _, sc := range []*scope{&a.Include, &a.Exclude} {
+func (p *places) toNames(ctx context.Context, a policyfile.Assignment) (policyfile.Assignment, error) {
+	for _, sc := range []*policyfile.Scope{&a.Include, &a.Exclude} {
 		if len(sc.Groups) > 0 {
 			if err := p.loadGroups(ctx); err != nil {
 				return a, err

@@ -11,13 +11,15 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"handrail/gateway/handrail/policyfile"
 )
 
 // step is what one policy file comes to.
 type step struct {
-	file        *policyFile
+	file        *policyfile.Policy
 	now         *policyItem // nil: there is no such policy yet
-	assignments []assignment
+	assignments []policyfile.Assignment
 	effect      effect
 	describe    bool // description changes
 	reassign    bool
@@ -51,7 +53,7 @@ func (t step) changes() bool {
 // plan finds out what files come to; the gateway checks every setting. All problems of all
 // files are told at once.
 func plan(ctx context.Context, api *client, s streams, env environment, paths []string) ([]step, error) {
-	files, err := readPolicies(s, env, paths)
+	files, err := policyfile.Read(paths, policyfile.Lookup(env), func(name string) ([]byte, error) { return readFile(s, name) })
 	if err != nil {
 		return nil, err
 	}
@@ -61,10 +63,10 @@ func plan(ctx context.Context, api *client, s streams, env environment, paths []
 	}
 	where := &places{api: api}
 	var out []step
-	var problems fileErrors
+	var problems policyfile.Errors
 	for _, f := range files {
 		t, err := planOne(ctx, api, where, f, all)
-		var more fileErrors
+		var more policyfile.Errors
 		if err != nil && !errors.As(err, &more) {
 			return nil, err
 		}
@@ -77,16 +79,16 @@ func plan(ctx context.Context, api *client, s streams, env environment, paths []
 	return out, nil
 }
 
-func planOne(ctx context.Context, api *client, where *places, f *policyFile, all []policyItem) (step, error) {
+func planOne(ctx context.Context, api *client, where *places, f *policyfile.Policy, all []policyItem) (step, error) {
 	t := step{file: f}
 	for _, a := range f.Assignments {
 		ids, err := where.toIDs(ctx, a)
 		if err != nil {
-			return t, fileErrors{fmt.Sprintf("%s:%d: policy %q: %v", f.file, f.line, f.Name, err)}
+			return t, policyfile.Errors{fmt.Sprintf("%s:%d: policy %q: %v", f.File, f.Line, f.Name, err)}
 		}
 		t.assignments = append(t.assignments, ids)
 	}
-	in := map[string]any{"settings": notNull(f.settings), "assignments": notNull(t.assignments)}
+	in := map[string]any{"settings": notNull(f.Settings), "assignments": notNull(t.assignments)}
 	path := "/api/what-if"
 	if i := slices.IndexFunc(all, func(p policyItem) bool { return strings.EqualFold(p.Name, f.Name) }); i >= 0 {
 		now, _, err := api.policy(ctx, all[i].ID)
@@ -101,10 +103,10 @@ func planOne(ctx context.Context, api *client, where *places, f *policyFile, all
 	if err := api.do(ctx, request{method: http.MethodPost, path: path, in: in}, &t.effect); err != nil {
 		var p *problem
 		if errors.As(err, &p) && p.Status == http.StatusUnprocessableEntity {
-			told := f.explain(err)
-			var lines fileErrors
+			told := explain(f, err)
+			var lines policyfile.Errors
 			if !errors.As(told, &lines) {
-				lines = fileErrors{told.Error()}
+				lines = policyfile.Errors{told.Error()}
 			}
 			return t, lines
 		}
@@ -112,7 +114,7 @@ func planOne(ctx context.Context, api *client, where *places, f *policyFile, all
 	}
 	if t.now == nil {
 		t.effect.Changes = nil
-		for _, one := range f.settings {
+		for _, one := range f.Settings {
 			t.effect.Changes = append(t.effect.Changes, change{ID: one.ID, Kind: "added"})
 		}
 	} else {
@@ -130,8 +132,8 @@ func notNull[T any](list []T) []T {
 }
 
 // toIDs is an assignment with ids for names, sorted.
-func (p *places) toIDs(ctx context.Context, a assignment) (assignment, error) {
-	for _, sc := range []*scope{&a.Include, &a.Exclude} {
+func (p *places) toIDs(ctx context.Context, a policyfile.Assignment) (policyfile.Assignment, error) {
+	for _, sc := range []*policyfile.Scope{&a.Include, &a.Exclude} {
 		groups, labels := []string{}, []string{}
 		for _, name := range sc.Groups {
 			id, err := p.group(ctx, name)
@@ -155,8 +157,8 @@ func (p *places) toIDs(ctx context.Context, a assignment) (assignment, error) {
 }
 
 // sameAssignments compares without regard to order; names of assignments do not count.
-func sameAssignments(a, b []assignment) bool {
-	form := func(list []assignment) []string {
+func sameAssignments(a, b []policyfile.Assignment) bool {
+	form := func(list []policyfile.Assignment) []string {
 		out := make([]string, 0, len(list))
 		for _, one := range list {
 			b, err := json.Marshal(one)
@@ -215,7 +217,7 @@ func showPlan(c *commands, w io.Writer, steps []step) error {
 		out := []planned{}
 		for _, t := range steps {
 			one := planned{
-				Policy: t.file.Name, File: t.file.file, Action: "none", Assign: t.reassign, Describe: t.describe, Activate: t.activate,
+				Policy: t.file.Name, File: t.file.File, Action: "none", Assign: t.reassign, Describe: t.describe, Activate: t.activate,
 				Devices: t.effect.Devices, Changed: t.effect.Changed, Conflict: t.effect.Conflicts, Changes: notNull(t.effect.Changes),
 			}
 			switch {
@@ -353,7 +355,7 @@ func (p *policyApplyCmd) Run(ctx context.Context, c *commands, s streams, env en
 		}
 		done, err := p.apply(ctx, api, t, stages)
 		if err != nil {
-			return t.file.explain(err)
+			return explain(t.file, err)
 		}
 		fmt.Fprintf(s.err, "%s: %s\n", t.file.Name, done)
 	}
@@ -389,7 +391,7 @@ func names(list []policyItem) string {
 func (p *policyApplyCmd) apply(ctx context.Context, api *client, t step, stages any) (string, error) {
 	var now policyItem
 	if t.now == nil {
-		in := map[string]any{"name": t.file.Name, "description": t.file.Description, "settings": notNull(t.file.settings)}
+		in := map[string]any{"name": t.file.Name, "description": t.file.Description, "settings": notNull(t.file.Settings)}
 		if err := api.do(ctx, request{method: http.MethodPost, path: "/api/policies", in: in}, &now); err != nil {
 			return "", err
 		}
@@ -406,7 +408,7 @@ func (p *policyApplyCmd) apply(ctx context.Context, api *client, t step, stages 
 		}
 	}
 	if t.now != nil && len(t.effect.Changes) > 0 {
-		if err := put(http.MethodPut, "/draft", map[string]any{"settings": notNull(t.file.settings)}); err != nil {
+		if err := put(http.MethodPut, "/draft", map[string]any{"settings": notNull(t.file.Settings)}); err != nil {
 			return "", err
 		}
 	}
@@ -426,7 +428,7 @@ func (p *policyApplyCmd) apply(ctx context.Context, api *client, t step, stages 
 		if err := put(http.MethodPost, "/activate", in); err != nil {
 			return "", err
 		}
-	case len(t.effect.Changes) > 0 || t.now == nil && len(t.file.settings) > 0:
+	case len(t.effect.Changes) > 0 || t.now == nil && len(t.file.Settings) > 0:
 		in := map[string]any{"note": p.Note}
 		if stages != nil {
 			in["rollout"] = stages
@@ -464,4 +466,17 @@ func parseStages(text string, maxFailed int) (any, error) {
 		stages = append(stages, map[string]int64{"percent": percent, "soak_seconds": int64(wait.Seconds())})
 	}
 	return map[string]any{"stages": stages, "max_failed_percent": maxFailed}, nil
+}
+
+// explain turns the API's problems with settings into errors with the file's lines.
+func explain(f *policyfile.Policy, err error) error {
+	var p *problem
+	if !errors.As(err, &p) || len(p.Errors) == 0 {
+		return fmt.Errorf("%s: policy %q: %w", f.File, f.Name, err)
+	}
+	var lines policyfile.Errors
+	for _, one := range p.Errors {
+		lines = append(lines, f.Locate(one.Location)+": "+clean(one.Message, 400))
+	}
+	return lines
 }

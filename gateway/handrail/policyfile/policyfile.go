@@ -1,20 +1,6 @@
-package main
-
-import (
-	"bytes"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
-	"os"
-	"path/filepath"
-	"slices"
-	"strings"
-
-	"gopkg.in/yaml.v3"
-)
-
-// A policy file is YAML:
+// Package policyfile reads and writes policies as YAML files, so that a fleet's policies can
+// live in git. It knows the form only: what settings there are and what they may be is the
+// gateway's to say; Locate finds the line the gateway spoke of. Command handrail calls it.
 //
 //	name: Workstations
 //	description: What every workstation must be.
@@ -33,6 +19,23 @@ import (
 // The policy's name is what ties a file to a policy of the gateway. Three tags keep out of
 // git what does not belong there: !env NAME is a variable of the environment, !file PATH the
 // content of a file beside this one, !keep the secret that the gateway has.
+package policyfile
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+
+	"handrail/mdm"
+)
 
 // Limits of policy files.
 const (
@@ -40,41 +43,41 @@ const (
 	maxNodes = 200_000 // values in one file, aliases counted each time
 )
 
-// policyFile is one policy of a file.
-type policyFile struct {
-	file        string
-	line        int
+// Policy is one policy of a file.
+type Policy struct {
+	File        string // where it is from
+	Line        int    // where it begins
 	Name        string
 	Description string
-	Assignments []assignment
-	settings    []setting
+	Assignments []Assignment
+	Settings    []Setting
 	nodes       map[string]*yaml.Node // by setting, to find lines
 	nodesLeft   int
-	env         environment
+	env         Lookup
 }
 
-// setting is as the API has it.
-type setting struct {
+// Setting is as the API has it.
+type Setting struct {
 	ID    string          `json:"id"`
 	Value json.RawMessage `json:"value"`
 }
 
-// scope names groups and labels: by name in files, by id in the API.
-type scope struct {
+// Scope names groups and labels: by name in files, by id in the API.
+type Scope struct {
 	Groups []string `json:"groups,omitempty" yaml:"groups,omitempty"`
 	Labels []string `json:"labels,omitempty" yaml:"labels,omitempty"`
 }
 
-type assignment struct {
-	Include  scope `json:"include" yaml:"include"`
-	Exclude  scope `json:"exclude" yaml:"exclude,omitempty"`
+type Assignment struct {
+	Include  Scope `json:"include" yaml:"include"`
+	Exclude  Scope `json:"exclude" yaml:"exclude,omitempty"`
 	Priority int   `json:"priority" yaml:"priority"`
 	Version  int64 `json:"version,omitempty" yaml:"version,omitempty"`
 }
 
-// readPolicies reads files, and the .yaml and .yml files of directories. Two policies of the
+// Read reads files, and the .yaml and .yml files of directories. Two policies of the
 // same name are an error.
-func readPolicies(s streams, env environment, paths []string) ([]*policyFile, error) {
+func Read(paths []string, env Lookup, open func(name string) ([]byte, error)) ([]*Policy, error) {
 	var names []string
 	for _, p := range paths {
 		info, err := os.Stat(p)
@@ -94,13 +97,13 @@ func readPolicies(s streams, env environment, paths []string) ([]*policyFile, er
 		}
 	}
 	slices.Sort(names)
-	var out []*policyFile
+	var out []*Policy
 	for _, name := range slices.Compact(names) {
-		b, err := readFile(s, name)
+		b, err := open(name)
 		if err != nil {
 			return nil, err
 		}
-		list, err := parsePolicies(name, b, env)
+		list, err := Parse(name, b, env)
 		if err != nil {
 			return nil, err
 		}
@@ -112,19 +115,19 @@ func readPolicies(s streams, env environment, paths []string) ([]*policyFile, er
 	for i, p := range out {
 		for _, q := range out[:i] {
 			if strings.EqualFold(p.Name, q.Name) {
-				return nil, fmt.Errorf("%s:%d: the policy %q is in %s:%d too", p.file, p.line, p.Name, q.file, q.line)
+				return nil, fmt.Errorf("%s:%d: the policy %q is in %s:%d too", p.File, p.Line, p.Name, q.File, q.Line)
 			}
 		}
 	}
 	return out, nil
 }
 
-// parsePolicies reads the documents of one file.
-func parsePolicies(file string, b []byte, env environment) ([]*policyFile, error) {
+// Parse reads the documents of one file.
+func Parse(file string, b []byte, env Lookup) ([]*Policy, error) {
 	if len(b) > maxFile {
 		return nil, fmt.Errorf("%s is %d bytes, at most %d", file, len(b), maxFile)
 	}
-	var out []*policyFile
+	var out []*Policy
 	for d := yaml.NewDecoder(bytes.NewReader(b)); ; {
 		var doc yaml.Node
 		err := d.Decode(&doc)
@@ -137,7 +140,7 @@ func parsePolicies(file string, b []byte, env environment) ([]*policyFile, error
 		if len(doc.Content) == 0 || doc.Content[0].Tag == "!!null" {
 			continue
 		}
-		p := &policyFile{file: file, env: env, nodes: map[string]*yaml.Node{}, nodesLeft: maxNodes}
+		p := &Policy{File: file, env: env, nodes: map[string]*yaml.Node{}, nodesLeft: maxNodes}
 		if err := p.parse(doc.Content[0]); err != nil {
 			return nil, err
 		}
@@ -146,12 +149,12 @@ func parsePolicies(file string, b []byte, env environment) ([]*policyFile, error
 }
 
 // wrong is an error at a node.
-func (p *policyFile) wrong(n *yaml.Node, format string, args ...any) error {
-	return fmt.Errorf("%s:%d: %s", p.file, n.Line, clean(fmt.Sprintf(format, args...), 500))
+func (p *Policy) wrong(n *yaml.Node, format string, args ...any) error {
+	return fmt.Errorf("%s:%d: %s", p.File, n.Line, mdm.Clean(fmt.Sprintf(format, args...), 500))
 }
 
-func (p *policyFile) parse(n *yaml.Node) error {
-	p.line = n.Line
+func (p *Policy) parse(n *yaml.Node) error {
+	p.Line = n.Line
 	if n.Kind != yaml.MappingNode {
 		return p.wrong(n, "a policy file is name, description, assignments and settings")
 	}
@@ -171,7 +174,7 @@ func (p *policyFile) parse(n *yaml.Node) error {
 			return p.wrong(key, "%q is not known here: a policy file has name, description, assignments and settings", key.Value)
 		}
 		if err != nil {
-			if strings.HasPrefix(err.Error(), p.file+":") {
+			if strings.HasPrefix(err.Error(), p.File+":") {
 				return err
 			}
 			return p.wrong(value, "%s: %v", key.Value, err)
@@ -184,7 +187,7 @@ func (p *policyFile) parse(n *yaml.Node) error {
 }
 
 // parseAssignments reads them with unknown keys refused.
-func (p *policyFile) parseAssignments(n *yaml.Node) error {
+func (p *Policy) parseAssignments(n *yaml.Node) error {
 	b, err := yaml.Marshal(n)
 	if err != nil {
 		return err
@@ -197,7 +200,7 @@ func (p *policyFile) parseAssignments(n *yaml.Node) error {
 	return nil
 }
 
-func (p *policyFile) parseSettings(n *yaml.Node) error {
+func (p *Policy) parseSettings(n *yaml.Node) error {
 	if n.Tag == "!!null" {
 		return nil
 	}
@@ -218,14 +221,14 @@ func (p *policyFile) parseSettings(n *yaml.Node) error {
 			return p.wrong(value, "%s: %v", key.Value, err)
 		}
 		p.nodes[key.Value] = value
-		p.settings = append(p.settings, setting{ID: key.Value, Value: b})
+		p.Settings = append(p.Settings, Setting{ID: key.Value, Value: b})
 	}
-	slices.SortFunc(p.settings, func(a, b setting) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(p.Settings, func(a, b Setting) int { return strings.Compare(a.ID, b.ID) })
 	return nil
 }
 
 // value turns YAML into what JSON can say.
-func (p *policyFile) value(n *yaml.Node, depth int) (any, error) {
+func (p *Policy) value(n *yaml.Node, depth int) (any, error) {
 	if p.nodesLeft--; p.nodesLeft < 0 || depth > 32 {
 		return nil, p.wrong(n, "too much, or nested too deep")
 	}
@@ -265,7 +268,7 @@ func (p *policyFile) value(n *yaml.Node, depth int) (any, error) {
 	return nil, p.wrong(n, "this is no value")
 }
 
-func (p *policyFile) scalar(n *yaml.Node) (any, error) {
+func (p *Policy) scalar(n *yaml.Node) (any, error) {
 	switch n.Tag {
 	case "!env":
 		v, ok := p.env(n.Value)
@@ -276,7 +279,7 @@ func (p *policyFile) scalar(n *yaml.Node) (any, error) {
 	case "!file":
 		path := n.Value
 		if !filepath.IsAbs(path) {
-			path = filepath.Join(filepath.Dir(p.file), path)
+			path = filepath.Join(filepath.Dir(p.File), path)
 		}
 		b, err := os.ReadFile(path)
 		if err != nil {
@@ -300,35 +303,29 @@ func (p *policyFile) scalar(n *yaml.Node) (any, error) {
 	return v, nil
 }
 
-// explain turns the API's problems with settings into errors with the file's lines.
-func (p *policyFile) explain(err error) error {
-	var pr *problem
-	if !errors.As(err, &pr) || len(pr.Errors) == 0 {
-		return fmt.Errorf("%s: policy %q: %w", p.file, p.Name, err)
+// Locate is where in the file the API's location is, for people: the file and the line, the
+// setting and the field in it.
+func (p *Policy) Locate(location string) string {
+	id, path := splitLocation(location)
+	n := p.nodes[id]
+	if n == nil {
+		return fmt.Sprintf("%s:%d: %s", p.File, p.Line, mdm.Clean(location, 200))
 	}
-	var lines []string
-	for _, f := range pr.Errors {
-		id, path := splitLocation(f.Location)
-		line := p.line
-		where := id
-		if n := p.nodes[id]; n != nil {
-			line = find(n, path).Line
-			if path != "" {
-				where += ": " + path
-			}
-		} else {
-			where = f.Location
-		}
-		lines = append(lines, fmt.Sprintf("%s:%d: %s: %s", p.file, line, clean(where, 200), clean(f.Message, 400)))
+	where := fmt.Sprintf("%s:%d: %s", p.File, find(n, path).Line, mdm.Clean(id, 130))
+	if path != "" {
+		where += ": " + mdm.Clean(path, 200)
 	}
-	return fileErrors(lines)
+	return where
 }
 
-// fileErrors are problems with files, a line each.
-type fileErrors []string
+// Errors are problems with files, a line each.
+type Errors []string
 
 // Error is all of them.
-func (f fileErrors) Error() string { return strings.Join(f, "\n") }
+func (e Errors) Error() string { return strings.Join(e, "\n") }
+
+// Lookup finds a variable of the environment.
+type Lookup func(name string) (string, bool)
 
 // splitLocation takes settings[wifi.network/office].psk apart; "" when it is something else.
 func splitLocation(location string) (id, path string) {
@@ -372,8 +369,8 @@ func find(n *yaml.Node, path string) *yaml.Node {
 	return n
 }
 
-// writePolicy writes a policy as a file that reads back the same.
-func writePolicy(p *policyFile) ([]byte, error) {
+// Write returns the policy as a file that reads back the same.
+func (p *Policy) Write() ([]byte, error) {
 	doc := &yaml.Node{Kind: yaml.MappingNode}
 	add := func(key string, value *yaml.Node) {
 		doc.Content = append(doc.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: key}, value)
@@ -391,7 +388,7 @@ func writePolicy(p *policyFile) ([]byte, error) {
 		add("assignments", &n)
 	}
 	settings := &yaml.Node{Kind: yaml.MappingNode}
-	for _, s := range p.settings {
+	for _, s := range p.Settings {
 		d := json.NewDecoder(bytes.NewReader(s.Value))
 		d.UseNumber()
 		var v any
