@@ -48,6 +48,11 @@ func New() *Enforcer { return &Enforcer{} }
 // Keys are screen.lock and desktop.restrictions.
 func (*Enforcer) Keys() []string { return []string{KeyLock, KeyRestrictions} }
 
+// Watch notices changes of dconf's profiles and of the databases that dconf makes.
+func (*Enforcer) Watch(ctx context.Context, sys *enforce.System, changed func()) error {
+	return enforce.WatchPaths(ctx, sys, changed, people.path(), greeter.path(), path.Join(databases, people.database), path.Join(databases, greeter.database))
+}
+
 // wanted is what a setting becomes on this device.
 type wanted struct {
 	people, greeter []entry

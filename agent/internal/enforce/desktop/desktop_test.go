@@ -1,11 +1,13 @@
 package desktop_test
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"handrail/agent/internal/enforce"
 	"handrail/agent/internal/enforce/desktop"
@@ -145,4 +147,30 @@ func TestWhereThereIsNothingToLock(t *testing.T) {
 	if strings.Contains(m.Tree(), "handrail") {
 		t.Errorf("applied blind:\n%s", m.Tree())
 	}
+}
+
+// TestRunningAgentNoticesTheProfile lets the engine run, as an agent at rest does, and takes
+// the database out of the profile, which no plan lists.
+func TestRunningAgentNoticesTheProfile(t *testing.T) {
+	m := machine(t, "/usr/bin/gnome-shell")
+	m.Want(m.Set("screen.lock", object{"enabled": true}), manifest.Applied, "")
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- m.Engine.Run(ctx) }()
+	late := time.After(30 * time.Second)
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for mended := false; !mended; {
+		m.Write("/etc/dconf/profile/user", "user-db:user\n")
+		select {
+		case <-tick.C:
+			mended = strings.Contains(m.Read("/etc/dconf/profile/user"), "system-db:handrail")
+		case err := <-ended:
+			t.Fatal(err)
+		case <-late:
+			t.Fatal("nobody noticed")
+		}
+	}
+	cancel()
+	<-ended
 }

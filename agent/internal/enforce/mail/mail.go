@@ -69,6 +69,11 @@ func New() *Enforcer { return &Enforcer{now: time.Now} }
 // Keys is mail.account.
 func (*Enforcer) Keys() []string { return []string{Key} }
 
+// Watch notices changes of Thunderbird's file.
+func (*Enforcer) Watch(ctx context.Context, sys *enforce.System, changed func()) error {
+	return enforce.WatchPaths(ctx, sys, changed, file)
+}
+
 // mark is in the name of every account of ours.
 const mark = "handrail_"
 

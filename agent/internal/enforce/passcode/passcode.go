@@ -28,6 +28,12 @@ func New() *Enforcer { return &Enforcer{} }
 // Keys are passcode.quality, passcode.lockout and passcode.ageing.
 func (*Enforcer) Keys() []string { return []string{KeyQuality, KeyLockout, KeyAgeing} }
 
+// Watch notices changes of the files of PAM, libpwquality and the tools for accounts that are
+// not ours alone.
+func (*Enforcer) Watch(ctx context.Context, sys *enforce.System, changed func()) error {
+	return enforce.WatchPaths(ctx, sys, changed, pamDir+"/common-auth", pamDir+"/common-account", pamDir+"/common-password", securityDir+"/pwquality.conf", loginDefs, useradd)
+}
+
 // rule is one of the three settings.
 type rule interface {
 	plan(ctx context.Context, sys *enforce.System, id manifest.ID) (enforce.Plan, error)
