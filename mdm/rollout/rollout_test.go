@@ -27,13 +27,13 @@ func begin(t *testing.T, p rollout.Plan) rollout.Rollout {
 }
 
 func TestRingsAreStableAndEven(t *testing.T) {
+	if got := rollout.Ring("dev_00000"); got != 3885 {
+		t.Fatalf("the ring of dev_00000 is %d: a device must never change its ring", got)
+	}
 	r := begin(t, plan(0))
 	in := 0
 	for i := range 20000 {
 		d := mdm.DeviceID(fmt.Sprintf("dev_%05d", i))
-		if rollout.Ring(d) != rollout.Ring(d) {
-			t.Fatal("a ring moves")
-		}
 		if r.Reaches(d) {
 			in++
 		}
