@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/ed25519"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -141,18 +140,6 @@ func (l *Link) keep(change func(*state.Enrollment) bool) error {
 		l.log.Error("enrollment record could not be written", "err", err)
 	}
 	return err
-}
-
-func (l *Link) call(ctx context.Context, method, path string, body, answer any) error {
-	s := l.client.State()
-	if s.Phase != client.Online {
-		return ErrOffline
-	}
-	header := http.Header{"Authorization": {"Bearer " + s.Welcome.AccessToken}}
-	if err := exchange(ctx, l.http, method, l.gateway()+path, header, body, answer); err != nil {
-		return fmt.Errorf("%s %s: %w", method, path, err)
-	}
-	return nil
 }
 
 func (l *Link) gateway() string {

@@ -96,14 +96,14 @@ func check(ctx context.Context, sys *enforce.System, v value, at string) error {
 	case "", "none":
 		return nil
 	case "json":
-		var any json.RawMessage
-		if err := json.Unmarshal([]byte(v.Content), &any); err != nil {
+		var raw json.RawMessage
+		if err := json.Unmarshal([]byte(v.Content), &raw); err != nil {
 			return fmt.Errorf("the content is not JSON: %w", err)
 		}
 		return nil
 	case "yaml":
-		var any yaml.Node
-		if err := yaml.Unmarshal([]byte(v.Content), &any); err != nil {
+		var raw yaml.Node
+		if err := yaml.Unmarshal([]byte(v.Content), &raw); err != nil {
 			return fmt.Errorf("the content is not YAML: %w", err)
 		}
 		return nil

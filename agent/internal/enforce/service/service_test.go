@@ -70,7 +70,8 @@ func systemd(t *testing.T) (string, *dbus.Conn) {
 		<-tick.C
 	}
 	for _, m := range []struct{ name, in, out, code string }{
-		{"Subscribe", "", "", ""}, {"Reload", "", "", ""},
+		{"Subscribe", "", "", ""},
+		{"Reload", "", "", ""},
 		{"LoadUnit", "s", "o", "ret = self.units.get(str(args[0]), dbus.ObjectPath('/org/freedesktop/systemd1/unit/none'))"},
 		{"GetUnitFileState", "s", "s", "self.files = getattr(self, 'files', {})\nif str(args[0]) not in self.units: raise dbus.exceptions.DBusException('no', name='org.freedesktop.DBus.Error.FileNotFound')\nret = self.files.get(str(args[0]), 'disabled')"},
 		{"EnableUnitFiles", "asbb", "ba(sss)", "self.files[str(args[0][0])] = 'enabled'\nret = (True, [])"},
