@@ -8,6 +8,9 @@ import (
 	"handrail/agent/internal/prompt"
 )
 
+// maxNotices bounds those that wait to be read.
+const maxNotices = 20
+
 // endedFor is how long the banner says that a session is over.
 const endedFor = 4 * time.Second
 
@@ -20,6 +23,7 @@ type board struct {
 	conn    *prompt.Conn // nil while the daemon cannot be reached
 	asks    []question   // oldest first; the first is on the screen
 	banners []prompt.Banner
+	notices []prompt.Notice // oldest first; the first is on the screen
 	ended   []ending
 	since   time.Time // when the board was last not empty
 	changed func()    // draws; nil until there are windows
@@ -47,6 +51,7 @@ func (b *board) attach(conn *prompt.Conn) {
 }
 
 // clear empties the board: without the daemon nobody is viewing, and no answer can be given.
+// Notices stay until they are closed.
 func (b *board) clear() {
 	b.mu.Lock()
 	b.asks, b.banners = nil, nil
@@ -63,6 +68,10 @@ func (b *board) put(m prompt.Message) {
 		b.asks = append(b.asks, question{Ask: *m.Ask, until: now.Add(time.Duration(m.Ask.WithinMS) * time.Millisecond)})
 	case prompt.TypeWithdraw:
 		b.asks = slices.DeleteFunc(b.asks, func(q question) bool { return q.ID == m.ID })
+	case prompt.TypeNotice:
+		if len(b.notices) < maxNotices { // more than anybody reads
+			b.notices = append(b.notices, *m.Notice)
+		}
 	case prompt.TypeBanners:
 		for _, old := range b.banners {
 			if !slices.ContainsFunc(m.Banners, func(n prompt.Banner) bool { return n.Session == old.Session }) {
@@ -79,7 +88,7 @@ func (b *board) put(m prompt.Message) {
 func (b *board) draw() {
 	b.mu.Lock()
 	f := b.changed
-	if !b.shown && len(b.asks)+len(b.banners) > 0 {
+	if !b.shown && len(b.asks)+len(b.banners)+len(b.notices) > 0 {
 		b.shown = true
 		close(b.wanted)
 	}
@@ -99,8 +108,10 @@ func (b *board) onChange(f func()) {
 
 // view is the board at one moment.
 type view struct {
-	ask     *question // on the screen; nil for none
-	waiting int       // questions behind it
+	ask     *question      // on the screen; nil for none
+	waiting int            // questions behind it
+	notice  *prompt.Notice // on the screen; nil for none
+	unread  int            // notices behind it
 	banners []prompt.Banner
 	ended   []prompt.Banner
 	idle    time.Duration // for how long there has been nothing to show
@@ -119,7 +130,11 @@ func (b *board) look() view {
 		first := b.asks[0]
 		v.ask, v.waiting = &first, len(b.asks)-1
 	}
-	if v.ask != nil || len(v.banners)+len(v.ended) > 0 {
+	if len(b.notices) > 0 {
+		first := b.notices[0]
+		v.notice, v.unread = &first, len(b.notices)-1
+	}
+	if v.ask != nil || v.notice != nil || len(v.banners)+len(v.ended) > 0 {
 		b.since = now
 	}
 	v.idle = now.Sub(b.since)
@@ -145,4 +160,12 @@ func (b *board) answer(r prompt.Reply) error {
 	err := b.say(prompt.Message{Type: prompt.TypeAnswer, Answer: &r})
 	b.draw()
 	return err
+}
+
+// read takes a notice off the board.
+func (b *board) read(id string) {
+	b.mu.Lock()
+	b.notices = slices.DeleteFunc(b.notices, func(n prompt.Notice) bool { return n.ID == id })
+	b.mu.Unlock()
+	b.draw()
 }

@@ -27,6 +27,7 @@ type ui struct {
 	app   fyne.App
 
 	consent *consent
+	notice  *notice
 	strip   *strip
 }
 
@@ -37,6 +38,7 @@ func show(ctx context.Context, b *board, themeName string) {
 	a.Settings().SetTheme(newTheme(themeName))
 	u := &ui{board: b, log: slog.New(slog.NewTextHandler(os.Stderr, nil)), app: a}
 	u.consent = newConsent(u)
+	u.notice = &notice{ui: u}
 	u.strip = newStrip(u)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -75,6 +77,7 @@ func (u *ui) draw() {
 	v := u.board.look()
 	now := time.Now()
 	u.consent.draw(v, now)
+	u.notice.draw(v)
 	u.strip.draw(v)
 }
 
