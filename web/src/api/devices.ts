@@ -1,6 +1,6 @@
 import { infiniteQueryOptions, queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
 import { call } from "./client.ts";
-import type { Device, DeviceChange, DeviceList, DeviceState, Inventory } from "./types.ts";
+import type { Device, DeviceBulk, DeviceChange, DeviceList, DeviceState, Inventory } from "./types.ts";
 
 export interface DeviceFilter {
   q?: string | undefined;
@@ -37,18 +37,10 @@ export const devicesQuery = (filter: DeviceFilter) =>
     placeholderData: (previous) => previous,
   });
 
-/** What is done to many devices at once: those of `ids`. */
-export interface DeviceBulk {
-  ids: string[];
-  action: "move" | "label" | "unlabel";
-  group_id?: string;
-  label_id?: string;
-}
-
 export function useDeviceBulk() {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: (body: DeviceBulk) => call<{ devices: number }>("POST", "/api/devices/bulk", { body }),
+    mutationFn: (body: DeviceBulk) => call<unknown>("POST", "/api/devices/bulk", { body }),
     onSuccess: () =>
       Promise.all([
         client.invalidateQueries({ queryKey: ["devices"] }),

@@ -15,6 +15,7 @@ import { NotFoundPage, RouteErrorPage } from "../features/shell/Fallbacks.tsx";
 import { Shell } from "../features/shell/Shell.tsx";
 import {
   auditSearch,
+  complianceSearch,
   deviceSearch,
   devicesSearch,
   policySearch,
@@ -88,6 +89,13 @@ const BulkPage = lazyRouteComponent(() => import("../features/commands/BulkPage.
 const ScriptsPage = lazyRouteComponent(() => import("../features/scripts/ScriptsPage.tsx"), "ScriptsPage");
 const ScriptPage = lazyRouteComponent(() => import("../features/scripts/ScriptPage.tsx"), "ScriptPage");
 const NewScriptPage = lazyRouteComponent(() => import("../features/scripts/ScriptPage.tsx"), "NewScriptPage");
+const CompliancePage = lazyRouteComponent(
+  () => import("../features/compliance/CompliancePage.tsx"),
+  "CompliancePage",
+);
+const RulesPage = lazyRouteComponent(() => import("../features/compliance/RulesPage.tsx"), "RulesPage");
+const RulePage = lazyRouteComponent(() => import("../features/compliance/RulePage.tsx"), "RulePage");
+const NewRulePage = lazyRouteComponent(() => import("../features/compliance/NewRulePage.tsx"), "NewRulePage");
 const OperatorsPage = lazyRouteComponent(
   () => import("../features/operators/OperatorsPage.tsx"),
   "OperatorsPage",
@@ -263,6 +271,37 @@ const script = createRoute({
   }),
 });
 
+const compliance = createRoute({
+  getParentRoute: () => framed,
+  path: "/compliance",
+  validateSearch: complianceSearch,
+  component: fetchedWith(CompliancePage, function Compliance() {
+    const navigate = compliance.useNavigate();
+    return (
+      <CompliancePage
+        day={compliance.useSearch().day}
+        onDay={(day) => void navigate({ search: { day }, replace: true, resetScroll: false })}
+      />
+    );
+  }),
+});
+
+const rules = createRoute({ getParentRoute: () => framed, path: "/compliance/rules", component: RulesPage });
+const newRule = createRoute({
+  getParentRoute: () => framed,
+  path: "/compliance/rules/new",
+  component: NewRulePage,
+});
+
+const rule = createRoute({
+  getParentRoute: () => framed,
+  path: "/compliance/rules/$slug",
+  component: fetchedWith(RulePage, function Rule() {
+    const { slug } = rule.useParams();
+    return <RulePage key={slug} slug={slug} />;
+  }),
+});
+
 const operators = createRoute({ getParentRoute: () => framed, path: "/operators", component: OperatorsPage });
 
 const operator = createRoute({
@@ -308,6 +347,10 @@ const tree = root.addChildren([
       policies,
       policy,
       rollouts,
+      compliance,
+      rules,
+      newRule,
+      rule,
       commands,
       bulk,
       scripts,

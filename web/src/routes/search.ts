@@ -57,6 +57,12 @@ export function deviceSearch(s: Search): { tab?: DeviceTab | undefined } {
   return { tab: oneOf(s.tab, deviceTabs) };
 }
 
+/** A day as a date field writes it. */
+export function complianceSearch(s: Search): { day?: string | undefined } {
+  const day = text(s.day);
+  return { day: day && /^\d{4}-\d{2}-\d{2}$/.test(day) ? day : undefined };
+}
+
 export function policySearch(s: Search): { tab?: PolicyTab | undefined } {
   return { tab: oneOf(s.tab, policyTabs) };
 }

@@ -21,6 +21,7 @@ import { Empty, ErrorPanel } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { ConnectButton } from "./ConnectButton.tsx";
 import { DeviceCommands } from "./DeviceCommands.tsx";
+import { DeviceCompliance } from "./DeviceCompliance.tsx";
 import { type DeviceDialog, DeviceDialogs } from "./DeviceDialogs.tsx";
 import { DeviceLabels } from "./DeviceLabels.tsx";
 import { DeviceSettings } from "./DeviceSettings.tsx";
@@ -127,6 +128,12 @@ function DeviceParts({ device, tab, onTab }: { device: Device } & Tabbed) {
       label: "Settings",
       show: may(me, "policy.view"),
       part: () => <DeviceSettings device={device} />,
+    },
+    {
+      tab: "compliance",
+      label: "Compliance",
+      show: may(me, "compliance.view"),
+      part: () => <DeviceCompliance device={device} />,
     },
     { tab: "commands", label: "Commands", show: true, part: () => <DeviceCommands device={device} /> },
     {

@@ -1,0 +1,189 @@
+import { Button, Group, Menu, SimpleGrid, Stack, Text, TextInput, Title } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { complianceExportPath, complianceQuery } from "../../api/compliance.ts";
+import type { Compliance } from "../../api/types.ts";
+import {
+  ComplianceMark,
+  complianceStates,
+  RuleTally,
+  SeverityBadge,
+  severityWords,
+} from "../../ui/complianceWords.tsx";
+import { ComplianceIcon } from "../../ui/icons.tsx";
+import { ButtonLink, PageLink } from "../../ui/links.tsx";
+import { Page } from "../../ui/Page.tsx";
+import { Empty, Loaded } from "../../ui/states.tsx";
+import { countWords } from "../../ui/words.ts";
+import { Trend } from "./Trend.tsx";
+
+interface CompliancePageProps {
+  /** A day in the past ("2026-11-23"); undefined is now. */
+  day: string | undefined;
+  onDay: (day: string | undefined) => void;
+}
+
+/** The end of a day by the operator's clock, as the API takes it; a day that is not over ends now. */
+export function endOf(day: string | undefined): string | undefined {
+  if (!day) return undefined;
+  const end = new Date(`${day}T23:59:59`);
+  return Number.isNaN(end.getTime()) || end.getTime() >= Date.now() ? undefined : end.toISOString();
+}
+
+/** How the devices stand as a whole: what needs attention first, and the numbers behind it. */
+export function CompliancePage({ day, onDay }: CompliancePageProps) {
+  const asOf = endOf(day);
+  const query = useQuery(complianceQuery(asOf));
+  return (
+    <Page
+      title="Compliance"
+      lead={day ? `As it stood at the end of ${day}.` : "Whether devices are as the rules want them."}
+      actions={
+        <>
+          <TextInput
+            type="date"
+            aria-label="As of a day in the past"
+            value={day ?? ""}
+            max={new Date().toISOString().slice(0, 10)}
+            onChange={(e) => onDay(e.currentTarget.value || undefined)}
+          />
+          <Menu position="bottom-end">
+            <Menu.Target>
+              <Button variant="default">Export</Button>
+            </Menu.Target>
+            <Menu.Dropdown>
+              <Menu.Item component="a" href={complianceExportPath("pdf", asOf)} download>
+                Report (PDF)
+              </Menu.Item>
+              <Menu.Item component="a" href={complianceExportPath("csv", asOf)} download>
+                Every device and rule (CSV)
+              </Menu.Item>
+            </Menu.Dropdown>
+          </Menu>
+          <ButtonLink to="/compliance/rules" variant="default">
+            Rules
+          </ButtonLink>
+        </>
+      }
+    >
+      <Loaded query={query}>
+        {(c) =>
+          c.devices === 0 ? (
+            <div className="panel">
+              <Empty icon={<ComplianceIcon size={36} />} title="Nothing checked yet">
+                Devices are checked when they report their inventory.
+              </Empty>
+            </div>
+          ) : (
+            <Content c={c} past={day !== undefined} />
+          )
+        }
+      </Loaded>
+    </Page>
+  );
+}
+
+function Content({ c, past }: { c: Compliance; past: boolean }) {
+  return (
+    <Stack>
+      <SimpleGrid cols={{ base: 1, md: 2 }}>
+        <section className="panel panel-pad" aria-labelledby="compliance-now">
+          <Title order={2} id="compliance-now" mb="xs">
+            Devices
+          </Title>
+          <Text fz={34} fw={650} lh={1.1}>
+            {c.score.toLocaleString("en")} %
+          </Text>
+          <Text c="dimmed" mb="sm">
+            of all checks are met, on {countWords(c.devices, "device")}.
+          </Text>
+          <ul className="plain-list">
+            {complianceStates
+              .filter((s) => c.overall[s] > 0)
+              .map((s) => (
+                <li key={s}>
+                  {past ? (
+                    <>
+                      {c.overall[s].toLocaleString("en")} <ComplianceMark state={s} />
+                    </>
+                  ) : (
+                    <PageLink to="/devices" search={{ compliance: s }} c="inherit">
+                      {c.overall[s].toLocaleString("en")} <ComplianceMark state={s} />
+                    </PageLink>
+                  )}
+                </li>
+              ))}
+          </ul>
+          {c.checking > 0 && (
+            <Text size="sm" c="dimmed" mt="xs" role="status">
+              {countWords(c.checking, "device")} are being checked anew.
+            </Text>
+          )}
+        </section>
+        <section className="panel panel-pad" aria-labelledby="compliance-severity">
+          <Title order={2} id="compliance-severity" mb="xs">
+            By severity
+          </Title>
+          <table className="numbers">
+            <thead>
+              <tr>
+                <th scope="col" data-text>
+                  Severity
+                </th>
+                <th scope="col">Rules broken</th>
+                <th scope="col">Findings</th>
+                <th scope="col">In grace</th>
+                <th scope="col">Waived</th>
+              </tr>
+            </thead>
+            <tbody>
+              {c.severities.map((s) => (
+                <tr key={s.severity}>
+                  <th scope="row" data-text>
+                    {severityWords(s.severity)}
+                  </th>
+                  <td>{s.rules.toLocaleString("en")}</td>
+                  <td>{s.non_compliant.toLocaleString("en")}</td>
+                  <td>{s.in_grace.toLocaleString("en")}</td>
+                  <td>{s.waived.toLocaleString("en")}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </section>
+      </SimpleGrid>
+      <section className="panel panel-pad" aria-labelledby="compliance-first">
+        <Title order={2} id="compliance-first" mb="xs">
+          What to mend first
+        </Title>
+        {c.top_rules.length === 0 ? (
+          <Text c="dimmed">Nothing is broken.</Text>
+        ) : (
+          <ul className="plain-list">
+            {c.top_rules.map((r) => (
+              <li key={r.slug} className="tree-row">
+                <div style={{ flex: 1, minWidth: 0 }}>
+                  <Group gap="sm">
+                    <PageLink to="/compliance/rules/$slug" params={{ slug: r.slug }} fw={550}>
+                      {r.title}
+                    </PageLink>
+                    <SeverityBadge severity={r.severity} />
+                    {r.has_fix && <span className="quiet">one click mends it</span>}
+                  </Group>
+                  <RuleTally counts={r.counts} rule={r.slug} />
+                </div>
+              </li>
+            ))}
+          </ul>
+        )}
+      </section>
+      {c.trend.length > 1 && (
+        <section className="panel panel-pad" aria-labelledby="compliance-trend">
+          <Title order={2} id="compliance-trend" mb="xs">
+            The last {c.trend.length} days
+          </Title>
+          <Trend days={c.trend} />
+        </section>
+      )}
+    </Stack>
+  );
+}

@@ -1,0 +1,186 @@
+import { Button, Group, List, NumberInput, Select, Stack, Text, Textarea, TextInput } from "@mantine/core";
+import { useState } from "react";
+import { ApiError } from "../../api/client.ts";
+import { useTryRule } from "../../api/compliance.ts";
+import type { ComplianceRule, ComplianceRuleChange, Severity } from "../../api/types.ts";
+import {
+  ComplianceMark,
+  complianceStates,
+  complianceWords,
+  severityOrder,
+  severityWords,
+} from "../../ui/complianceWords.tsx";
+import { PageLink } from "../../ui/links.tsx";
+import { ErrorPanel } from "../../ui/states.tsx";
+import { countWords } from "../../ui/words.ts";
+
+interface RuleFormProps {
+  /** Left out for a new rule. */
+  rule?: ComplianceRule;
+  busy: boolean;
+  error: unknown;
+  onSubmit: (body: ComplianceRuleChange) => void;
+  onClose: () => void;
+}
+
+/** What the API takes of a rule as it is. */
+export function ruleChange(r: ComplianceRule): ComplianceRuleChange {
+  const { slug: _s, shipped: _h, revision: _r, changed_at: _c, counts: _n, ...rest } = r;
+  return rest;
+}
+
+const mono = { input: { fontFamily: "var(--mantine-font-family-monospace)" } };
+
+/** A rule's words and expressions; of one that comes with the program only what may be chosen. */
+export function RuleForm({ rule, busy, error, onSubmit, onClose }: RuleFormProps) {
+  const [w, setW] = useState<ComplianceRuleChange>(
+    rule ? ruleChange(rule) : { title: "", severity: "medium", expression: "", enabled: true },
+  );
+  const trial = useTryRule();
+  const set = (part: Partial<ComplianceRuleChange>) => setW({ ...w, ...part });
+  const fixed = rule?.shipped ?? false;
+  const said = (field: string) =>
+    error instanceof ApiError ? error.fields.find((f) => f.field === field)?.message : undefined;
+  return (
+    <form
+      onSubmit={(e) => {
+        e.preventDefault();
+        onSubmit(w);
+      }}
+    >
+      <Stack>
+        {fixed && (
+          <Text c="dimmed">
+            This rule comes with the program. Its severity and grace are yours to choose; for another
+            expression, switch it off and make one of your own.
+          </Text>
+        )}
+        {!fixed && (
+          <>
+            <TextInput
+              label="Title"
+              description="As it should be: “Screens lock by themselves”."
+              required
+              maxLength={160}
+              value={w.title}
+              error={said("title")}
+              onChange={(e) => set({ title: e.currentTarget.value })}
+              data-autofocus
+            />
+            <Textarea
+              label="Description"
+              maxLength={4000}
+              autosize
+              value={w.description ?? ""}
+              onChange={(e) => set({ description: e.currentTarget.value })}
+            />
+            <TextInput
+              label="Category"
+              maxLength={64}
+              value={w.category ?? ""}
+              onChange={(e) => set({ category: e.currentTarget.value })}
+            />
+          </>
+        )}
+        <Group grow align="flex-start">
+          <Select
+            label="Severity"
+            allowDeselect={false}
+            data={severityOrder.map((s) => ({ value: s, label: severityWords(s) }))}
+            value={w.severity}
+            onChange={(v) => v && set({ severity: v as Severity })}
+          />
+          <NumberInput
+            label="Grace"
+            description="How long it may be broken before it counts."
+            inputWrapperOrder={["label", "input", "description", "error"]}
+            min={0}
+            max={8760}
+            suffix=" hours"
+            value={w.grace_hours ?? 0}
+            onChange={(v) => typeof v === "number" && set({ grace_hours: v })}
+          />
+        </Group>
+        {!fixed && (
+          <>
+            <Textarea
+              label="Applies where"
+              description="Left out: everywhere."
+              autosize
+              spellCheck={false}
+              value={w.applies ?? ""}
+              error={said("applies")}
+              onChange={(e) => set({ applies: e.currentTarget.value })}
+              styles={mono}
+            />
+            <Textarea
+              label="Expression"
+              description="True where the device is as it should be. A fact that was never reported makes it unknown."
+              required
+              autosize
+              minRows={2}
+              spellCheck={false}
+              value={w.expression}
+              error={said("expression")}
+              onChange={(e) => set({ expression: e.currentTarget.value })}
+              styles={mono}
+            />
+            <Textarea
+              label="To mend it"
+              autosize
+              maxLength={4000}
+              value={w.remediation ?? ""}
+              onChange={(e) => set({ remediation: e.currentTarget.value })}
+            />
+            <Group>
+              <Button
+                variant="default"
+                disabled={w.expression.trim() === ""}
+                loading={trial.isPending}
+                onClick={() =>
+                  trial.mutate({
+                    expression: w.expression,
+                    ...(w.applies ? { applies: w.applies } : {}),
+                  })
+                }
+              >
+                Try it
+              </Button>
+            </Group>
+            {trial.error && <ErrorPanel error={trial.error} title="The expression does not work" />}
+            {trial.data && (
+              <div role="status">
+                <Text>
+                  Of {countWords(trial.data.devices, "device")}:{" "}
+                  {complianceStates
+                    .filter((s) => (trial.data.counts[s] ?? 0) > 0)
+                    .map((s) => `${trial.data.counts[s]} ${complianceWords(s).toLowerCase()}`)
+                    .join(", ")}
+                </Text>
+                <List size="sm">
+                  {trial.data.sample.slice(0, 8).map((d) => (
+                    <List.Item key={d.device_id}>
+                      <PageLink to="/devices/$deviceId" params={{ deviceId: d.device_id }}>
+                        {d.name}
+                      </PageLink>{" "}
+                      <ComplianceMark state={d.state} /> {d.message}
+                    </List.Item>
+                  ))}
+                </List>
+              </div>
+            )}
+          </>
+        )}
+        {error ? <ErrorPanel error={error} title="The rule was not saved" /> : null}
+        <Group justify="flex-end" gap="xs">
+          <Button variant="default" onClick={onClose}>
+            Cancel
+          </Button>
+          <Button type="submit" loading={busy}>
+            Save
+          </Button>
+        </Group>
+      </Stack>
+    </form>
+  );
+}

@@ -1,0 +1,118 @@
+import { Group, Select, Text, TextInput } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { useMemo, useState } from "react";
+import { complianceRulesQuery } from "../../api/compliance.ts";
+import { useMe } from "../../api/me.ts";
+import type { ComplianceRule } from "../../api/types.ts";
+import { RuleTally, SeverityBadge, severityOrder, severityWords } from "../../ui/complianceWords.tsx";
+import { ComplianceIcon, SearchIcon } from "../../ui/icons.tsx";
+import { ButtonLink, PageLink } from "../../ui/links.tsx";
+import { Page } from "../../ui/Page.tsx";
+import { may } from "../../ui/permissions.ts";
+import { Empty, Loaded } from "../../ui/states.tsx";
+import { countWords } from "../../ui/words.ts";
+
+/** Every rule, those that come with the program and the organisation's own. */
+export function RulesPage() {
+  const me = useMe();
+  const query = useQuery(complianceRulesQuery);
+  const [text, setText] = useState("");
+  const [severity, setSeverity] = useState<string | null>(null);
+  return (
+    <Page
+      title="Rules"
+      lead="What devices are checked for. Each names how it is mended, and the frameworks it belongs to."
+      above={
+        <PageLink to="/compliance" size="sm" c="dimmed">
+          ← Compliance
+        </PageLink>
+      }
+      actions={may(me, "compliance.manage") && <ButtonLink to="/compliance/rules/new">New rule</ButtonLink>}
+    >
+      <Group gap="xs" mb="sm" component="search">
+        <TextInput
+          type="search"
+          aria-label="Search rules"
+          placeholder="Search by title, category or framework"
+          leftSection={<SearchIcon size={16} />}
+          value={text}
+          onChange={(e) => setText(e.currentTarget.value)}
+          style={{ flex: "3 1 16rem" }}
+        />
+        <Select
+          aria-label="Severity"
+          placeholder="Any severity"
+          clearable
+          data={severityOrder.map((s) => ({ value: s, label: severityWords(s) }))}
+          value={severity}
+          onChange={setSeverity}
+        />
+      </Group>
+      <Loaded query={query}>{({ items }) => <Rules rules={items} text={text} severity={severity} />}</Loaded>
+    </Page>
+  );
+}
+
+function Rules({
+  rules,
+  text,
+  severity,
+}: {
+  rules: ComplianceRule[];
+  text: string;
+  severity: string | null;
+}) {
+  const categories = useMemo(() => {
+    const words = text.toLowerCase().split(/\s+/).filter(Boolean);
+    const out = new Map<string, ComplianceRule[]>();
+    for (const r of rules) {
+      const all =
+        `${r.title} ${r.slug} ${r.category} ${r.frameworks.map((f) => `${f.framework} ${f.id}`).join(" ")}`.toLowerCase();
+      if (!words.every((w) => all.includes(w)) || (severity && r.severity !== severity)) continue;
+      out.set(r.category, [...(out.get(r.category) ?? []), r]);
+    }
+    return out;
+  }, [rules, text, severity]);
+  const shown = [...categories.values()].reduce((n, list) => n + list.length, 0);
+  if (shown === 0) {
+    return (
+      <div className="panel">
+        <Empty icon={<ComplianceIcon size={36} />} title="No rule matches" />
+      </div>
+    );
+  }
+  return (
+    <>
+      <Text size="sm" c="dimmed" role="status" mb={6}>
+        {countWords(shown, "rule")}
+      </Text>
+      {[...categories].map(([category, list]) => (
+        <section key={category} className="panel panel-pad" style={{ marginBottom: "0.75rem" }}>
+          <Text component="h2" fw={650} mb="xs">
+            {category || "Other"}
+          </Text>
+          <ul className="plain-list">
+            {list.map((r) => (
+              <li key={r.slug} className="tree-row">
+                <div style={{ flex: 1, minWidth: 0 }}>
+                  <Group gap="sm">
+                    <PageLink to="/compliance/rules/$slug" params={{ slug: r.slug }} fw={550}>
+                      {r.title}
+                    </PageLink>
+                    <SeverityBadge severity={r.severity} />
+                    {!r.shipped && <span className="quiet">your own</span>}
+                  </Group>
+                  {r.enabled ? (
+                    <RuleTally counts={r.counts} rule={r.slug} />
+                  ) : (
+                    <span className="quiet">Switched off</span>
+                  )}
+                </div>
+              </li>
+            ))}
+          </ul>
+        </section>
+      ))}
+    </>
+  );
+}

@@ -1,0 +1,85 @@
+import { Badge, Group } from "@mantine/core";
+import type { ComplianceCounts, ComplianceState, Severity } from "../api/types.ts";
+import { PageLink } from "./links.tsx";
+import { Mark } from "./marks.tsx";
+
+const quiet = "#8a979a";
+
+const states: Record<ComplianceState, { words: string; color: string }> = {
+  non_compliant: { words: "Not compliant", color: "var(--handrail-bad)" },
+  error: { words: "Could not be checked", color: "var(--handrail-bad)" },
+  in_grace: { words: "In grace", color: "var(--handrail-warn)" },
+  unknown: { words: "Unknown", color: quiet },
+  waived: { words: "Waived", color: quiet },
+  compliant: { words: "Compliant", color: "var(--handrail-good)" },
+  not_applicable: { words: "Not applicable", color: quiet },
+};
+
+/** The states, the worst first. */
+export const complianceStates = Object.keys(states) as ComplianceState[];
+
+export function complianceWords(state: string): string {
+  return states[state as ComplianceState]?.words ?? state;
+}
+
+/** A state as a dot and words. */
+export function ComplianceMark({ state }: { state: string }) {
+  const { words, color } = states[state as ComplianceState] ?? { words: state, color: quiet };
+  return <Mark color={color}>{words}</Mark>;
+}
+
+const severities: Record<Severity, { words: string; color: string }> = {
+  critical: { words: "Critical", color: "red" },
+  high: { words: "High", color: "orange" },
+  medium: { words: "Medium", color: "yellow" },
+  low: { words: "Low", color: "gray" },
+};
+
+export const severityOrder = Object.keys(severities) as Severity[];
+
+export function severityWords(s: Severity): string {
+  return severities[s].words;
+}
+
+export function SeverityBadge({ severity }: { severity: Severity }) {
+  return (
+    <Badge size="sm" variant="light" color={severities[severity].color}>
+      {severities[severity].words}
+    </Badge>
+  );
+}
+
+/** Devices by state under a rule, each number a link to them. */
+export function RuleTally({ counts, rule }: { counts: ComplianceCounts; rule: string }) {
+  const shown = complianceStates.filter((s) => counts[s] > 0 && s !== "not_applicable");
+  if (shown.length === 0) return <span className="quiet">No device checked yet</span>;
+  return (
+    <Group gap="sm">
+      {shown.map((s) => (
+        <PageLink
+          key={s}
+          to="/devices"
+          search={{ rule, rule_state: s }}
+          underline="hover"
+          c="inherit"
+          className="above-link"
+        >
+          <Mark color={states[s].color}>
+            {counts[s].toLocaleString("en")} {states[s].words.toLowerCase()}
+          </Mark>
+        </PageLink>
+      ))}
+    </Group>
+  );
+}
+
+/** What was observed, as text. */
+export function evidenceWords(evidence: unknown): string {
+  if (evidence === undefined || evidence === null) return "";
+  if (typeof evidence === "string") return evidence;
+  if (typeof evidence !== "object") return String(evidence);
+  if (Array.isArray(evidence)) return evidence.map(evidenceWords).join(", ");
+  return Object.entries(evidence)
+    .map(([k, v]) => `${k}: ${evidenceWords(v)}`)
+    .join("; ");
+}
