@@ -19,8 +19,9 @@ const (
 const MaxSections = 112
 
 // Section is one part of a device's inventory. Hash is the lower-case hex SHA-256 of Data
-// as sent, so that both ends can tell what the other has. In a full upload Data is left out
-// of what the gateway holds already.
+// as sent, so that both ends can tell what the other has. Data is left out of what the gateway
+// holds already, and of an offer: software that the gateway knows from another device need not be
+// sent.
 type Section struct {
 	Hash string          `json:"hash"`
 	Data json.RawMessage `json:"data,omitempty"`
@@ -37,22 +38,6 @@ type InventoryUpload struct {
 type InventoryAnswer struct {
 	Have    map[string]string `json:"have"`              // section name to hash
 	Refused map[string]string `json:"refused,omitempty"` // section name to why it was not taken; sending it again unchanged is of no use
-}
-
-// Validate refuses section names and sizes out of range; what is inside is the inventory's to check.
-func (u InventoryUpload) Validate() error {
-	if len(u.Sections) > MaxSections {
-		return fmt.Errorf("%d sections, at most %d", len(u.Sections), MaxSections)
-	}
-	for name, s := range u.Sections {
-		if err := firstError(checkText("section name", name, 64), checkText("hash", s.Hash, 64)); err != nil {
-			return err
-		}
-		if len(s.Data) > 0 && !json.Valid(s.Data) {
-			return fmt.Errorf("section %q is not JSON", trim(name, 64))
-		}
-	}
-	return nil
 }
 
 // ErrInventoryTooLarge says that an upload was longer than MaxInventoryUnpacked.
@@ -79,6 +64,9 @@ func ReadInventory(r io.Reader, maxSection int) (u InventoryUpload, refused map[
 				if _, twice := u.Sections[name]; twice || refused[name] != "" {
 					return fmt.Errorf("section %q comes twice", trim(name, 64))
 				}
+				if err := checkText("section name", name, 64); err != nil {
+					return err
+				}
 				if len(u.Sections)+len(refused) == MaxSections {
 					return fmt.Errorf("more than %d sections", MaxSections)
 				}
@@ -101,9 +89,6 @@ func ReadInventory(r io.Reader, maxSection int) (u InventoryUpload, refused map[
 	if err == nil {
 		err = s.end()
 	}
-	if err == nil {
-		err = u.Validate()
-	}
 	return u, refused, err
 }
 
@@ -116,7 +101,7 @@ func (s *skimmer) section(limit int) (out Section, why string, err error) {
 			if err == nil {
 				err = json.Unmarshal(b, &out.Hash)
 			}
-			return err
+			return errors.Join(err, checkText("hash", out.Hash, 64))
 		case "data":
 			b, size, err := s.value(limit)
 			if size > limit {

@@ -54,7 +54,7 @@ func TestReadInventoryRefusesWhole(t *testing.T) {
 	}
 	for _, in := range []string{
 		``, `null`, `[]`, `{"sections":`, `{"sections":{"a":{"hash":"1"`, `{"full":1}`, `{"full":true} x`, `{"sections":{"a":{},"a":{}}}`, `{"sections":{"a":]}}`,
-		`{"sections":{"a":{"hash":5}}}`, `{"sections":{"a":{"hash":"1","data":nonsense}}}`, `{,}`, `{"sections":{` + many.String() + `"z":{}}}`,
+		`{"sections":{"a":{"hash":5}}}`, `{,}`, `{"sections":{` + many.String() + `"z":{}}}`,
 		`{"sections":{"` + strings.Repeat("n", 70) + `":{}}}`, `{"sections":{"a":{"hash":"` + strings.Repeat("n", 70) + `"}}}`, `{"a"}`, `{"a":}`,
 	} {
 		if _, _, err := signaling.ReadInventory(strings.NewReader(in), 1000); err == nil {
@@ -108,7 +108,7 @@ func FuzzReadInventory(f *testing.F) {
 			return
 		}
 		for name, s := range u.Sections {
-			if len(s.Data) > 100 || len(s.Data) > 0 && !json.Valid(s.Data) || len(name) > 64 {
+			if len(s.Data) > 100 || len(name) > 64 || len(s.Hash) > 64 {
 				t.Errorf("taken: %q %q", name, s.Data)
 			}
 		}

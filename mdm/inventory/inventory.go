@@ -19,7 +19,9 @@ import (
 // MaxSections is how many sections a device may have, known to this version or not.
 const MaxSections = 112
 
-// Section is one section as a device sends it. Hash is the lower-case hex SHA-256 of Data.
+// Section is one section as a device sends it. Hash is the lower-case hex SHA-256 of Data. Without
+// Data it is an offer: it is taken where the gateway knows what has that hash, which for software
+// is what any device has sent, and otherwise left for the device to send.
 type Section struct {
 	Hash string
 	Data []byte // JSON
@@ -92,6 +94,10 @@ func (r *Registry) Apply(ctx context.Context, device mdm.DeviceID, full bool, se
 			keep = append(keep, name)
 			continue
 		}
+		if len(sections[name].Data) == 0 && !known[name] {
+			keep = append(keep, name)
+			continue
+		}
 		row, err := accept(name, sections[name], known[name], now)
 		if err != nil {
 			out.Refused[name] = err.Error()
@@ -143,6 +149,9 @@ func (r *Registry) knownSoftware(ctx context.Context, have map[string]string, se
 
 // accept checks the hash and, unless the very same data is known, decodes.
 func accept(name string, s Section, known bool, now time.Time) (Row, error) {
+	if known && len(s.Data) == 0 {
+		return Row{Section: name, Hash: s.Hash, ChangedAt: now}, nil
+	}
 	sum := sha256.Sum256(s.Data)
 	if hex.EncodeToString(sum[:]) != s.Hash {
 		return Row{}, fmt.Errorf("hash does not match the data: %w", mdm.ErrInvalid)

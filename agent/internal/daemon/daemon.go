@@ -23,6 +23,7 @@ import (
 	"handrail/agent/internal/session"
 	"handrail/agent/internal/state"
 	"handrail/signaling"
+	"handrail/signaling/client"
 )
 
 // SocketFile is the local socket's name in the state directory.
@@ -89,7 +90,7 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 		return nil, err
 	}
 	if d.reporter, err = diag.NewReporter(diag.ReporterConfig{
-		Collect: d.collect.Collect, Upload: d.upload, Interval: cfg.Interval, Watch: d.watchSystem,
+		Collect: d.collect.Collect, Upload: d.upload, Ready: d.isOnline, Interval: cfg.Interval, Watch: d.watchSystem,
 	}, log.With("room", "diag")); err != nil {
 		return nil, err
 	}
@@ -257,6 +258,13 @@ func (d *Daemon) upload(ctx context.Context, u signaling.InventoryUpload) (signa
 		err = &diag.Postponed{After: d, Err: err}
 	}
 	return a, err
+}
+
+func (d *Daemon) isOnline() bool {
+	d.mu.Lock()
+	l := d.link
+	d.mu.Unlock()
+	return l != nil && l.State().Phase == client.Online
 }
 
 // watchSystem looks at the inventory, and tries the link, when the system says that

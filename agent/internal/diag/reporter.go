@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"handrail/mdm/inventory"
 	"handrail/signaling"
 )
 
@@ -40,8 +41,11 @@ var ErrNotNow = errors.New("no link to upload over")
 type ReporterConfig struct {
 	// Collect looks at the device. It is given what the gateway holds, section to hash; sections
 	// of the same hash may come without data.
-	Collect  func(ctx context.Context, have map[string]string) map[string]signaling.Section
-	Upload   func(context.Context, signaling.InventoryUpload) (signaling.InventoryAnswer, error)
+	Collect func(ctx context.Context, have map[string]string) map[string]signaling.Section
+	Upload  func(context.Context, signaling.InventoryUpload) (signaling.InventoryAnswer, error)
+	// Ready reports whether an upload could work now: without it no look is taken. nil means
+	// always.
+	Ready    func() bool
 	Interval time.Duration // between looks; 0 means DefaultInterval
 	// Watch calls changed when something may have changed, until ctx ends; nil means
 	// WatchSystem.
@@ -146,14 +150,24 @@ func (r *Reporter) report(ctx context.Context) error {
 		r.have = nil
 		clear(r.refused)
 	}
-	if r.have == nil {
-		if err := r.upload(ctx, signaling.InventoryUpload{Sections: map[string]signaling.Section{}}); err != nil {
-			return err
-		}
+	if r.cfg.Ready != nil && !r.cfg.Ready() {
+		return ErrNotNow // the link's return is told by Nudge
 	}
 	all := r.cfg.Collect(ctx, r.have)
 	if ctx.Err() != nil {
 		return ctx.Err() // a broken-off look is not an inventory
+	}
+	if r.have == nil {
+		// What is held is asked for, and software offered that other devices may have, too.
+		question := signaling.InventoryUpload{Sections: map[string]signaling.Section{}}
+		for name, s := range all {
+			if inventory.IsSoftware(name) {
+				question.Sections[name] = signaling.Section{Hash: s.Hash}
+			}
+		}
+		if err := r.upload(ctx, question); err != nil {
+			return err
+		}
 	}
 	u := signaling.InventoryUpload{Sections: map[string]signaling.Section{}}
 	for name := range r.have {

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"time"
 
 	"handrail/signaling"
@@ -26,15 +28,12 @@ func (l *Link) PutInventory(ctx context.Context, u signaling.InventoryUpload) (s
 	if s.Phase != client.Online {
 		return answer, ErrOffline
 	}
-	b, err := json.Marshal(u)
+	header := http.Header{"Authorization": {"Bearer " + s.Welcome.AccessToken}}
+	b, packed, err := encodeUpload(u)
 	if err != nil {
 		return answer, err
 	}
-	header := http.Header{"Authorization": {"Bearer " + s.Welcome.AccessToken}}
-	if len(b) >= packFrom {
-		if b, err = pack(b); err != nil {
-			return answer, err
-		}
+	if packed {
 		header.Set("Content-Encoding", "gzip")
 	}
 	err = send(ctx, l.http, http.MethodPut, l.gateway()+signaling.PathAgentInventory, header, b, &answer)
@@ -48,19 +47,51 @@ func (l *Link) PutInventory(ctx context.Context, u signaling.InventoryUpload) (s
 	return answer, err
 }
 
-func pack(b []byte) ([]byte, error) {
+// encodeUpload writes an upload as JSON, and packs it where that pays. Sections are JSON
+// already and copied as they are.
+func encodeUpload(u signaling.InventoryUpload) (b []byte, packed bool, err error) {
+	size := 0
+	for _, s := range u.Sections {
+		size += len(s.Data) + len(s.Hash)
+	}
 	var out bytes.Buffer
+	if size < packFrom {
+		err := writeUpload(&out, u)
+		return out.Bytes(), false, err
+	}
 	z, err := gzip.NewWriterLevel(&out, gzip.BestSpeed)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	if _, err := z.Write(b); err != nil {
-		return nil, err
+	if err = errors.Join(writeUpload(z, u), z.Close()); err != nil {
+		return nil, false, err
 	}
-	if err := z.Close(); err != nil { // writes the rest
-		return nil, err
+	return out.Bytes(), true, nil
+}
+
+func writeUpload(w io.Writer, u signaling.InventoryUpload) error {
+	head := fmt.Sprintf(`{"full":%t,"sections":{`, u.Full)
+	for _, name := range slices.Sorted(maps.Keys(u.Sections)) {
+		s := u.Sections[name]
+		if _, err := fmt.Fprintf(w, `%s%q:{"hash":%q`, head, name, s.Hash); err != nil {
+			return err
+		}
+		if len(s.Data) > 0 {
+			if _, err := w.Write([]byte(`,"data":`)); err != nil {
+				return err
+			}
+			if _, err := w.Write(s.Data); err != nil {
+				return err
+			}
+		}
+		head = "},"
 	}
-	return out.Bytes(), nil
+	end := "}}}"
+	if len(u.Sections) == 0 {
+		end = head + "}}"
+	}
+	_, err := io.WriteString(w, end)
+	return err
 }
 
 // RetryAfter returns how long the gateway asks to wait before the same is sent again; 0 where

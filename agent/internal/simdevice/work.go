@@ -61,7 +61,8 @@ func (d *device) work(ctx context.Context) {
 		case <-channel(drift):
 			drift.Reset(d.around(d.f.cfg.Drift))
 			if d.up.Load() && d.whole {
-				d.take(d.putInventory(ctx, false, d.change()))
+				_, err := d.putInventory(ctx, false, d.change())
+				d.take(err)
 			}
 			continue
 		case <-channel(flap):
@@ -158,7 +159,23 @@ func (d *device) timed(began time.Time, err error) error {
 
 // inventory sends everything.
 func (d *device) inventory(ctx context.Context) error {
-	if err := d.putInventory(ctx, true, d.sections()); err != nil {
+	all := d.sections()
+	offer := map[string]signaling.Section{}
+	for name, s := range all {
+		if inventory.IsSoftware(name) {
+			offer[name] = signaling.Section{Hash: s.Hash}
+		}
+	}
+	have, err := d.putInventory(ctx, false, offer)
+	if err != nil {
+		return err
+	}
+	for name, s := range all {
+		if have[name] == s.Hash {
+			all[name] = signaling.Section{Hash: s.Hash}
+		}
+	}
+	if _, err := d.putInventory(ctx, true, all); err != nil {
 		return err
 	}
 	if !d.whole {
@@ -168,17 +185,18 @@ func (d *device) inventory(ctx context.Context) error {
 	return nil
 }
 
-func (d *device) putInventory(ctx context.Context, full bool, sections map[string]signaling.Section) error {
+// putInventory returns what the gateway holds then.
+func (d *device) putInventory(ctx context.Context, full bool, sections map[string]signaling.Section) (map[string]string, error) {
 	began := time.Now()
 	a, err := d.link.PutInventory(ctx, signaling.InventoryUpload{Full: full, Sections: sections})
 	if err := d.timed(began, err); err != nil {
-		return err
+		return nil, err
 	}
 	d.f.uploads.Add(1)
 	for name, why := range a.Refused {
 		d.f.log.Warn("section of a simulated device was refused", "section", name, "reason", why)
 	}
-	return nil
+	return a.Have, nil
 }
 
 // take keeps a change that did not get through for the next look.

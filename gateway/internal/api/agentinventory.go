@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"reflect"
 	"sync"
@@ -129,11 +130,8 @@ func (a *API) applyInventory(
 	if err != nil {
 		return nil, unknownDevice(err)
 	}
+	maps.Copy(out.Refused, refused)
 	for name, why := range out.Refused {
-		if refused[name] != "" {
-			why = refused[name]
-			out.Refused[name] = why
-		}
 		a.log.WarnContext(ctx, "inventory_section_refused", "device", string(id), "section", name, "reason", why)
 	}
 	if out.Learned {

@@ -96,7 +96,27 @@ func TestSoftwareOfADevice(t *testing.T) {
 		if len(ans.Have) != 1+inventory.SoftwareBuckets {
 			t.Errorf("%d sections are held, want %d", len(ans.Have), 1+inventory.SoftwareBuckets)
 		}
+		// Another device of the same making need not send what the gateway knows.
+		twin := admin.device("grp_root", "twin")
+		token, _ = g.auth.MintAccess(mdm.DeviceID(twin))
+		agent.head.Set("Authorization", "Bearer "+token)
+		offer := map[string]signaling.Section{"software_00": {Hash: strings.Repeat("0", 64)}, "host": {Hash: strings.Repeat("0", 64)}}
+		for name, s := range soft {
+			if offer[name].Hash == "" {
+				offer[name] = signaling.Section{Hash: s.Hash}
+			}
+		}
+		b, _ = json.Marshal(signaling.InventoryUpload{Sections: offer})
+		ans = signaling.InventoryAnswer{}
+		agent.want(http.StatusOK, http.MethodPut, "/agent/inventory", zipped(t, b), &ans)
+		if len(ans.Have) != inventory.SoftwareBuckets-1 || len(ans.Refused) != 0 {
+			t.Errorf("of an offer the gateway has %d sections and refuses %v", len(ans.Have), ans.Refused)
+		}
 		var got api.SoftwareBody
+		admin.want(http.StatusOK, http.MethodGet, "/api/devices/"+twin+"/software?q=openssl", nil, &got)
+		if len(got.Items) != 1 || got.Items[0].Version != "3.0.15" {
+			t.Errorf("software of the twin = %+v", got)
+		}
 		admin.want(http.StatusOK, http.MethodGet, "/api/devices/"+id+"/software?q=SSL", nil, &got)
 		if got.Total != 2 || len(got.Items) != 1 || got.Items[0].Version != "3.0.15" {
 			t.Errorf("software = %+v", got)

@@ -202,7 +202,7 @@ func (u *upload) noteSoftware(ctx context.Context, before, after held) error {
 	}
 	var changes []inventory.Change
 	for n := range after {
-		if before[n] == after[n] {
+		if before[n] == after[n] || before[n] == 0 { // the latter was never said: a first inventory comes in parts
 			continue
 		}
 		was, err := u.s.listBucket(ctx, u.tx, before[n])
