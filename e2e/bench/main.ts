@@ -6,6 +6,7 @@ import { type Benchmark, line } from "./figure.ts";
 import { fleet } from "./fleet.ts";
 import { gateway } from "./gateway.ts";
 import { keyToPixel } from "./keys.ts";
+import { complianceFleet, deviceList, firstInventory, policyFleet, resolver } from "./management.ts";
 import { network } from "./network.ts";
 import { page } from "./page.ts";
 import { scroll } from "./scroll.ts";
@@ -21,6 +22,11 @@ const benchmarks: readonly Benchmark[] = [
   gateway,
   page,
   fleet,
+  resolver,
+  policyFleet,
+  deviceList,
+  firstInventory,
+  complianceFleet,
 ];
 
 /** Runs what `only` names, or everything. Returns false when a figure misses its bar. */

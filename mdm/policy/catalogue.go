@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+	"sync"
 
 	"handrail/mdm"
 	"handrail/mdm/manifest"
@@ -62,6 +63,7 @@ type Catalogue struct {
 	entries []*Entry // by category as the console shows them, then as declared
 	byKey   map[string]*Entry
 	schemas map[string]json.RawMessage
+	scratch sync.Pool // of *scratch
 }
 
 // newCatalogue arranges entries and makes their schemas.

@@ -98,46 +98,68 @@ func (c *Catalogue) Resolve(inputs []Input) []Resolved {
 	for _, in := range ranked {
 		total += len(in.settings)
 	}
-	type group struct{ first, last, n int32 }
-	type link struct{ input, setting, next int32 }
-	links := make([]link, 0, total)
-	groups := make([]group, 0, total)
-	index := make(map[manifest.ID]int32, total)
-	for i, in := range ranked {
-		for k := range in.settings {
-			at := int32(len(links)) //nolint:gosec // bounded by MaxSettings of some hundred policies
-			links = append(links, link{input: int32(i), setting: int32(k), next: -1})
-			g, ok := index[in.settings[k].id]
-			if !ok {
-				index[in.settings[k].id] = int32(len(groups))
-				groups = append(groups, group{first: at, last: at, n: 1})
-				continue
-			}
-			links[groups[g].last].next = at
-			groups[g].last = at
-			groups[g].n++
-		}
+	w, _ := c.scratch.Get().(*scratch)
+	if w == nil {
+		w = &scratch{index: make(map[manifest.ID]int32, total), taken: map[string]manifest.ID{}}
 	}
-	id := func(g group) string {
-		l := links[g.first]
-		return string(ranked[l.input].settings[l.setting].id)
-	}
-	slices.SortFunc(groups, func(a, b group) int { return strings.Compare(id(a), id(b)) }) // index is of no use any more
+	defer c.scratch.Put(w)
+	w.gather(ranked)
 	claims := make([]Claim, 0, total)
-	said := make([]*compiled, 0, total)
-	out := make([]Resolved, 0, len(groups))
-	for _, g := range groups {
+	out := make([]Resolved, 0, len(w.groups))
+	for _, g := range w.groups {
 		from := len(claims)
-		for at := g.first; at >= 0; at = links[at].next {
-			in := &ranked[links[at].input]
-			s := &in.settings[links[at].setting]
-			said = append(said, s)
+		w.said = w.said[:0]
+		for at := g.first; at >= 0; at = w.links[at].next {
+			in := &ranked[w.links[at].input]
+			s := &in.settings[w.links[at].setting]
+			w.said = append(w.said, s)
 			claims = append(claims, Claim{Policy: in.Policy, Version: in.Number, Assignment: in.Assignment, Priority: in.Priority, Via: in.Via, Value: s.value})
 		}
-		out = append(out, settle(claims[from:len(claims):len(claims)], said[from:], ranked))
+		out = append(out, settle(claims[from:len(claims):len(claims)], w.said, ranked))
 	}
-	c.exclude(out)
+	c.exclude(out, w.taken)
 	return out
+}
+
+// scratch is the working memory of one resolution, used again for the next.
+type scratch struct {
+	links  []link
+	groups []group
+	index  map[manifest.ID]int32 // place in groups
+	said   []*compiled
+	taken  map[string]manifest.ID
+}
+
+// link is one policy's word on a setting; next is the place of the word that ranks below it,
+// -1 at the end.
+type link struct{ input, setting, next int32 }
+
+// group is all there is said of one setting.
+type group struct {
+	id          manifest.ID
+	first, last int32
+}
+
+// gather groups what the ranked inputs say by setting, in order of the ids.
+func (w *scratch) gather(ranked []Input) {
+	w.links, w.groups = w.links[:0], w.groups[:0]
+	clear(w.index)
+	for i, in := range ranked {
+		for k := range in.settings {
+			at := int32(len(w.links)) //nolint:gosec // bounded by MaxSettings of some hundred policies
+			w.links = append(w.links, link{input: int32(i), setting: int32(k), next: -1})
+			id := in.settings[k].id
+			g, ok := w.index[id]
+			if !ok {
+				w.index[id] = int32(len(w.groups))
+				w.groups = append(w.groups, group{id: id, first: at, last: at})
+				continue
+			}
+			w.links[w.groups[g].last].next = at
+			w.groups[g].last = at
+		}
+	}
+	slices.SortFunc(w.groups, func(a, b group) int { return strings.Compare(string(a.id), string(b.id)) })
 }
 
 // rank sorts inputs by rank, each policy there once.
@@ -320,7 +342,7 @@ func same(a, b any) bool {
 
 // exclude finds settings of unlike names that are about the same thing: that of the lower
 // rank is in conflict.
-func (c *Catalogue) exclude(out []Resolved) {
+func (c *Catalogue) exclude(out []Resolved, taken map[string]manifest.ID) {
 	for from := 0; from < len(out); {
 		key := out[from].ID.Key()
 		to := from + 1
@@ -328,28 +350,27 @@ func (c *Catalogue) exclude(out []Resolved) {
 			to++
 		}
 		if e := c.byKey[key]; to-from > 1 && len(e.Exclusive) > 0 {
-			excludeAmong(e, out[from:to])
+			excludeAmong(e, out[from:to], taken)
 		}
 		from = to
 	}
 }
 
-func excludeAmong(e *Entry, out []Resolved) {
-	type about struct{ field, value string }
-	taken := make(map[about]manifest.ID, len(out))
+func excludeAmong(e *Entry, out []Resolved, taken map[string]manifest.ID) {
 	meet := false
-	for i := range out {
-		for k, v := range out[i].about {
-			if _, ok := taken[about{e.Exclusive[k], v}]; ok && v != "" {
+	for k := range e.Exclusive {
+		clear(taken)
+		for i := range out {
+			v := out[i].about[k]
+			if _, ok := taken[v]; ok && v != "" {
 				meet = true
 			}
-			taken[about{e.Exclusive[k], v}] = out[i].ID
+			taken[v] = out[i].ID
 		}
 	}
 	if !meet { // as it nearly always is
 		return
 	}
-	clear(taken)
 	order := make([]*Resolved, len(out))
 	for i := range out {
 		order[i] = &out[i]
@@ -358,23 +379,22 @@ func excludeAmong(e *Entry, out []Resolved) {
 		x, y := &a.Claims[0], &b.Claims[0]
 		return cmp.Or(y.Priority-x.Priority, y.Via.Depth-x.Via.Depth, strings.Compare(string(x.Policy), string(y.Policy)), strings.Compare(string(a.ID), string(b.ID)))
 	})
-	for _, r := range order {
-		if r.Conflict != "" {
-			continue
-		}
-		for i, v := range r.about {
-			key := about{e.Exclusive[i], v}
-			other, ok := taken[key]
-			switch {
-			case v == "":
-			case !ok:
-				taken[key] = r.ID
-			case r.Conflict == "":
-				r.Value, r.Source = nil, manifest.Source{}
-				r.Conflict = fmt.Sprintf("%s says the same %s and ranks higher", other, key.field)
-				for k := range r.Claims {
-					r.Claims[k].Won = false
-				}
+	for k, field := range e.Exclusive {
+		clear(taken)
+		for _, r := range order {
+			v := r.about[k]
+			if r.Conflict != "" || v == "" {
+				continue
+			}
+			other, ok := taken[v]
+			if !ok {
+				taken[v] = r.ID
+				continue
+			}
+			r.Value, r.Source = nil, manifest.Source{}
+			r.Conflict = fmt.Sprintf("%s says the same %s and ranks higher", other, field)
+			for i := range r.Claims {
+				r.Claims[i].Won = false
 			}
 		}
 	}

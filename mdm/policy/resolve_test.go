@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"handrail/mdm"
 	"handrail/mdm/manifest"
@@ -234,10 +235,15 @@ func BenchmarkResolve(b *testing.B) {
 		b.Fatalf("%d settings", n)
 	}
 	b.ReportAllocs()
+	var took []time.Duration
 	for b.Loop() {
+		began := time.Now()
 		c.Resolve(inputs)
+		took = append(took, time.Since(began))
 	}
-	b.ReportMetric(float64(b.Elapsed().Microseconds())/1000/float64(b.N), "resolve_device_ms")
+	slices.Sort(took)
+	b.ReportMetric(took[len(took)/2].Seconds()*1000, "p50-ms")
+	b.ReportMetric(took[len(took)*95/100].Seconds()*1000, "p95-ms")
 }
 
 func BenchmarkCompile(b *testing.B) {
@@ -253,7 +259,7 @@ func BenchmarkCompile(b *testing.B) {
 func TestResolveIsFrugal(t *testing.T) {
 	c := policy.Standard()
 	inputs := fleetPolicies(t, c)
-	if n := testing.AllocsPerRun(5, func() { c.Resolve(inputs) }); n > 2500 {
+	if n := testing.AllocsPerRun(5, func() { c.Resolve(inputs) }); n > 1500 {
 		t.Errorf("%v allocations", n)
 	}
 }
