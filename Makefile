@@ -9,6 +9,7 @@ LDFLAGS  := -s -w -X main.version=$(VERSION)
 GOLINT   := v2.15.0
 TOOLS    := $(CURDIR)/.tools/bin
 DEMO     ?= 1
+FLEET    ?= 0
 DATA     ?= ./data
 NAME     ?=
 say       = @printf '\033[1m==>\033[0m %s\n' "$(1)"
@@ -20,13 +21,13 @@ help: ## list the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 .PHONY: run
-run: ## set up, build, start the gateway and a demo device (DEMO=0: no device)
+run: ## set up, build, start the gateway and a demo device (DEMO=0: none; FLEET=2000: and simulated ones)
 	@.ci/setup build $(if $(filter 0,$(DEMO)),,demo)
 	@$(MAKE) build-gateway $(if $(filter 0,$(DEMO)),,build-agent build-companion build-demo)
 ifeq ($(DEMO),0)
 	@exec bin/handrail-gateway run --data $(DATA)
 else
-	@exec bin/handrail-demo --data $(DATA)
+	@exec bin/handrail-demo --data $(DATA) --fleet $(FLEET)
 endif
 
 .PHONY: build build-cli build-gateway build-agent build-companion build-demo

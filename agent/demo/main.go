@@ -19,6 +19,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -28,10 +29,11 @@ import (
 
 func main() {
 	data := flag.String("data", "./data", "directory that keeps the gateway's and the device's data")
+	fleet := flag.Int("fleet", 0, "how many simulated devices there are beside the desktop")
 	flag.Parse()
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
-	if err := run(ctx, *data); err != nil && !errors.Is(err, context.Canceled) {
+	if err := run(ctx, *data, *fleet); err != nil && !errors.Is(err, context.Canceled) {
 		fmt.Fprintf(os.Stderr, "handrail: %v\n", err)
 		os.Exit(1)
 	}
@@ -40,7 +42,7 @@ func main() {
 // say prints one line of progress.
 func say(format string, args ...any) { fmt.Fprintf(os.Stdout, "==> "+format+"\n", args...) }
 
-func run(ctx context.Context, data string) error {
+func run(ctx context.Context, data string, fleet int) error {
 	data, err := filepath.Abs(data)
 	if err != nil {
 		return err
@@ -59,7 +61,7 @@ func run(ctx context.Context, data string) error {
 		return err
 	}
 	defer gw.stop()
-	err = demo(ctx, bin, data, logs, line, gw)
+	err = demo(ctx, bin, data, logs, line, fleet, gw)
 	if ctx.Err() != nil {
 		say("stopping")
 		return nil
@@ -142,7 +144,7 @@ func lastWords(log string) string {
 }
 
 // demo runs the device until ctx ends, and prints the closing line once it is online.
-func demo(ctx context.Context, bin map[string]string, data, logs, line string, gw *process) error {
+func demo(ctx context.Context, bin map[string]string, data, logs, line string, fleet int, gw *process) error {
 	home := filepath.Join(data, "demo")
 	state := filepath.Join(home, "agent")
 	if err := os.MkdirAll(state, 0o700); err != nil {
@@ -170,6 +172,13 @@ func demo(ctx context.Context, bin map[string]string, data, logs, line string, g
 			return nil
 		}
 	})
+	if fleet > 0 {
+		argv, err := simulation(ctx, bin, data, address(line), fleet)
+		if err != nil {
+			return err
+		}
+		g.Go(func() error { return d.run.supervise(ctx, "fleet", argv) })
+	}
 	awaitOnline(ctx, bin["handrail-agent"], state)
 	if ctx.Err() == nil {
 		fmt.Fprintln(os.Stdout, line)
@@ -200,6 +209,20 @@ func enroll(ctx context.Context, bin map[string]string, data, state, gateway str
 	_, err = output(ctx, bin["handrail-agent"], "enroll", "--gateway", gateway, "--token", strings.TrimSpace(token),
 		"--state", state, "--name", "demo-desktop")
 	return err
+}
+
+// simulation is the command line of a fleet of simulated devices. They are the same ones at each
+// start, and what they are changes now and then, as devices do.
+func simulation(ctx context.Context, bin map[string]string, data, gateway string, count int) ([]string, error) {
+	say("simulating %d devices", count)
+	token, err := output(ctx, bin["handrail-gateway"], "enroll-token", "create", "--data", data, "--uses", strconv.Itoa(4*count), "--ttl", "24h", "--note", "simulated devices")
+	if err != nil {
+		return nil, err
+	}
+	return []string{
+		bin["handrail-agent"], "simulate", "--gateway", gateway, "--token", strings.TrimSpace(token), "--count", strconv.Itoa(count),
+		"--drift", "2h", "--flap", "12h", "--fail", "0.01", "--apply", "3s", "--every", "1m",
+	}, nil
 }
 
 // awaitOnline waits up to 15 s for the agent to say that it is connected. Where it is not, the
