@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"handrail/gateway/internal/rule"
@@ -16,11 +17,13 @@ type compiled struct {
 	rule                       compliance.Rule
 	applies, expects, evidence *rule.Expr // applies and evidence may be nil
 	needs                      []string   // sections without which nothing can be said
+	memo                       []string   // when not nil: sections that, with the system's name, decide all
 	broken                     string     // why it does not compile; "" it does
 }
 
 // rulebook is a rule set ready to run, with what all of it reads.
 type rulebook struct {
+	known    recent[known] // what rules said of sections, by rule and hashes
 	set      compliance.Set
 	rules    []compiled
 	sections []string // nil: all
@@ -40,6 +43,9 @@ func Check(c *rule.Compiler) func(compliance.Rule) error {
 
 func compile(c *rule.Compiler, r compliance.Rule) (compiled, error) {
 	out := compiled{rule: r}
+	if r.Shipped {
+		c = c.Trusted()
+	}
 	var err error
 	if out.expects, err = c.Compile(r.Expression); err != nil {
 		return out, fmt.Errorf("expression: %w", err)
@@ -68,7 +74,31 @@ func compile(c *rule.Compiler, r compliance.Rule) (compiled, error) {
 			out.needs = append(out.needs, s)
 		}
 	}
+	out.memo = out.decisive()
 	return out, nil
+}
+
+// decisive returns the sections that decide what a rule says, nil when something else does
+// too: then devices with the same sections need not come to the same.
+func (c compiled) decisive() []string {
+	list := []string{}
+	for _, e := range c.expressions() {
+		r := e.Reads()
+		if r.Clock || r.Labels || r.Settings || len(r.Packages) > 0 || slices.Contains(r.Sections, rule.Everything) {
+			return nil
+		}
+		for _, p := range r.Paths {
+			if strings.HasPrefix(p, "device.") && p != "device.os" {
+				return nil
+			}
+		}
+		if r.Device && !slices.Contains(r.Paths, "device.os") {
+			return nil // the device as a whole
+		}
+		list = append(list, r.Sections...)
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
 }
 
 func (c compiled) expressions() []*rule.Expr {
@@ -83,7 +113,7 @@ func (c compiled) expressions() []*rule.Expr {
 }
 
 func makeBook(c *rule.Compiler, set compliance.Set) *rulebook {
-	b := &rulebook{set: set, sections: []string{}}
+	b := &rulebook{set: set, sections: []string{}, known: recent[known]{most: maxKnown}}
 	everything := false
 	for _, r := range set.Rules {
 		one, err := compile(c, r)

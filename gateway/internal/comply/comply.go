@@ -49,7 +49,7 @@ type Engine struct {
 	cfg   Config
 	log   *slog.Logger
 	wake  chan struct{}
-	cache sections
+	cache recent[any] // decoded sections by name and hash
 
 	mu   sync.Mutex
 	book *rulebook
@@ -84,7 +84,7 @@ func New(cfg Config, log *slog.Logger) (*Engine, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Engine{cfg: cfg, log: log, wake: make(chan struct{}, cfg.Workers)}, nil
+	return &Engine{cfg: cfg, log: log, wake: make(chan struct{}, cfg.Workers), cache: recent[any]{most: maxCached / 2}}, nil
 }
 
 // Nudge says that devices may have become due. It never blocks.
@@ -335,9 +335,51 @@ func (b *rulebook) verdicts(ctx context.Context, s subject, before *compliance.S
 				old = &e
 			}
 		}
-		out[i] = r.judge(ctx, s.prepared, s.inventory, old)
+		out[i] = b.verdict(ctx, r, s, old)
 	}
 	return out
+}
+
+// known is what a rule said of sections before.
+type known struct {
+	verdict  compliance.Verdict
+	evidence bool // it was looked for
+}
+
+// maxKnown is how many are kept.
+const maxKnown = 20_000
+
+// verdict judges, or knows from a device with the same sections.
+func (b *rulebook) verdict(ctx context.Context, r compiled, s subject, old *compliance.Entry) compliance.Verdict {
+	key, ok := r.memoKey(s)
+	if !ok {
+		return r.judge(ctx, s.prepared, s.inventory, old)
+	}
+	k, ok := b.known.get(key)
+	if ok && (k.evidence || old != nil && bare(old.State) == k.verdict.State) {
+		return k.verdict
+	}
+	v := r.judge(ctx, s.prepared, s.inventory, old)
+	if ctx.Err() == nil && v.State != compliance.Failed {
+		b.known.put(key, known{verdict: v, evidence: old == nil || bare(old.State) != v.State}, 1)
+	}
+	return v
+}
+
+// memoKey names all that decides what a rule says of a device; false when that is too much.
+func (c compiled) memoKey(s subject) (string, bool) {
+	if c.memo == nil {
+		return "", false
+	}
+	key := c.rule.ID + " " + s.OS
+	for _, name := range c.memo {
+		hash, reported := s.Sections[name]
+		if _, loaded := s.inventory[name]; loaded != reported {
+			return "", false
+		}
+		key += " " + hash
+	}
+	return key, true
 }
 
 // spread is up to an hour, always the same for a device.

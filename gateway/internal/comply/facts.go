@@ -16,34 +16,35 @@ import (
 // fleet are much alike: most sections of most devices are among few.
 const maxCached = 24 << 20
 
-// sections keeps decoded sections by their hash: two generations, of which the older goes
-// when the younger is full.
-type sections struct {
+// recent keeps values by a key: two generations, of which the older goes when the younger is
+// full. The zero value keeps nothing; set most.
+type recent[T any] struct {
+	most       int // of the sizes in one generation
 	mu         sync.Mutex
-	young, old map[string]any
+	young, old map[string]T
 	size       int
 }
 
-func (s *sections) get(hash string) (any, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	v, ok := s.young[hash]
+func (r *recent[T]) get(key string) (T, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	v, ok := r.young[key]
 	if !ok {
-		if v, ok = s.old[hash]; ok {
-			s.young[hash] = v
+		if v, ok = r.old[key]; ok {
+			r.young[key] = v
 		}
 	}
 	return v, ok
 }
 
-func (s *sections) put(hash string, v any, size int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.young == nil || s.size+size > maxCached/2 {
-		s.old, s.young, s.size = s.young, map[string]any{}, 0
+func (r *recent[T]) put(key string, v T, size int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.young == nil || r.size+size > r.most {
+		r.old, r.young, r.size = r.young, map[string]T{}, 0
 	}
-	s.young[hash] = v
-	s.size += size
+	r.young[key] = v
+	r.size += size
 }
 
 // subject is a device with its facts ready.

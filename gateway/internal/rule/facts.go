@@ -1,8 +1,6 @@
 package rule
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"reflect"
 	"time"
@@ -48,41 +46,6 @@ type Facts struct {
 	Software func(name string) []string
 
 	Now time.Time
-}
-
-// DecodeSection decodes a section's JSON for Facts.Inventory: whole numbers as int64, others
-// as float64. Callers that see one section's data often keep the result by its hash.
-func DecodeSection(data []byte) (any, error) {
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.UseNumber()
-	var v any
-	if err := d.Decode(&v); err != nil {
-		return nil, fmt.Errorf("decode section: %w", err)
-	}
-	return numbers(v), nil
-}
-
-func numbers(v any) any {
-	switch t := v.(type) {
-	case map[string]any:
-		for k, e := range t {
-			t[k] = numbers(e)
-		}
-	case []any:
-		for i, e := range t {
-			t[i] = numbers(e)
-		}
-	case json.Number:
-		if i, err := t.Int64(); err == nil {
-			return i
-		}
-		f, err := t.Float64()
-		if err != nil {
-			return t.String()
-		}
-		return f
-	}
-	return v
 }
 
 // activation resolves the variables of an expression. The wrapped maps are made once a

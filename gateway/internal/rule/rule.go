@@ -18,7 +18,7 @@ import (
 const (
 	MaxExpression = 8 << 10 // bytes
 	maxNesting    = 48
-	costLimit     = 400_000 // steps; a walk over 3,000 packages is about 30,000
+	costLimit     = 250_000 // steps; a walk over 3,000 packages is about 30,000
 	interruptRate = 64      // looks at the deadline every so many turns of a loop
 	cheapNodes    = 128     // an expression of so few nodes and no loop needs no watching
 )
@@ -66,7 +66,14 @@ type Expr struct {
 }
 
 // Compiler compiles expressions. It is safe for concurrent use; one is enough for a process.
-type Compiler struct{ env *cel.Env }
+type Compiler struct {
+	env     *cel.Env
+	trusted bool
+}
+
+// Trusted returns a compiler for expressions of our own: without a cost limit, which makes
+// loops twice as fast. The deadline holds for them too.
+func (c *Compiler) Trusted() *Compiler { return &Compiler{env: c.env, trusted: true} }
 
 // NewCompiler returns a compiler of the language described at the package.
 func NewCompiler() (*Compiler, error) {
@@ -103,7 +110,10 @@ func (c *Compiler) compile(text string, question bool) (*Expr, error) {
 	e.watched = loops || nodes > cheapNodes
 	opts := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
 	if e.watched {
-		opts = append(opts, cel.CostLimit(costLimit), cel.InterruptCheckFrequency(interruptRate))
+		opts = append(opts, cel.InterruptCheckFrequency(interruptRate))
+		if !c.trusted {
+			opts = append(opts, cel.CostLimit(costLimit))
+		}
 	}
 	var err error
 	if e.program, err = c.env.Program(ast, opts...); err != nil {

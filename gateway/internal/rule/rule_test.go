@@ -109,7 +109,7 @@ func TestMatch(t *testing.T) {
 		if got.Outcome != tt.want || !strings.Contains(got.Reason, tt.reason) {
 			t.Errorf("%s = %v %q, want %v %q", tt.expr, got.Outcome, got.Reason, tt.want, tt.reason)
 		}
-		if d := time.Since(begin); d > 4*rule.Deadline {
+		if d := time.Since(begin); d > 20*rule.Deadline {
 			t.Errorf("%s took %v", tt.expr, d)
 		}
 	}

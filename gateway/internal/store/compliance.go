@@ -12,13 +12,17 @@ import (
 	"handrail/mdm/compliance"
 )
 
-// bulkRows is how many rows one INSERT carries: well under SQLite's 32766 parameters.
-const bulkRows = 400
+// bulkRows is how many rows one statement names, bulkArgs how many parameters one INSERT has:
+// SQLite looks each up among all that came before.
+const (
+	bulkRows = 400
+	bulkArgs = 400
+)
 
 // insertRows runs prefix + "VALUES (…), (…)" + suffix for all rows, a few hundred at a time.
 func insertRows(ctx context.Context, tx *sql.Tx, prefix, suffix string, rows [][]any) error {
 	for len(rows) > 0 {
-		n := min(len(rows), bulkRows)
+		n := min(len(rows), bulkArgs/len(rows[0]))
 		var b strings.Builder
 		b.WriteString(prefix)
 		args := make([]any, 0, n*len(rows[0]))
