@@ -15,7 +15,7 @@ function figures(out: string): Result[] {
 
 /** Runs one of the store's figure tests; each needs a PostgreSQL that is empty. */
 async function ofStore(test: string, ...flags: string[]): Promise<Result[]> {
-  const go = `HANDRAIL_BENCH_DATABASE="$HANDRAIL_TEST_POSTGRES" exec go test -run '^${test}$' -count=1 -timeout 60m ./gateway/internal/store ${flags.join(" ")}`;
+  const go = `HANDRAIL_BENCH_DATABASE="$HANDRAIL_TEST_POSTGRES" exec go test -run '^${test}$' -v -count=1 -timeout 60m ./gateway/internal/store ${flags.join(" ")}`;
   return figures(await run([".ci/with-postgres", "sh", "-c", go]));
 }
 
