@@ -12,6 +12,7 @@ import (
 	"handrail/gateway/gatewaytest"
 	"handrail/mdm"
 	"handrail/mdm/command"
+	"handrail/mdm/label"
 	"handrail/signaling"
 )
 
@@ -230,6 +231,23 @@ func TestWhoMayCommand(t *testing.T) {
 	}
 	if code := post(tech, "/api/bulks/"+held.ID+"/approve", nil); code != http.StatusOK {
 		t.Errorf("approval: %d", code)
+	}
+	// A label reaches those of its devices one may command.
+	l, err := g.Rooms.Labels.Create(t.Context(), label.Label{Name: "printers"}, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := g.Rooms.Labels.Give(t.Context(), l.ID, []mdm.DeviceID{d1.ID, d2.ID}, "test", time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if b := order(t, g, tech, map[string]any{"label": l.ID}); b.Counts["queued"] != 1 {
+		t.Errorf("a label, by a technician of one group: %+v", b)
+	}
+	if b := order(t, g, admin, map[string]any{"label": l.ID, "expect_devices": 2}); b.Counts["queued"] != 2 {
+		t.Errorf("a label: %+v", b)
+	}
+	if code := post(admin, "/api/commands", service(map[string]any{"label": "lbl_none"})); code != http.StatusNotFound {
+		t.Errorf("no such label: %d", code)
 	}
 	// A device that is revoked has nothing to wait for.
 	g.Revoke(d1.ID)

@@ -248,7 +248,7 @@ func addFile(b *bundle, dir *os.Root, name string) error {
 	if err != nil {
 		return err
 	}
-	n := min(info.Size(), perLogFile, room)
+	n := min(info.Size(), perLogFile, (room+1)/2) // so that one file does not leave the others out
 	if n == 0 && info.Size() > 0 {
 		b.say("%s: left out, the bundle is full", name)
 		return nil

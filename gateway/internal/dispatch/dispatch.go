@@ -290,7 +290,12 @@ func (d *Dispatch) ForgetDevice(ctx context.Context, id mdm.DeviceID) error {
 	}
 	var errs []error
 	for _, c := range page.Commands {
-		_, _, err := d.Cancel(ctx, command.Selection{ID: c.ID, Scope: f.Scope}, c.Bulk, "the removal of the device")
+		_, asked, err := d.Cancel(ctx, command.Selection{ID: c.ID, Scope: f.Scope}, c.Bulk, "the removal of the device")
+		if err == nil && asked > 0 { // it will not answer any more
+			r := command.Result{ID: c.ID, State: command.Cancelled, Message: "the device was removed while it had the command"}
+			_, err = d.cfg.Commands.Finish(ctx, id, command.Results{Results: []command.Result{r}}, d.now())
+			d.told([]command.BulkID{c.Bulk})
+		}
 		errs = append(errs, err)
 	}
 	if err := errors.Join(errs...); err != nil {
