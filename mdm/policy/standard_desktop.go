@@ -40,7 +40,7 @@ func cameraDisabled() *Entry {
 	return &Entry{
 		Key: "camera.disabled", Title: "Camera", Category: categoryDesktop, Platforms: []Platform{Linux}, Merge: MostRestrictive,
 		Description: "Takes the camera away from all programs.",
-		Mechanism:   "The kernel module of USB cameras cannot be loaded (/etc/modprobe.d) and is taken out when nothing uses it",
+		Mechanism:   "The kernel modules of cameras cannot be loaded (/etc/modprobe.d), and udev takes cameras that are plugged in from their driver",
 		Fields:      []Field{off},
 	}
 }

@@ -82,7 +82,7 @@ func mailAccount() *Entry {
 	return &Entry{
 		Key: "mail.account", Title: "E-mail account", Category: categorySoftware, Platforms: []Platform{Linux}, Merge: ByRank, Several: true, Exclusive: []string{"address"},
 		Description: "A mail account that Thunderbird has set up when a person first opens it.",
-		Mechanism:   "A configuration of Thunderbird for the whole device, with locked settings",
+		Mechanism:   "Preferences in Thunderbird's policies (/etc/thunderbird/policies), for everybody on the device",
 		Fields: []Field{
 			{Name: "name", Kind: Text, Title: "Name", Description: "The sender's name that others see.", Required: true, MinLen: 1, MaxLen: 128},
 			{Name: "address", Kind: Text, Title: "Address", Description: "The e-mail address.", Required: true, MinLen: 3, MaxLen: 254, Format: FormatEmail},

@@ -110,7 +110,7 @@ func motdBanner() *Entry {
 	return &Entry{
 		Key: "motd.banner", Title: "Message of the day", Category: categorySystem, Platforms: []Platform{Linux}, Merge: ByRank,
 		Description: "Shown to everybody who signs in on a terminal.",
-		Mechanism:   "A file in /etc/update-motd.d or /etc/motd",
+		Mechanism:   "/etc/motd",
 		Fields: []Field{
 			{Name: "text", Kind: Text, Title: "Text", Description: "As whose device this is and what is not allowed on it.", Required: true, Multiline: true, MinLen: 1, MaxLen: 4096},
 		},
