@@ -79,7 +79,7 @@ var direction = map[string][]string{
 var star = map[string][]string{
 	"mdm/rollout": {"mdm/policy"},
 	"mdm/policy":  {"mdm/manifest"},
-	"mdm/mdmtest": {"mdm/command", "mdm/device", "mdm/enroll", "mdm/group", "mdm/compliance", "mdm/inventory", "mdm/manifest", "mdm/policy", "mdm/rollout", "mdm/script"},
+	"mdm/mdmtest": {"mdm/command", "mdm/device", "mdm/enroll", "mdm/group", "mdm/compliance", "mdm/inventory", "mdm/label", "mdm/manifest", "mdm/policy", "mdm/rollout", "mdm/script"},
 }
 
 // banned package names say nothing about what is inside.

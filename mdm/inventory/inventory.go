@@ -38,8 +38,9 @@ type Row struct {
 // Store keeps sections.
 type Store interface {
 	// SaveSections replaces the given sections of a device. With full set, every section not
-	// among rows or keep is removed. mdm.ErrNotFound when there is no such device.
-	SaveSections(ctx context.Context, device mdm.DeviceID, rows []Row, full bool, keep []string) error
+	// among rows or keep is removed. What changed goes to the history at the time at.
+	// mdm.ErrNotFound when there is no such device.
+	SaveSections(ctx context.Context, device mdm.DeviceID, rows []Row, full bool, keep []string, at time.Time) error
 	// Sections returns what is kept of a device, by name; empty for none or no such device.
 	Sections(ctx context.Context, device mdm.DeviceID) ([]Row, error)
 	// SectionHashes is Sections without the data: section name to hash.
@@ -122,7 +123,7 @@ func (r *Registry) Apply(ctx context.Context, device mdm.DeviceID, full bool, se
 	slices.Sort(out.Changed)
 	out.Changed = slices.Compact(out.Changed)
 	if len(out.Changed) > 0 {
-		if err := r.store.SaveSections(ctx, device, rows, full, keep); err != nil {
+		if err := r.store.SaveSections(ctx, device, rows, full, keep, now); err != nil {
 			return out, fmt.Errorf("inventory of %s: %w", device, err)
 		}
 	}

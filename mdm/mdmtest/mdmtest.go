@@ -15,6 +15,7 @@ import (
 	"handrail/mdm/enroll"
 	"handrail/mdm/group"
 	"handrail/mdm/inventory"
+	"handrail/mdm/label"
 	"handrail/mdm/script"
 )
 
@@ -24,6 +25,7 @@ type Store interface {
 	enroll.Store
 	group.Store
 	inventory.Store
+	label.Store
 	command.Store
 	script.Store
 }
@@ -35,6 +37,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 	t.Run("group", func(t *testing.T) { RunGroupStore(t, open) })
 	t.Run("enroll", func(t *testing.T) { RunEnrollStore(t, open) })
 	t.Run("inventory", func(t *testing.T) { RunInventoryStore(t, open) })
+	t.Run("label", func(t *testing.T) { RunLabelStore(t, open) })
 	t.Run("command", func(t *testing.T) { RunCommandStore(t, open) })
 	t.Run("script", func(t *testing.T) { RunScriptStore(t, open) })
 }

@@ -11,6 +11,7 @@ import (
 
 	"handrail/gateway/internal/audit"
 	"handrail/gateway/internal/auth"
+	"handrail/gateway/internal/fleet"
 	"handrail/gateway/internal/session"
 	"handrail/mdm"
 	"handrail/mdm/device"
@@ -152,11 +153,7 @@ func (a *API) verifyAudit(ctx context.Context, _ *empty) (*body[VerdictBody], er
 
 func (a *API) getOverview(ctx context.Context, _ *empty) (*body[OverviewBody], error) {
 	groups, all := callerOf(ctx).Groups(auth.OverviewView)
-	total, err := a.cfg.Devices.Count(ctx, groups, all)
-	if err != nil {
-		return nil, err
-	}
-	online, err := a.countOnline(ctx, groups, all)
+	total, online, err := a.countDevices(ctx, groups, all)
 	if err != nil {
 		return nil, err
 	}
@@ -176,26 +173,16 @@ func (a *API) getOverview(ctx context.Context, _ *empty) (*body[OverviewBody], e
 
 // countOnline counts the connected devices of the groups. Of all groups they are counted
 // without the database.
-func (a *API) countOnline(ctx context.Context, groups []mdm.GroupID, all bool) (int64, error) {
-	online := a.cfg.Links.Online()
-	if all {
-		return int64(len(online)), nil
+// countDevices counts devices of groups that are welcome, and those of them that are connected.
+func (a *API) countDevices(ctx context.Context, groups []mdm.GroupID, all bool) (total, online int64, err error) {
+	q := fleet.Query{Groups: groups, AllGroups: all}
+	n, err := a.cfg.Fleet.Count(ctx, q)
+	if err != nil {
+		return 0, 0, err
 	}
-	var n int64
-	ids := make([]mdm.DeviceID, 0, len(online))
-	for id := range online {
-		ids = append(ids, id)
-	}
-	for len(ids) > 0 {
-		batch := ids[:min(len(ids), device.MaxPage)]
-		ids = ids[len(batch):]
-		p, err := a.cfg.Devices.Devices(ctx, device.Filter{Groups: groups, IDs: batch, Limit: device.MaxPage})
-		if err != nil {
-			return 0, err
-		}
-		n += int64(len(p.Devices))
-	}
-	return n, nil
+	q.Terms = []device.Term{{Field: "state", Op: device.Is, Value: "online"}}
+	on, err := a.cfg.Fleet.Count(ctx, q)
+	return int64(n), int64(on), err
 }
 
 // maxAttention bounds each kind of thing to look at.

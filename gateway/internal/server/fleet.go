@@ -2,13 +2,18 @@ package server
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
 	"handrail/gateway/internal/browser"
+	"handrail/gateway/internal/desire"
 	"handrail/gateway/internal/fleet"
 	"handrail/mdm"
 	"handrail/mdm/label"
+	"handrail/mdm/manifest"
+	"handrail/mdm/policy"
 	"handrail/signaling"
 )
 
@@ -55,5 +60,29 @@ func (s *Server) touchFleet(topic signaling.Topic, ids []string) {
 
 // searchFields are the fields of a search that other rooms know about.
 func (s *Server) searchFields() map[string]fleet.Resolver {
-	return s.complianceFields()
+	fields := s.complianceFields()
+	fields["policy"] = s.devicesOfPolicy
+	fields["setting"] = s.devicesOfSetting
+	return fields
 }
+
+// devicesOfPolicy finds devices by how a policy stands on them: "pol_…/failed", or without a
+// state all it is for.
+func (s *Server) devicesOfPolicy(ctx context.Context, value string) ([]mdm.DeviceID, error) {
+	id, state, _ := strings.Cut(value, "/")
+	return s.Desire.DevicesOf(ctx, policy.ID(id), "", manifest.State(state), desire.Viewer{All: true}, "", everyDevice)
+}
+
+// devicesOfSetting finds devices on which a setting is not as it must be: "ssh.server/drifted",
+// or without a state any of them.
+func (s *Server) devicesOfSetting(ctx context.Context, value string) ([]mdm.DeviceID, error) {
+	at := strings.LastIndexByte(value, '/')
+	states := []manifest.State{manifest.Failed, manifest.Conflict, manifest.Drifted, manifest.NotApplicable}
+	if at >= 0 && slices.Contains(states, manifest.State(value[at+1:])) {
+		return s.Store.SettingFaults(ctx, value[:at], value[at+1:])
+	}
+	return s.Store.SettingFaults(ctx, value, "")
+}
+
+// everyDevice is a limit that no fleet reaches.
+const everyDevice = 10_000_000

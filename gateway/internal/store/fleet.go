@@ -280,3 +280,18 @@ func (s *Store) versionsIn(ctx context.Context, buckets []int64, names []string)
 	}
 	return out, nil
 }
+
+// SettingFaults returns the devices on which a setting is in a state that is a fault, or in any
+// ("").
+func (s *Store) SettingFaults(ctx context.Context, setting, state string) ([]mdm.DeviceID, error) {
+	var c conditions
+	c.add("setting_id = ?", setting)
+	if state != "" {
+		c.add("state = ?", state)
+	}
+	rows, err := s.reader.QueryContext(ctx, "SELECT device_id FROM status_faults"+c.where(), c.args...)
+	return collect(rows, err, func(row rowScanner) (mdm.DeviceID, error) {
+		var id mdm.DeviceID
+		return id, row.Scan(&id)
+	})
+}

@@ -16,7 +16,7 @@ import (
 // SaveSections stores what changed of a device's inventory; see inventory.Store. In the same
 // transaction it writes down what is different from before, and that labels and the software
 // index have yet to look at it.
-func (s *Store) SaveSections(ctx context.Context, device mdm.DeviceID, rows []inventory.Row, full bool, keep []string) error {
+func (s *Store) SaveSections(ctx context.Context, device mdm.DeviceID, rows []inventory.Row, full bool, keep []string, at time.Time) error {
 	buckets, err := s.internBuckets(ctx, rows)
 	if err != nil {
 		return err
@@ -32,7 +32,7 @@ func (s *Store) SaveSections(ctx context.Context, device mdm.DeviceID, rows []in
 		} else if n == 0 {
 			return mdm.ErrNotFound
 		}
-		u := upload{s: s, tx: tx, device: device, at: changedAt(rows)}
+		u := upload{s: s, tx: tx, device: device, at: at}
 		for _, r := range rows {
 			if inventory.IsSoftware(r.Section) {
 				u.software = append(u.software, r.Section)
@@ -57,13 +57,6 @@ func (s *Store) SaveSections(ctx context.Context, device mdm.DeviceID, rows []in
 		}
 		return u.leaveWork(ctx)
 	})
-}
-
-func changedAt(rows []inventory.Row) time.Time {
-	for _, r := range rows {
-		return r.ChangedAt
-	}
-	return time.Now()
 }
 
 // upload is one change of a device's inventory in its transaction.

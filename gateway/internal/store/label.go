@@ -242,14 +242,17 @@ func judge(ctx context.Context, tx *sql.Tx, id mdm.LabelID, verdicts []label.Ver
 		if carries && before == string(why) {
 			continue
 		}
-		if !carries {
-			changed = append(changed, v.Device)
-		}
 		// From devices, so that one that was deleted meanwhile is no error.
-		if _, err := tx.ExecContext(ctx, `INSERT INTO device_labels (label_id, device_id, since_us, given_by, why)
+		res, err := tx.ExecContext(ctx, `INSERT INTO device_labels (label_id, device_id, since_us, given_by, why)
 			SELECT CAST($1 AS TEXT), id, CAST($3 AS BIGINT), '', CAST($4 AS TEXT) FROM devices WHERE id = $2
-			ON CONFLICT (label_id, device_id) DO UPDATE SET why = excluded.why`, id, v.Device, micros(at), string(why)); err != nil {
+			ON CONFLICT (label_id, device_id) DO UPDATE SET why = excluded.why`, id, v.Device, micros(at), string(why))
+		if err != nil {
 			return nil, err
+		}
+		if n, err := res.RowsAffected(); err != nil {
+			return nil, err
+		} else if n > 0 && !carries {
+			changed = append(changed, v.Device)
 		}
 	}
 	return changed, nil
