@@ -33,7 +33,7 @@ func osUpdate() *Entry {
 	return &Entry{
 		Key: "os.update", Title: "System updates", Category: categorySoftware, Platforms: []Platform{Linux}, Merge: ByRank,
 		Description: "Whether and when the device updates its system by itself.",
-		Mechanism:   "unattended-upgrades and the timers of apt (Fedora: dnf-automatic)",
+		Mechanism:   "unattended-upgrades and the timers of apt, by a file in /etc/apt/apt.conf.d; on systems without apt there is nothing to apply",
 		Risk:        Risk{Words: "A restart at a fixed time ends what people have open."},
 		Fields: []Field{
 			{Name: "enabled", Kind: Bool, Title: "Update by itself", Description: "Updates are fetched and installed without anybody asking.", Default: true},
