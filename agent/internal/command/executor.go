@@ -353,7 +353,7 @@ func (e *Executor) carryOut(ctx context.Context, id command.ID) {
 	switch {
 	case r.Step == begun:
 		out = job.takeUp(ctx)
-	case context.Cause(ctx) == errCancelled:
+	case errors.Is(context.Cause(ctx), errCancelled):
 		out = outcome{state: command.Cancelled, message: "cancelled before it was begun"}
 	case time.Now().UnixMicro() > r.UntilUS:
 		out = outcome{state: command.Expired, message: "its time was over before the device could begin"}

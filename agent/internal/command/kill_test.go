@@ -63,7 +63,7 @@ func beAgent(place string) int {
 			return a, post(ctx, "/results", r, &a)
 		},
 		Refresh: func(context.Context) error { return nil },
-	}, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	}, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return 1
 	}

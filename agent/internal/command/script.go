@@ -89,15 +89,19 @@ func (j *job) runScript(ctx context.Context, p command.Script) outcome {
 // await waits for the script's end and sees to it that it comes.
 func (j *job) await(ctx context.Context, cmd *exec.Cmd, limit time.Duration) outcome {
 	id := j.record.ID
-	exited := make(chan error, 1)
-	go func() { exited <- cmd.Wait() }()
+	exited := make(chan struct{})
+	var err error // of the wait; read once exited is closed
+	go func() {
+		defer close(exited)
+		err = cmd.Wait()
+	}()
 	late := time.NewTimer(limit)
 	defer late.Stop()
 	watch := time.NewTicker(watchEvery)
 	defer watch.Stop()
 	for {
 		select {
-		case err := <-exited:
+		case <-exited:
 			endAll(id, cmd.Process.Pid) // what it left behind
 			return ofExit(cmd, err)
 		case <-late.C:
@@ -117,20 +121,16 @@ func (j *job) await(ctx context.Context, cmd *exec.Cmd, limit time.Duration) out
 }
 
 // stopScript asks the script to end, then ends it and all it started.
-func (j *job) stopScript(cmd *exec.Cmd, exited <-chan error) {
+func (j *job) stopScript(cmd *exec.Cmd, exited <-chan struct{}) {
 	askToEnd(cmd.Process.Pid)
 	t := time.NewTimer(termWithin)
 	defer t.Stop()
-	gone := false
 	select {
 	case <-exited:
-		gone = true
 	case <-t.C:
 	}
 	endAll(j.record.ID, cmd.Process.Pid)
-	if !gone {
-		<-exited
-	}
+	<-exited
 }
 
 func ofExit(cmd *exec.Cmd, err error) outcome {

@@ -33,14 +33,16 @@ type world struct {
 	mu     sync.Mutex
 	online map[mdm.DeviceID]bool
 	nudged []mdm.DeviceID
-	clock  time.Time // zero: the real one
 	news   chan struct{}
 }
 
-func newWorld(t *testing.T, s interface {
+// keeper is what the room's registries keep things in.
+type keeper interface {
 	command.Store
 	script.Store
-}) *world {
+}
+
+func newWorld(t *testing.T, s keeper) *world {
 	t.Helper()
 	w := &world{t: t, commands: command.New(s), scripts: script.New(s), key: secret.New(), online: map[mdm.DeviceID]bool{}, news: make(chan struct{}, 1000)}
 	w.Dispatch = dispatch.New(dispatch.Config{

@@ -279,7 +279,7 @@ func lockOpen(ctx context.Context, tx *sql.Tx, d mdm.DeviceID) ([]command.Comman
 // ClaimCommands hands a device what waits for it; see command.Queue.
 func (s *Store) ClaimCommands(ctx context.Context, d mdm.DeviceID, have []command.ID, limit int, now time.Time) (command.Claimed, error) {
 	var out command.Claimed
-	if any, err := s.anyOpen(ctx, d); err != nil || !any {
+	if open, err := s.anyOpen(ctx, d); err != nil || !open {
 		return out, err // no transaction for those who ask in vain
 	}
 	err := s.write(ctx, func(tx *sql.Tx) error {
