@@ -1,6 +1,22 @@
-import { infiniteQueryOptions, queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
+import {
+  infiniteQueryOptions,
+  keepPreviousData,
+  queryOptions,
+  useMutation,
+  useQueryClient,
+} from "@tanstack/react-query";
 import { call } from "./client.ts";
-import type { Device, DeviceBulk, DeviceChange, DeviceList, DeviceState, Inventory } from "./types.ts";
+import type {
+  ChapterList,
+  Device,
+  DeviceBulk,
+  DeviceChange,
+  DeviceList,
+  DeviceState,
+  InstalledSoftware,
+  Inventory,
+  InventoryDifference,
+} from "./types.ts";
 
 export interface DeviceFilter {
   q?: string | undefined;
@@ -59,6 +75,36 @@ export const inventoryQuery = (id: string) =>
   queryOptions({
     queryKey: ["devices", "inventory", id],
     queryFn: ({ signal }) => call<Inventory>("GET", `/api/devices/${id}/inventory`, { signal }),
+  });
+
+/** What is installed on a device, by part of a name. */
+export const deviceSoftwareQuery = (id: string, q?: string) =>
+  queryOptions({
+    queryKey: ["devices", "software", id, q ?? ""],
+    queryFn: ({ signal }) =>
+      call<InstalledSoftware>("GET", `/api/devices/${id}/software`, { query: { q }, signal }),
+    placeholderData: keepPreviousData,
+  });
+
+/** What changed on a device, newest first. */
+export const historyQuery = (id: string, section?: string) =>
+  infiniteQueryOptions({
+    queryKey: ["devices", "history", id, section ?? ""],
+    queryFn: ({ signal, pageParam }) =>
+      call<ChapterList>("GET", `/api/devices/${id}/history`, {
+        query: { section, limit: 50, after: pageParam },
+        signal,
+      }),
+    initialPageParam: "",
+    getNextPageParam: (last) => last.next || undefined,
+  });
+
+/** How the inventory differs between two moments (RFC 3339); "" is now. */
+export const inventoryDifferenceQuery = (id: string, from: string, to: string) =>
+  queryOptions({
+    queryKey: ["devices", "diff", id, from.slice(0, 10), to.slice(0, 10)],
+    queryFn: ({ signal }) =>
+      call<InventoryDifference>("GET", `/api/devices/${id}/diff`, { query: { from, to }, signal }),
   });
 
 export function useUpdateDevice(id: string) {

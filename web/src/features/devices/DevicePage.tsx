@@ -25,6 +25,7 @@ import { DeviceCompliance } from "./DeviceCompliance.tsx";
 import { type DeviceDialog, DeviceDialogs } from "./DeviceDialogs.tsx";
 import { DeviceLabels } from "./DeviceLabels.tsx";
 import { DeviceSettings } from "./DeviceSettings.tsx";
+import { DeviceTimeline } from "./DeviceTimeline.tsx";
 import { Inventory, InventoryInShort } from "./Inventory.tsx";
 import { osWords } from "./osWords.ts";
 import type { DeviceTab } from "./tabs.ts";
@@ -136,6 +137,7 @@ function DeviceParts({ device, tab, onTab }: { device: Device } & Tabbed) {
       part: () => <DeviceCompliance device={device} />,
     },
     { tab: "commands", label: "Commands", show: true, part: () => <DeviceCommands device={device} /> },
+    { tab: "timeline", label: "Timeline", show: true, part: () => <DeviceTimeline device={device} /> },
     {
       tab: "support",
       label: "Support",

@@ -6,6 +6,7 @@ import type { Device, Disk, Filesystem, InventorySections, NetworkInterface } fr
 import { ErrorPanel } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { countWords, sizeWords } from "../../ui/words.ts";
+import { InventoryMore, Software } from "./InventoryMore.tsx";
 
 /**
  * The sections of a device's inventory, once there are some; in words what is missing before.
@@ -83,6 +84,8 @@ export function Inventory({ device }: { device: Device }) {
               <NetworkPanel interfaces={s.network ?? []} />
             </Stack>
           </SimpleGrid>
+          <Software device={device} />
+          <InventoryMore sections={s} />
           <Text size="sm" c="dimmed" mt="md">
             Inventory last changed <Time at={changed} />.
           </Text>

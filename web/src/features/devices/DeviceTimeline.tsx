@@ -1,0 +1,163 @@
+import { Button, Group, Modal, Select, Stack, Text, TextInput } from "@mantine/core";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { historyQuery, inventoryDifferenceQuery } from "../../api/devices.ts";
+import type { Chapter, Device } from "../../api/types.ts";
+import { summary } from "../../ui/settingValue.ts";
+import { Empty, ErrorPanel, Loaded, SkeletonRows } from "../../ui/states.tsx";
+import { Time } from "../../ui/Time.tsx";
+import { countWords } from "../../ui/words.ts";
+import { sectionWords } from "./sectionWords.ts";
+
+/** What changed on the device and when, the newest first. */
+export function DeviceTimeline({ device }: { device: Device }) {
+  const [section, setSection] = useState<string | null>(null);
+  const [comparing, setComparing] = useState(false);
+  const query = useInfiniteQuery(historyQuery(device.id, section ?? undefined));
+  const chapters = query.data?.pages.flatMap((p) => p.items) ?? [];
+  return (
+    <>
+      <Group justify="space-between" mb="sm">
+        <Select
+          aria-label="Kind of change"
+          placeholder="Everything"
+          clearable
+          searchable
+          data={Object.entries(sectionWords).map(([value, label]) => ({ value, label }))}
+          value={section}
+          onChange={setSection}
+        />
+        <Button variant="default" onClick={() => setComparing(true)}>
+          Compare two days…
+        </Button>
+      </Group>
+      <div className="panel panel-pad" aria-busy={query.isFetching}>
+        {query.isPending ? (
+          <SkeletonRows />
+        ) : query.isError && chapters.length === 0 ? (
+          <ErrorPanel error={query.error} onRetry={() => void query.refetch()} />
+        ) : chapters.length === 0 ? (
+          <Empty title="Nothing has changed yet">
+            From the first inventory on, every change of hardware, system and software is kept here.
+          </Empty>
+        ) : (
+          <ol className="versions" reversed>
+            {chapters.map((c) => (
+              <li key={`${c.at} ${c.section}`}>
+                <ChapterLines chapter={c} />
+              </li>
+            ))}
+          </ol>
+        )}
+        {query.hasNextPage && (
+          <Button
+            variant="default"
+            size="xs"
+            mt="sm"
+            loading={query.isFetchingNextPage}
+            onClick={() => void query.fetchNextPage()}
+          >
+            Load more
+          </Button>
+        )}
+      </div>
+      <Modal
+        opened={comparing}
+        onClose={() => setComparing(false)}
+        size="lg"
+        title={<Text fw={650}>Compare two days</Text>}
+      >
+        <Compare device={device} />
+      </Modal>
+    </>
+  );
+}
+
+function ChapterLines({ chapter: c }: { chapter: Chapter }) {
+  return (
+    <>
+      <Group gap="sm">
+        <Text fw={600}>{sectionWords[c.section] ?? c.section}</Text>
+        {c.at && (
+          <Text size="sm" c="dimmed">
+            <Time at={c.at} />
+          </Text>
+        )}
+      </Group>
+      {c.first ? (
+        <Text size="sm" c="dimmed">
+          Reported for the first time.
+        </Text>
+      ) : (
+        <dl className="diff-fields">
+          {c.changes.map((change) => (
+            <div key={change.path.join("/")}>
+              <dt className="wrap-anywhere">
+                {change.path.map((p) => p.replaceAll("_", " ")).join(" › ") || "all"}
+              </dt>
+              <dd>
+                {change.from !== undefined && <del>{summary(change.from)}</del>}
+                {change.from !== undefined && change.to !== undefined && <span aria-hidden="true"> → </span>}
+                {change.to !== undefined && <ins>{summary(change.to)}</ins>}
+              </dd>
+            </div>
+          ))}
+        </dl>
+      )}
+      {(c.more ?? 0) > 0 && (
+        <Text size="sm" c="dimmed">
+          and {countWords(c.more ?? 0, "more change")}
+        </Text>
+      )}
+    </>
+  );
+}
+
+function Compare({ device }: { device: Device }) {
+  const today = new Date().toISOString().slice(0, 10);
+  const [from, setFrom] = useState(new Date(Date.now() - 7 * 86_400_000).toISOString().slice(0, 10));
+  const [to, setTo] = useState(today);
+  const end = (day: string) => {
+    const t = new Date(`${day}T23:59:59`).getTime();
+    return new Date(Math.min(t, Date.now())).toISOString();
+  };
+  const query = useQuery({
+    ...inventoryDifferenceQuery(device.id, from && end(from), to === today ? "" : to && end(to)),
+    enabled: from !== "" && to !== "",
+  });
+  return (
+    <Stack>
+      <Group grow>
+        <TextInput
+          type="date"
+          label="From the end of"
+          max={today}
+          value={from}
+          onChange={(e) => setFrom(e.currentTarget.value)}
+        />
+        <TextInput
+          type="date"
+          label="To the end of"
+          max={today}
+          value={to}
+          onChange={(e) => setTo(e.currentTarget.value)}
+        />
+      </Group>
+      <Loaded query={query}>
+        {(d) =>
+          d.sections.length === 0 ? (
+            <Text c="dimmed">Nothing differs.</Text>
+          ) : (
+            <ul className="versions">
+              {d.sections.map((c) => (
+                <li key={c.section}>
+                  <ChapterLines chapter={{ ...c, at: "" }} />
+                </li>
+              ))}
+            </ul>
+          )
+        }
+      </Loaded>
+    </Stack>
+  );
+}
