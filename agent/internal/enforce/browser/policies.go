@@ -1,10 +1,15 @@
 package browser
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"regexp"
+	"slices"
 	"strings"
+
+	"handrail/agent/internal/enforce"
+	"handrail/mdm/manifest"
 )
 
 // raw is a value's own policies, to which the common ones are added.
@@ -109,4 +114,30 @@ func patterns(list []string) []string {
 		out = append(out, e)
 	}
 	return out
+}
+
+// Policies is what a setting says in the browser's own names, for systems on which these are
+// not a file of JSON.
+func Policies(s manifest.Setting) (map[string]any, error) {
+	i := slices.IndexFunc(products, func(p product) bool { return p.name == s.ID.Instance() })
+	if i < 0 {
+		return nil, fmt.Errorf("%q is not a browser this agent knows", s.ID.Instance())
+	}
+	v, err := enforce.Decode[Value](s)
+	if err == nil {
+		err = v.check()
+	}
+	if err != nil {
+		return nil, err
+	}
+	m, err := products[i].render(v)
+	if err != nil {
+		return nil, err
+	}
+	b, err := json.Marshal(m)
+	if err != nil {
+		return nil, err
+	}
+	clear(m)
+	return m, json.Unmarshal(b, &m) // so that all of it is of JSON's own types
 }
