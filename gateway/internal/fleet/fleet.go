@@ -177,7 +177,7 @@ func (f *Fleet) Run(ctx context.Context) error {
 			return nil
 		case <-look.C:
 		case <-hourly.C:
-			f.clock(ctx)
+			f.Tick(ctx)
 			f.index.touch(nil)
 		case <-f.wake:
 			pause := time.NewTimer(gather)

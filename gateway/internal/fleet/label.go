@@ -317,8 +317,8 @@ func (f *Fleet) sweep(ctx context.Context) error {
 	return nil
 }
 
-// clock has labels evaluated again whose expression reads the time.
-func (f *Fleet) clock(ctx context.Context) {
+// Tick has labels evaluated again whose expression reads the time.
+func (f *Fleet) Tick(ctx context.Context) {
 	labels, err := f.smart(ctx)
 	if err != nil {
 		f.log.WarnContext(ctx, "labels_unread", "error", err)
