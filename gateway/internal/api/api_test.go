@@ -55,6 +55,7 @@ type gateway struct {
 	api     *api.API
 	fleet   *fleet.Fleet
 	comply  *comply.Engine
+	rules   *compliance.Registry
 	log     *bytes.Buffer
 
 	mu      sync.Mutex
@@ -105,8 +106,8 @@ func newGateway(t *testing.T, s *store.Store) *gateway {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rules := compliance.New(s, baseline.Rules(), comply.Check(compiler))
-	g.comply, err = comply.New(comply.Config{Store: s, Rules: rules, Compiler: compiler, Tree: g.groups.Tree, Now: g.now}, log)
+	g.rules = compliance.New(s, baseline.Rules(), comply.Check(compiler))
+	g.comply, err = comply.New(comply.Config{Store: s, Rules: g.rules, Compiler: compiler, Tree: g.groups.Tree, Now: g.now}, log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +143,7 @@ func newGateway(t *testing.T, s *store.Store) *gateway {
 		LabelDevices: s.LabelDevices, LabelName: func(_ context.Context, id mdm.LabelID) (string, error) { return string(id), nil },
 		Policies: policies, Desire: engine,
 		Auth: g.auth, Audit: g.audit, Identity: g.id, Devices: device.New(s), Groups: g.groups, Enroll: enroll.New(s),
-		Inventory: inventory.New(s), Labels: labels, Fleet: g.fleet, Compliance: rules, Comply: g.comply, Sessions: g.session, Links: g.links, Version: "test", Now: g.now,
+		Inventory: inventory.New(s), Labels: labels, Fleet: g.fleet, Compliance: g.rules, Comply: g.comply, Sessions: g.session, Links: g.links, Version: "test", Now: g.now,
 		Changed: func(topic signaling.Topic, ids ...string) {
 			g.fleet.Touch() // as the server does
 			g.mu.Lock()

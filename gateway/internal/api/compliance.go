@@ -179,11 +179,13 @@ type ComplianceSettings struct {
 	NewDeviceGraceHours float64 `json:"new_device_grace_hours" minimum:"0" maximum:"8760" doc:"How long a new device may break any rule"`
 }
 
-type groupQuery struct {
+// InGroup limits to a group.
+type InGroup struct {
 	Group string `query:"group" maxLength:"64" doc:"This group and those below; left out: all you may see"`
 }
 
-type asOfQuery struct {
+// Moment asks for how it was then.
+type Moment struct {
 	AsOf time.Time `query:"as_of" doc:"A moment in the past; left out: now"`
 }
 
@@ -224,8 +226,8 @@ func complianceScope(c auth.Caller, group string) compliance.Scope {
 }
 
 func (a *API) getCompliance(ctx context.Context, in *struct {
-	groupQuery
-	asOfQuery
+	InGroup
+	Moment
 },
 ) (*body[ComplianceBody], error) {
 	scope := complianceScope(callerOf(ctx), in.Group)

@@ -77,13 +77,13 @@ type StandingDevice struct {
 
 type ruleDevicesQuery struct {
 	SlugPath
-	groupQuery
+	InGroup
 	Paging
 	State string `query:"state" enum:"unknown,not_applicable,compliant,in_grace,non_compliant,waived,error" default:"non_compliant"`
 }
 
 type standingQuery struct {
-	groupQuery
+	InGroup
 	Paging
 	State string `query:"state" enum:"unknown,compliant,in_grace,non_compliant,error" default:"non_compliant" doc:"The worst over all rules"`
 }
@@ -164,7 +164,7 @@ func (a *API) standing(ctx context.Context, q compliance.DeviceQuery, group stri
 
 func (a *API) getDeviceCompliance(ctx context.Context, in *struct {
 	IDPath
-	asOfQuery
+	Moment
 },
 ) (*body[DeviceComplianceBody], error) {
 	d, err := a.deviceFor(ctx, in.ID, auth.ComplianceView)

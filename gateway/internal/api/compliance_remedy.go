@@ -40,8 +40,8 @@ type RemediateBody struct {
 }
 
 type exportQuery struct {
-	groupQuery
-	asOfQuery
+	InGroup
+	Moment
 	Format string `query:"format" enum:"csv,pdf" default:"csv"`
 	Rule   string `query:"rule" maxLength:"64" doc:"Only this rule"`
 	State  string `query:"state" enum:"unknown,not_applicable,compliant,in_grace,non_compliant,waived,error" doc:"Only this state"`
@@ -82,12 +82,12 @@ func (a *API) remediate(ctx context.Context, in *body[RemediateInput]) (*body[Re
 }
 
 func (a *API) fixByScript(ctx context.Context, r compliance.Rule, targets []command.Target, words string, out *RemediateBody) error {
-	params, err := json.Marshal(command.Script{Name: mdm.Clean("Mend: "+r.Title, 120), Interpreter: r.Fix.Interpreter, Body: r.Fix.Script, TimeoutSeconds: 1800})
+	params, err := json.Marshal(map[string]any{"interpreter": r.Fix.Interpreter, "body": r.Fix.Script, "timeout_seconds": 1800})
 	if err != nil {
 		return err
 	}
 	made, err := a.cfg.Dispatch.Send(ctx, dispatch.Order{
-		Kind: command.RunScript, Params: params, Note: "Mends rule " + r.ID, Target: words, SupersedeKey: "mend-" + mdm.Clean(r.ID, 50),
+		Kind: command.RunScript, Params: params, Note: "Mends: " + r.Title, Target: words, SupersedeKey: "mend-" + mdm.Clean(r.ID, 50),
 		By: string(callerOf(ctx).Operator.ID), ByName: callerOf(ctx).Operator.Name,
 		MayType: true, // the script is the rule's, written by those who may write rules
 	}, targets)

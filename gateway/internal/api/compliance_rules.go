@@ -37,7 +37,7 @@ type ruleAnswer struct {
 }
 
 type ruleQuery struct {
-	groupQuery
+	InGroup
 	Severity  string `query:"severity" enum:"critical,high,medium,low"`
 	Category  string `query:"category" maxLength:"64"`
 	Framework string `query:"framework" maxLength:"64" doc:"Only rules that are mapped to it"`

@@ -197,8 +197,14 @@ func (s *Store) ChangeDevice(ctx context.Context, id mdm.DeviceID, change func(*
 		if err := putDevice(ctx, tx, d); err != nil {
 			return err
 		}
-		if read := changedFacts(before, d); len(read) > 0 {
+		read := changedFacts(before, d)
+		if len(read) > 0 {
 			if err := leaveWork(ctx, tx, id, read, time.Now()); err != nil {
+				return err
+			}
+		}
+		if len(read) > 0 || d.Group != group || d.IsRevoked() != before.IsRevoked() {
+			if err := markCompliance(ctx, tx, time.Now(), id); err != nil {
 				return err
 			}
 		}
