@@ -94,7 +94,7 @@ func (o *complianceStatusCmd) Run(ctx context.Context, c *commands, s streams) e
 		return err
 	}
 	fmt.Fprintln(s.out)
-	return c.show(s, top.Rules, column{"BROKEN RULE", "slug"}, column{"SEVERITY", "severity"}, column{"DEVICES", "counts.non_compliant"}, column{"TITLE", "title"})
+	return c.show(s, top.Rules, column{"RULE", "slug"}, column{"SEVERITY", "severity"}, column{"BROKEN BY", "counts.non_compliant"}, column{"IN GRACE", "counts.in_grace"}, column{"TITLE", "title"})
 }
 
 type complianceRulesCmd struct {

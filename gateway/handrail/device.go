@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -136,11 +137,13 @@ func (d *deviceSettingsCmd) Run(ctx context.Context, c *commands, s streams) err
 	if c.Output == "json" {
 		return printJSON(s.out, raw)
 	}
-	items, err := itemsOf(raw)
-	if err != nil {
+	var list struct {
+		Settings []json.RawMessage `json:"settings"`
+	}
+	if err := json.Unmarshal(raw, &list); err != nil {
 		return err
 	}
-	return c.show(s, items, column{"SETTING", "id"}, column{"STATE", "state"}, column{"SINCE", "since"}, column{"FROM", "winner.policy_name"}, column{"VALUE", "value"}, column{"MESSAGE", "message"})
+	return c.show(s, list.Settings, column{"SETTING", "id"}, column{"STATE", "state"}, column{"SINCE", "since_at"}, column{"FROM", "policy.name"}, column{"MESSAGE", "message"}, column{"VALUE", "value"})
 }
 
 type deviceSoftwareCmd struct {

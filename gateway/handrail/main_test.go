@@ -214,6 +214,15 @@ func TestPoliciesAsFiles(t *testing.T) {
 	if out := s.do("policy", "plan", "--exit-code", file); !strings.Contains(out, "= Workstations: as it is") {
 		t.Errorf("applied twice it is not the same: %s", out)
 	}
+	settings := s.do("device", "settings", "laptop-1")
+	for _, words := range []string{"screen.lock", "pending", "Workstations"} {
+		if !strings.Contains(settings, words) {
+			t.Errorf("the device's settings lack %q: %s", words, settings)
+		}
+	}
+	if strings.Contains(settings, "hunter2") {
+		t.Error("a device's settings show a secret")
+	}
 	// What was applied is what the console has, and its export applies as nothing new.
 	if out := s.do("policy", "versions", "workstations"); !strings.Contains(out, "first") {
 		t.Errorf("versions = %s", out)
