@@ -16,11 +16,11 @@ func network() []compliance.Rule {
 			Remediation: remediation, Fix: fix, Mappings: ids(cis, nist, "A.8.20"),
 		}
 	}
-	clear := rule("network-no-clear-text", "No service listens that sends passwords in the clear", compliance.High,
+	plain := rule("network-no-clear-text", "No service listens that sends passwords in the clear", compliance.High,
 		`!inventory.listening.exists(l, l.port in [21, 23, 69, 79, 512, 513, 514] && l.proto in ["tcp", "udp"] && !l.address.startsWith("127.") && l.address != "::1")`,
 		"FTP, Telnet and the r-commands show everything, passwords first, to everybody on the way.",
 		"Stop the service and use SSH, SFTP or HTTPS in its place.", nil, "4.8 3.10", "CM-7 SC-8")
-	clear.Evidence = `inventory.listening.filter(l, l.port in [21, 23, 69, 79, 512, 513, 514]).map(l, l.proto + " " + l.address + ":" + string(l.port) + " " + l.process)`
+	plain.Evidence = `inventory.listening.filter(l, l.port in [21, 23, 69, 79, 512, 513, 514]).map(l, l.proto + " " + l.address + ":" + string(l.port) + " " + l.process)`
 	data := rule("network-no-open-databases", "No database listens to the network", compliance.Medium,
 		`!inventory.listening.exists(l, l.proto == "tcp" && l.port in [1433, 3306, 5432, 6379, 9200, 11211, 27017] && !l.address.startsWith("127.") && l.address != "::1")`,
 		"A database on a workstation is for the programs on it. Many have no password.",
@@ -43,7 +43,7 @@ func network() []compliance.Rule {
 			`has(`+f+`.active) && !`+f+`.active ? false : `+f+`.default_incoming == "" ? unknown("the firewall's rules could not be read") : `+f+`.default_incoming == "deny"`,
 			"What nobody allowed should not come in.",
 			"Set the default for incoming connections to deny, or use the setting “Firewall”.", on, "4.5", "SC-7(5)"),
-		clear, data, old,
+		plain, data, old,
 	}
 }
 
