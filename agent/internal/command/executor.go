@@ -269,13 +269,14 @@ func (e *Executor) take(a command.ClaimAnswer) error {
 
 // cancel stops what runs, or what has not had its turn.
 func (e *Executor) cancel(id command.ID) {
+	r, _ := e.journal.get(id)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if stop := e.stops[id]; stop != nil {
 		stop(errCancelled)
-		return
+	} else if r.Step == known {
+		e.stopped[id] = true
 	}
-	e.stopped[id] = true
 }
 
 // reportBytes is about how much output goes in one request.

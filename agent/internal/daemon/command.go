@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"time"
@@ -87,7 +88,7 @@ func (d *Daemon) rotateKey(ctx context.Context) error {
 		var p *link.Problem
 		switch {
 		case err == nil:
-			return d.adoptKey()
+			return d.adoptKey(next)
 		case errors.As(err, &p) && p.IsFinal():
 			return errors.Join(err, d.cfg.State.DropRotationKey())
 		}
@@ -102,8 +103,11 @@ func (d *Daemon) rotateKey(ctx context.Context) error {
 }
 
 // adoptKey makes the new key the device's and has the link use it.
-func (d *Daemon) adoptKey() error {
+func (d *Daemon) adoptKey(next ed25519.PrivateKey) error {
 	if err := d.cfg.State.AdoptRotationKey(); err != nil {
+		if own, oerr := d.cfg.State.Identity(); oerr == nil && own.Equal(next) {
+			return nil // the link was faster, and uses it
+		}
 		return err
 	}
 	d.log.Info("the device has a new key")

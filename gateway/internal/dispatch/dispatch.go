@@ -242,12 +242,26 @@ func (d *Dispatch) Run(ctx context.Context) error {
 		t.Reset(d.look(ctx))
 		if now := d.now(); now.Sub(pruned) >= pruneEvery {
 			pruned = now
-			if n, err := d.cfg.Commands.Prune(ctx, now); err != nil {
-				d.log.Warn("commands_not_pruned", "error", err)
-			} else if n > 0 {
-				d.log.Info("commands_pruned", "count", n)
-			}
+			d.prune(ctx, now)
 		}
+	}
+}
+
+// prune removes what is too old, a little at a time so that nobody waits for it.
+func (d *Dispatch) prune(ctx context.Context, now time.Time) {
+	var all int64
+	for range 100 {
+		n, err := d.cfg.Commands.Prune(ctx, now)
+		if err != nil {
+			d.log.Warn("commands_not_pruned", "error", err)
+			return
+		}
+		if all += n; n == 0 || ctx.Err() != nil {
+			break
+		}
+	}
+	if all > 0 {
+		d.log.Info("commands_pruned", "count", all)
 	}
 }
 
