@@ -75,7 +75,7 @@ test("its effect is seen before it is assigned, and published", async () => {
   await page.getByRole("tab", { name: "Assignments · 1" }).waitFor();
   await page.getByRole("tab", { name: /Settings/ }).click();
   await page.getByRole("button", { name: "Review and publish…" }).click();
-  await page.getByText("1 of 1 device change").waitFor();
+  await page.getByText("1 of 1 device changes").waitFor();
   await page.getByLabel("Note").fill("For everybody who signs in");
   await shot("publish");
   await expectAccessible(page, "publish");

@@ -96,7 +96,7 @@ function Content({ c, past }: { c: Compliance; past: boolean }) {
           <Text c="dimmed" mb="sm">
             of all checks are met, on {countWords(c.devices, "device")}.
           </Text>
-          <ul className="plain-list">
+          <ul className="bare-list">
             {complianceStates
               .filter((s) => c.overall[s] > 0)
               .map((s) => (
@@ -158,7 +158,7 @@ function Content({ c, past }: { c: Compliance; past: boolean }) {
         {c.top_rules.length === 0 ? (
           <Text c="dimmed">Nothing is broken.</Text>
         ) : (
-          <ul className="plain-list">
+          <ul className="bare-list">
             {c.top_rules.map((r) => (
               <li key={r.slug} className="tree-row">
                 <div style={{ flex: 1, minWidth: 0 }}>

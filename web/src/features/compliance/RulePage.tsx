@@ -242,7 +242,7 @@ function RuleDevices({ rule }: { rule: ComplianceRule }) {
       ) : rows.length === 0 ? (
         <Text c="dimmed">No device is in this state.</Text>
       ) : (
-        <ul className="plain-list">
+        <ul className="bare-list">
           {rows.map((d) => (
             <li key={d.device_id} className="tree-row">
               <div style={{ flex: 1, minWidth: 0 }}>
@@ -302,7 +302,7 @@ function Waivers({ rule, mayManage }: { rule: ComplianceRule; mayManage: boolean
           items.length === 0 ? (
             <Text c="dimmed">Nobody is excused from this rule.</Text>
           ) : (
-            <ul className="plain-list">
+            <ul className="bare-list">
               {items.map((w) => (
                 <li key={w.id} className="tree-row">
                   <div style={{ flex: 1, minWidth: 0 }}>

@@ -91,7 +91,7 @@ function Rules({
           <Text component="h2" fw={650} mb="xs">
             {category || "Other"}
           </Text>
-          <ul className="plain-list">
+          <ul className="bare-list">
             {list.map((r) => (
               <li key={r.slug} className="tree-row">
                 <div style={{ flex: 1, minWidth: 0 }}>

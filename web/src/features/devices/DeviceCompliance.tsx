@@ -105,7 +105,7 @@ function Items({ state, items, device, past, onWaive }: ItemsProps) {
       severityOrder.indexOf(a.severity) - severityOrder.indexOf(b.severity) || a.title.localeCompare(b.title),
   );
   const list = (
-    <ul className="plain-list">
+    <ul className="bare-list">
       {sorted.map((i) => (
         <Item key={i.rule} item={i} device={device} past={past} onWaive={onWaive} />
       ))}

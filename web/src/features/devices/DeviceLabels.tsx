@@ -26,7 +26,7 @@ export function DeviceLabels({ device }: { device: Device }) {
       {device.labels.length === 0 ? (
         <Text c="dimmed">None.</Text>
       ) : (
-        <ul className="plain-list">
+        <ul className="bare-list">
           {device.labels.map((l) => (
             <li key={l.id} style={{ marginBottom: "0.35rem" }}>
               <LabelBadge label={l} />{" "}

@@ -35,7 +35,7 @@ export function DeviceSettings({ device }: { device: Device }) {
                   ? "The device is being told of a change."
                   : "The device is told of the latest change when it is back online."}
             </Text>
-            <ul className="plain-list">
+            <ul className="bare-list">
               {[...data.settings]
                 .sort(
                   (a, b) =>
@@ -109,7 +109,7 @@ function SettingRow({ setting: s }: { setting: SettingOfDevice }) {
             <>
               <dt>What policies say</dt>
               <dd>
-                <ul className="plain-list">
+                <ul className="bare-list">
                   {s.claims.map((c) => (
                     <Claim key={`${c.policy.id} ${c.assignment}`} claim={c} merge={s.merge} />
                   ))}
@@ -168,7 +168,7 @@ function ValueList({ value }: { value: unknown }) {
   const entries = Object.entries(asValues(value));
   if (entries.length === 0) return <>{summary(value)}</>;
   return (
-    <ul className="plain-list">
+    <ul className="bare-list">
       {entries.map(([k, v]) => (
         <li key={k}>
           <span className="quiet">{k.replaceAll("_", " ")}:</span> {summary(v)}

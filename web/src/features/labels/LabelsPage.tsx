@@ -39,7 +39,7 @@ export function LabelsPage() {
                 set by hand.
               </Empty>
             ) : (
-              <ul className="plain-list panel-pad">
+              <ul className="bare-list panel-pad">
                 {items.map((l) => (
                   <li key={l.id} className="tree-row">
                     <div style={{ flex: 1, minWidth: 0 }}>

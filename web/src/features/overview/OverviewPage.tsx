@@ -14,6 +14,8 @@ import { SessionList } from "../../ui/SessionList.tsx";
 import { Empty, Loaded } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { countWords } from "../../ui/words.ts";
+import { ManagedRow } from "./ManagedRow.tsx";
+import { useManaged } from "./managed.ts";
 
 /** What needs somebody first, then how much there is. Each number leads to what is behind it. */
 export function OverviewPage() {
@@ -60,6 +62,7 @@ function NoDevices() {
 
 function OverviewContent({ data }: { data: Overview }) {
   const me = useMe();
+  const managed = useManaged();
   const offline = data.devices.total - data.devices.online;
   return (
     <>
@@ -68,7 +71,7 @@ function OverviewContent({ data }: { data: Overview }) {
           Needs attention
         </Title>
         <div className="panel">
-          {data.attention.length === 0 ? (
+          {data.attention.length + managed.length === 0 ? (
             <div className="attention-row">
               <span style={{ color: "var(--handrail-good)", display: "flex" }}>
                 <CheckIcon />
@@ -80,6 +83,11 @@ function OverviewContent({ data }: { data: Overview }) {
               {data.attention.map((a) => (
                 <li key={`${a.kind} ${a.device_id ?? ""} ${a.session_id ?? ""} ${a.at}`}>
                   <AttentionRow item={a} />
+                </li>
+              ))}
+              {managed.map((m) => (
+                <li key={m.key}>
+                  <ManagedRow item={m} />
                 </li>
               ))}
             </ul>

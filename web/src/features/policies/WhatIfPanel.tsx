@@ -15,10 +15,10 @@ interface WhatIfPanelProps {
 }
 
 const verbs: Record<string, string> = {
-  added: "gain",
-  removed: "lose",
-  changed: "change",
-  conflicted: "can no longer have",
+  added: "new",
+  removed: "taken off",
+  changed: "changed",
+  conflicted: "in conflict",
 };
 
 /** For how many devices what would change; the gateway reckons it without doing it. */
@@ -38,13 +38,13 @@ export function WhatIfPanel({ result, error, busy }: WhatIfPanelProps) {
       <Text>
         {result.changed === 0
           ? "No device changes."
-          : `${result.changed.toLocaleString("en")} of ${countWords(result.devices, "device")} change.`}
+          : `${result.changed.toLocaleString("en")} of ${countWords(result.devices, "device")} ${result.changed === 1 ? "changes" : "change"}.`}
       </Text>
       <List size="sm" mt={4}>
         {result.settings.map((s, i) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: one setting may change in several ways
           <List.Item key={i}>
-            {countWords(s.devices, "device")} {verbs[s.kind] ?? s.kind} {settingTitle(entries, s.id)}
+            {settingTitle(entries, s.id)}: {verbs[s.kind] ?? s.kind} on {countWords(s.devices, "device")}
           </List.Item>
         ))}
         {result.cut && <List.Item>and more kinds of changes</List.Item>}

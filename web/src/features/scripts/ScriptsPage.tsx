@@ -33,7 +33,7 @@ export function ScriptsPage() {
                 A script in the library has parameters with types, versions and a time limit.
               </Empty>
             ) : (
-              <ul className="plain-list panel-pad">
+              <ul className="bare-list panel-pad">
                 {items.map((s) => (
                   <li key={s.id} className="tree-row">
                     <div style={{ flex: 1, minWidth: 0 }}>

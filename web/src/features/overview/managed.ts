@@ -1,0 +1,77 @@
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { bulksQuery } from "../../api/commands.ts";
+import { complianceQuery } from "../../api/compliance.ts";
+import type { DeviceFilter } from "../../api/devices.ts";
+import { useMe } from "../../api/me.ts";
+import { policiesQuery, rolloutsQuery } from "../../api/policies.ts";
+import { may } from "../../ui/permissions.ts";
+import { countWords } from "../../ui/words.ts";
+
+/** Something of management that needs somebody, and where it is looked into. */
+export interface Managed {
+  key: string;
+  text: string;
+  detail: string;
+  to:
+    | { page: "devices"; filter: DeviceFilter }
+    | { page: "rule"; slug: string }
+    | { page: "policy"; id: string }
+    | { page: "order"; id: string };
+}
+
+const weekMs = 7 * 86_400_000;
+const mostRules = 5;
+
+/** What policies, roll-outs, rules and orders ask for, the most urgent first. */
+export function useManaged(): Managed[] {
+  const me = useMe();
+  const policyView = may(me, "policy.view");
+  const policies = useInfiniteQuery({ ...policiesQuery(), enabled: policyView });
+  const rollouts = useQuery({ ...rolloutsQuery(), enabled: policyView });
+  const compliance = useQuery({ ...complianceQuery(), enabled: may(me, "compliance.view") });
+  const bulks = useInfiniteQuery({ ...bulksQuery, enabled: may(me, "command.run") });
+  const out: Managed[] = [];
+  for (const b of bulks.data?.pages[0]?.items ?? []) {
+    if (b.approval !== "needed" || b.by === me.id) continue;
+    out.push({
+      key: b.id,
+      text: `${b.by_name} asks for approval`,
+      detail: `for a command on ${b.target}`,
+      to: { page: "order", id: b.id },
+    });
+  }
+  for (const r of rollouts.data?.items ?? []) {
+    if (r.state !== "returned" || Date.now() - Date.parse(r.updated_at) > weekMs) continue;
+    out.push({
+      key: r.id,
+      text: `The roll-out of ${r.policy_name} returned`,
+      detail: r.reason ?? "",
+      to: { page: "policy", id: r.policy_id },
+    });
+  }
+  for (const p of policies.data?.pages[0]?.items ?? []) {
+    for (const [state, words] of [
+      ["failed", "could not apply"],
+      ["conflict", "are told contradictory things by"],
+    ] as const) {
+      const n = p.counts?.[state] ?? 0;
+      if (n === 0) continue;
+      out.push({
+        key: `${p.id} ${state}`,
+        text: `${countWords(n, "device")} ${words} ${p.name}`,
+        detail: "",
+        to: { page: "devices", filter: { policy: p.id, policy_state: state } },
+      });
+    }
+  }
+  for (const r of (compliance.data?.top_rules ?? []).slice(0, mostRules)) {
+    if (r.counts.non_compliant === 0) continue;
+    out.push({
+      key: r.slug,
+      text: r.title,
+      detail: `not so on ${countWords(r.counts.non_compliant, "device")}${r.has_fix ? "; one click mends it" : ""}`,
+      to: { page: "rule", slug: r.slug },
+    });
+  }
+  return out;
+}
