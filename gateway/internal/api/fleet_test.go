@@ -368,8 +368,10 @@ func TestManyDevices(t *testing.T) {
 		}
 		admin.finds("group="+sales, "other", "pc-0", "pc-1", "pc-2", "pc-3", "pc-4")
 		for _, bad := range []map[string]any{
-			{"action": "move", "group_id": sales}, {"filter": "", "ids": []string{other}, "action": "label", "label_id": l.ID},
-			{"filter": "memory<x", "action": "label", "label_id": l.ID}, {"filter": "", "action": "paint"},
+			{"action": "move", "group_id": sales},
+			{"filter": "", "ids": []string{other}, "action": "label", "label_id": l.ID},
+			{"filter": "memory<x", "action": "label", "label_id": l.ID},
+			{"filter": "", "action": "paint"},
 		} {
 			if got := bulk(admin, bad); got != http.StatusUnprocessableEntity {
 				t.Errorf("%v: %d", bad, got)

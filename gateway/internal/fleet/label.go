@@ -213,11 +213,11 @@ func (f *Fleet) facts(ctx context.Context, devices []device.Device, labels []com
 	if err != nil {
 		return nil, err
 	}
-	names, software := []string{}, false
+	names := []string{}
 	for _, l := range labels {
 		names = append(names, l.expr.Reads().Sections...)
 	}
-	software = touches(names, inventory.SectionSoftware)
+	software := touches(names, inventory.SectionSoftware)
 	if slices.Contains(names, rule.Everything) {
 		names = nil
 	}

@@ -34,9 +34,6 @@ var (
 	firstDevices = flag.Int("first", 0, "devices of the first inventory figure; 0: leave it out")
 )
 
-// packagesEach is how many packages a device of the figures has, about.
-const packagesEach = 1500
-
 // world makes believable software: families installed from a few images, updated in waves,
 // with sets by role and a few packages of each device's own.
 type world struct {

@@ -331,6 +331,7 @@ func (x *softwareIndex) count(ctx context.Context, table string, by map[int64]in
 		if err != nil {
 			return err
 		}
+		defer add.Close()
 		for _, id := range slices.Sorted(maps.Keys(by)) {
 			if _, err := add.ExecContext(ctx, id, by[id]); err != nil {
 				return err
