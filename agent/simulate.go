@@ -15,6 +15,7 @@ type simulateCmd struct {
 	Seed     uint64        `help:"Chooses the fleet: the same seed is the same devices." default:"1"`
 	Workers  int           `help:"Enrollments under way at a time." default:"16"`
 	Every    time.Duration `help:"Between lines of the tally." default:"5s"`
+	Hold     bool          `help:"Send inventories only once every device is connected: all at once."`
 	Drift    time.Duration `help:"Between changes of each device's inventory, on average; 0 for none."`
 	Flap     time.Duration `help:"Between losses of each device's connection, on average; 0 for none."`
 	Fail     float64       `help:"Share of settings that cannot be applied, and of commands that fail: 0 to 1."`
@@ -27,7 +28,7 @@ type simulateCmd struct {
 func (c *simulateCmd) Run(t *terminal) error {
 	fleet, err := simdevice.New(simdevice.Config{
 		Gateway: c.Gateway, Token: c.Token, CASHA256: c.CASHA256, Count: c.Count, Seed: c.Seed, Workers: c.Workers, Version: versionText(),
-		Drift: c.Drift, Flap: c.Flap, Fail: c.Fail, Apply: c.Apply,
+		Hold: c.Hold, Drift: c.Drift, Flap: c.Flap, Fail: c.Fail, Apply: c.Apply,
 		Tally: c.Every, OnTally: func(y simdevice.Tally) {
 			fmt.Fprintf(t.stdout, "enrolled %d online %d refused %d complete %d uploads %d fetches %d reports %d settled %d commands %d later %d slowest_ms %d\n",
 				y.Enrolled, y.Online, y.Refused, y.Complete, y.Uploads, y.Fetches, y.Reports, y.Settled, y.Commands, y.Waited, y.Slowest.Milliseconds())

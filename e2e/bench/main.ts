@@ -4,9 +4,10 @@ import { codec } from "./codec.ts";
 import { connect } from "./connect.ts";
 import { type Benchmark, line } from "./figure.ts";
 import { fleet } from "./fleet.ts";
+import { agentAtRest, managedFleetPg, managedFleetSqlite, offlineEdits } from "./fleetmdm.ts";
 import { gateway } from "./gateway.ts";
 import { keyToPixel } from "./keys.ts";
-import { complianceFleet, deviceList, firstInventory, policyFleet, resolver } from "./management.ts";
+import { complianceFleet, deviceList, policyFleet, resolver } from "./management.ts";
 import { network } from "./network.ts";
 import { page } from "./page.ts";
 import { scroll } from "./scroll.ts";
@@ -25,8 +26,11 @@ const benchmarks: readonly Benchmark[] = [
   resolver,
   policyFleet,
   deviceList,
-  firstInventory,
   complianceFleet,
+  agentAtRest,
+  offlineEdits,
+  managedFleetSqlite,
+  managedFleetPg,
 ];
 
 /** Runs what `only` names, or everything. Returns false when a figure misses its bar. */

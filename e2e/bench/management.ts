@@ -52,12 +52,6 @@ export const deviceList: Benchmark = {
   run: () => ofStore("TestFleetFigures", "-fleet=100000"),
 };
 
-/** The first inventories of 10,000 devices at once, into the database; the second number is the longest one took. */
-export const firstInventory: Benchmark = {
-  bars: both("first_inventory_s", 60).map((b) => ({ ...b, p95: 2 })),
-  run: () => ofStore("TestFleetFigures", "-first=10000"),
-};
-
 /** 100,000 devices under 60 rules. */
 export const complianceFleet: Benchmark = {
   bars: both("compliance_fleet_s", 60),

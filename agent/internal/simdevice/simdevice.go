@@ -36,6 +36,7 @@ type Config struct {
 	Seed     uint64 // the same seed is the same devices, keys and all
 	Workers  int    // enrollments under way at a time; 0 means 16
 	Version  string // "" means "sim"
+	Hold     bool   // inventories wait until every device is connected: then all come at once
 
 	Drift time.Duration // between changes of each device's inventory, on average; 0 means never
 	Flap  time.Duration // between losses of each device's connection, on average; 0 means never
@@ -70,6 +71,8 @@ type Fleet struct {
 	log *slog.Logger
 
 	wares *wares
+	open  chan struct{} // closed when inventories may be sent
+	once  sync.Once
 
 	enrolled, online, refused, complete, uploads, sessions, fetches, reports, settled, commands, waited, slowest atomic.Int64
 }
@@ -94,8 +97,15 @@ func New(cfg Config, log *slog.Logger) (*Fleet, error) {
 	if cfg.Fail < 0 || cfg.Fail > 1 {
 		return nil, errors.New("the share of failures is 0 to 1")
 	}
-	return &Fleet{cfg: cfg, log: log, wares: newWares()}, nil
+	f := &Fleet{cfg: cfg, log: log, wares: newWares(), open: make(chan struct{})}
+	if !cfg.Hold {
+		f.release()
+	}
+	return f, nil
 }
+
+// release lets inventories be sent.
+func (f *Fleet) release() { f.once.Do(func() { close(f.open) }) }
 
 // Tally counts the fleet now.
 func (f *Fleet) Tally() Tally {
@@ -228,7 +238,9 @@ func (d *device) onState(s client.State) {
 		d.f.online.Add(-1)
 		return
 	}
-	d.f.online.Add(1)
+	if d.f.online.Add(1)+d.f.refused.Load() >= int64(d.f.cfg.Count) {
+		d.f.release()
+	}
 	d.want(todoLook)
 }
 

@@ -52,12 +52,16 @@ func (d *device) work(ctx context.Context) {
 	again := time.NewTimer(lastRetry) // a first look at nothing
 	defer again.Stop()
 	retry := firstRetry
+	held := d.f.open
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-d.wake:
 		case <-again.C:
+		case <-held:
+			held = nil
+			d.todo.Or(todoLook)
 		case <-channel(drift):
 			drift.Reset(d.around(d.f.cfg.Drift))
 			if d.up.Load() && d.whole {
@@ -130,6 +134,11 @@ func (d *device) do(ctx context.Context, what uint32) (left uint32, after time.D
 	}
 	if what&todoLook != 0 && !d.whole {
 		what |= todoInventory
+	}
+	select {
+	case <-d.f.open:
+	default:
+		what &^= todoInventory // it is taken up again when they may be sent
 	}
 	try(todoManifest, func() error { return d.manifest(ctx) })
 	try(todoInventory, func() error { return d.inventory(ctx) })

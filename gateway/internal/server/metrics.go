@@ -44,6 +44,9 @@ func newMetrics(s *Server) *metrics {
 	})
 	gauge("handrail_sessions_live", "Sessions consented or live, all nodes.", func() float64 { live, _ := s.countSessions(); return live })
 	gauge("handrail_sessions_waiting", "Sessions waiting for consent, all nodes.", func() float64 { _, waiting := s.countSessions(); return waiting })
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "handrail_db_writes_total", Help: "Writing transactions of this node.",
+	}, func() float64 { return float64(s.Store.Writes()) }))
 	m.registry.MustRegister(m.requests, m.took,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -33,7 +34,12 @@ type Store struct {
 	pool     *pgxpool.Pool
 	postgres bool
 	titles   *titles
+	writes   atomic.Int64
 }
+
+// Writes returns how many writing transactions were begun since Open, those included that
+// found nothing to write.
+func (s *Store) Writes() int64 { return s.writes.Load() }
 
 // Open connects and migrates. With PostgreSQL away it retries for cfg.Wait, logging each
 // try; a refusal by the server (wrong password, no such database) ends it at once. The

@@ -26,6 +26,7 @@ const maxTries = 5
 // second run would spoil, and must not wait for the network. The error is classified.
 func (s *Store) write(ctx context.Context, fn func(tx *sql.Tx) error) error {
 	for try := 1; ; try++ {
+		s.writes.Add(1)
 		err := runTx(ctx, s.writer, nil, fn)
 		if err == nil || try == maxTries || !isRetryable(err) {
 			return classify(err)
@@ -62,6 +63,7 @@ func runTx(ctx context.Context, db *sql.DB, opts *sql.TxOptions, fn func(tx *sql
 
 // exec runs one writing statement and returns how many rows it touched.
 func (s *Store) exec(ctx context.Context, query string, args ...any) (int64, error) {
+	s.writes.Add(1)
 	res, err := s.writer.ExecContext(ctx, query, args...)
 	if err != nil {
 		return 0, classify(err)
