@@ -34,8 +34,11 @@ type Record struct {
 }
 
 // index holds the records of every device. mu guards the records; those who read them hold
-// it for reading. stale is guarded by its own lock, so that touch never waits.
+// it for reading. stale is guarded by its own lock, so that touch never waits. Locks are taken
+// in the order reading, mu, staleMu.
 type index struct {
+	reading sync.Mutex // held while stale records are read anew: who asks meanwhile waits for them
+
 	mu      sync.RWMutex
 	records []*Record
 	at      map[mdm.DeviceID]int
@@ -85,6 +88,8 @@ const seenOverlap = 2 * time.Minute
 // fresh makes the index say what the database says of all that was touched before the call.
 func (f *Fleet) fresh(ctx context.Context) error {
 	x := &f.index
+	x.reading.Lock()
+	defer x.reading.Unlock()
 	all, ids := x.takeStale()
 	x.mu.RLock()
 	loaded, since := x.loaded, x.seen
