@@ -22,11 +22,12 @@ import (
 // Bounds on taking inventories. A whole fleet may come at once, after an update of the
 // agent or the loss of a database: each device is then told when its turn is.
 const (
-	inventoryWorkers = 4                      // read and written at a time
-	inventoryInside  = 64                     // that send, wait for one of those, or have one
-	inventoryWithin  = 20 * time.Second       // for a body to come in
-	inventoryPace    = 10 * time.Millisecond  // between two, before anything was measured
-	inventoryLeast   = 500 * time.Millisecond // to wait, at least
+	inventoryWorkers  = 4                      // read and written at a time
+	inventoryInside   = 64                     // that send, wait for one of those, or have one
+	inventoryWithin   = 20 * time.Second       // for a body to come in
+	inventoryPace     = 10 * time.Millisecond  // between two, before anything was measured
+	inventoryPatience = time.Second            // that those inside wait for their turn, about
+	inventoryLeast    = 500 * time.Millisecond // to wait, at least
 )
 
 func (a *API) registerAgentInventory() {
@@ -165,7 +166,8 @@ func newTurnstile(workers int) *turnstile {
 func (t *turnstile) enter(now time.Time) (leave func(), wait time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.inside >= inventoryInside {
+	room := min(inventoryInside, cap(t.slots)+int(inventoryPatience/max(t.pace, time.Microsecond)))
+	if t.inside >= room {
 		if floor := now.Add(inventoryLeast); t.next.Before(floor) {
 			t.next = floor
 		}
