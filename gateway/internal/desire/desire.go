@@ -102,6 +102,9 @@ func New(cfg Config, log *slog.Logger) (*Engine, error) {
 
 // Run resolves, counts and takes in reports until ctx ends.
 func (e *Engine) Run(ctx context.Context) error {
+	if err := e.renew(ctx); err != nil && ctx.Err() == nil {
+		e.log.Warn("catalogue_not_compared", "error", err) // the next start does
+	}
 	var wg sync.WaitGroup
 	for _, run := range []func(context.Context){e.resolveAll, e.takeReports, e.advanceAll, e.remind, e.tellConsoles} {
 		wg.Go(func() { run(ctx) })
@@ -113,6 +116,27 @@ func (e *Engine) Run(ctx context.Context) error {
 		e.log.Warn("work_not_released", "error", err) // its lease ends by itself
 	}
 	return nil
+}
+
+// renew has every device resolved again when the catalogue is another than at the last start,
+// as after an upgrade, or the key is: then what devices must be may be another, or be named
+// otherwise.
+func (e *Engine) renew(ctx context.Context) error {
+	const name = "desire_catalogue"
+	c := e.cfg.Policies.Catalogue()
+	var parts []string
+	for _, one := range c.Entries() {
+		parts = append(parts, one.Key, string(one.Merge), string(c.Schema(one.Key)))
+	}
+	is := e.keyed("catalogue", parts...)
+	was, err := e.cfg.Store.Setting(ctx, name)
+	if err != nil && !errors.Is(err, mdm.ErrNotFound) || was == is {
+		return err
+	}
+	if err := e.cfg.Store.ResolveFleet(ctx, now()); err != nil {
+		return err
+	}
+	return e.cfg.Store.PutSetting(ctx, name, is)
 }
 
 // Wake has this node and the others look for work. It does not block.

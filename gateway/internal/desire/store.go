@@ -150,6 +150,10 @@ type Store interface {
 	labels
 	rollout.Store
 
+	// Setting returns one of the gateway's own settings; mdm.ErrNotFound.
+	Setting(ctx context.Context, name string) (string, error)
+	// PutSetting sets one.
+	PutSetting(ctx context.Context, name, value string) error
 	// ResolveFleet has every device resolved again, in time.
 	ResolveFleet(ctx context.Context, now time.Time) error
 	// ClaimWork takes the oldest work that nobody holds, until the lease is over;

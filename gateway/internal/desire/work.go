@@ -11,19 +11,23 @@ import (
 
 // resolveAll does the work there is, and waits for more.
 func (e *Engine) resolveAll(ctx context.Context) {
+	retry := time.Second
 	for ctx.Err() == nil {
 		err := e.resolveDue(ctx)
 		wait := e.cfg.Again
 		switch {
 		case err == nil:
+			retry = time.Second
 			if next, err := e.cfg.Store.NextWork(ctx); err == nil && !next.IsZero() {
 				wait = min(wait, max(time.Until(next), 50*time.Millisecond)) // whoever is at it may die
 			}
 		case ctx.Err() != nil:
 			return
 		default:
-			e.log.Warn("resolve_failed", "error", err)
-			wait = time.Second
+			// Devices keep what they have: a policy that cannot be read is not one that is gone.
+			e.log.Error("resolve_failed", "retry_ms", retry.Milliseconds(), "error", err)
+			wait = retry
+			retry = min(2*retry, time.Minute)
 		}
 		t := time.NewTimer(wait)
 		select {
@@ -169,6 +173,7 @@ func (e *Engine) nudge(ctx context.Context, members []Member) {
 
 // remind nudges devices that owe a report for long: a nudge or a report was lost.
 func (e *Engine) remind(ctx context.Context) {
+	var forgot time.Time
 	for pause(ctx, e.cfg.Again) {
 		online := e.cfg.Online()
 		after := mdm.DeviceID("")
@@ -184,6 +189,10 @@ func (e *Engine) remind(ctx context.Context) {
 			}
 			after = list[len(list)-1].Device
 		}
+		if time.Since(forgot) < time.Hour {
+			continue
+		}
+		forgot = time.Now()
 		if n, err := e.cfg.Store.ForgetOutcomes(ctx, time.Now().Add(-24*time.Hour)); err != nil {
 			e.log.Warn("manifests_not_forgotten", "error", err)
 		} else if n > 0 {
