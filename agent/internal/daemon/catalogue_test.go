@@ -80,3 +80,21 @@ func TestEverySettingOfTheCatalogueIsUnderstood(t *testing.T) {
 		t.Errorf("%s is not in the catalogue", k)
 	}
 }
+
+// TestEverySystemAnswersForEverySetting checks that no key has two enforcers, or none, on any
+// system.
+func TestEverySystemAnswersForEverySetting(t *testing.T) {
+	for _, goos := range []string{"linux", "windows", "darwin"} {
+		count := map[string]int{}
+		for _, e := range nativeTo(goos, enforcers()) {
+			for _, k := range e.Keys() {
+				count[k]++
+			}
+		}
+		for _, entry := range policy.Standard().Entries() {
+			if count[entry.Key] != 1 {
+				t.Errorf("on %s %s has %d enforcers", goos, entry.Key, count[entry.Key])
+			}
+		}
+	}
+}

@@ -71,7 +71,7 @@ func (d *Daemon) newEngine() (*enforce.Engine, error) {
 		}
 	}
 	return enforce.New(enforce.Config{
-		Dir: d.cfg.State.Path(enforceDir), System: enforce.System{Root: root, Kernel: d.cfg.Kernel}, Enforcers: enforcers(),
+		Dir: d.cfg.State.Path(enforceDir), System: enforce.System{Root: root, Kernel: d.cfg.Kernel}, Enforcers: nativeEnforcers(),
 		Fetch: d.fetchManifest, Report: d.postStatus, Reach: d.reachGateway, ConfirmWithin: d.cfg.ConfirmWithin,
 	}, d.log.With("room", "enforce"))
 }
