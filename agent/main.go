@@ -1,3 +1,8 @@
+// The runtime would wake an idle agent every few seconds to look for a change of the
+// processors it may use.
+//
+//go:debug updatemaxprocs=0
+
 // Command handrail-agent connects a device to its gateway: enroll it once, run it as a
 // service, and ask it how it is.
 package main

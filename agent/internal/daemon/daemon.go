@@ -60,6 +60,7 @@ type Daemon struct {
 	reporter *diag.Reporter
 	collect  *diag.Collector
 	engine   *enforce.Engine
+	worked   chan struct{} // something ran that needed memory
 	executor *command.Executor
 	screen   *screenRooms // nil where there is no display to speak of
 	instance string       // of this process, to the gateway
@@ -84,7 +85,7 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 	if cfg.Display == "" {
 		cfg.Display = os.Getenv("DISPLAY")
 	}
-	d := &Daemon{cfg: cfg, log: log, collect: diag.NewCollector(cfg.Version), instance: signaling.NewID("run")}
+	d := &Daemon{worked: make(chan struct{}, 1), cfg: cfg, log: log, collect: diag.NewCollector(cfg.Version), instance: signaling.NewID("run")}
 	d.status = state.Status{Link: string(linkOff), SinceUS: time.Now().UnixMicro(), PID: os.Getpid(), Version: cfg.Version}
 	if d.desk, err = prompt.New(d.deskConfig(), log.With("room", "prompt")); err != nil {
 		return nil, err
@@ -154,6 +155,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	g.Go(func() error { return d.host.Run(ctx) })
 	g.Go(func() error { return d.reporter.Run(ctx) })
 	g.Go(func() error { return d.engine.Run(ctx) })
+	g.Go(func() error { return d.keepSmall(ctx) })
 	g.Go(func() error { return d.executor.Run(ctx) })
 	g.Go(func() error { return d.keepLink(ctx) })
 	g.Go(func() error { return d.keepCompanion(ctx) })

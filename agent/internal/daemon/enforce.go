@@ -100,6 +100,7 @@ func (d *Daemon) fetchManifest(ctx context.Context, hash string) (m manifest.Man
 }
 
 func (d *Daemon) postStatus(ctx context.Context, r manifest.Report) error {
+	d.work()
 	return d.onLine(func(l *link.Link) error { return l.PostStatus(ctx, r) })
 }
 

@@ -65,6 +65,7 @@ type keeper interface {
 type observed struct {
 	Keeper   string `json:"keeper"`
 	Enabled  bool   `json:"enabled"`
+	Loaded   bool   `json:"loaded"` // into the running kernel; not on a scratch tree
 	Incoming string `json:"default_incoming,omitempty"`
 	Outgoing string `json:"default_outgoing,omitempty"`
 	Rules    int    `json:"rules"` // as the keeper counts them
@@ -142,7 +143,9 @@ func (*Enforcer) Observe(ctx context.Context, sys *enforce.System, s manifest.Se
 	if err != nil {
 		return nil, err
 	}
-	return inCharge(sys).observe(ctx, sys, v)
+	o, err := inCharge(sys).observe(ctx, sys, v)
+	o.Loaded = o.Enabled && sys.HasKernel()
+	return o, err
 }
 
 // Remove implements enforce.Enforcer.
