@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -41,9 +42,16 @@ func TestPolicyFigures(t *testing.T) {
 	}
 }
 
-func resolveFleet(t *testing.T, s *Store, n int, suffix string) {
+func fileSetting(p, i int, text string) policy.Setting {
+	return policy.Setting{
+		ID:    manifest.ID(fmt.Sprintf("file.content/p%d-%d", p, i)),
+		Value: json.RawMessage(fmt.Sprintf(`{"path":"/etc/handrail-test/%d-%d","content":%q}`, p, i, text)),
+	}
+}
+
+// startEngine runs a node that resolves; nobody is online.
+func startEngine(t *testing.T, s *Store) (*desire.Engine, *policy.Registry, func()) {
 	t.Helper()
-	ctx := t.Context()
 	key := secret.New()
 	policies := policy.New(s, policy.Standard(), key)
 	engine, err := desire.New(desire.Config{
@@ -53,17 +61,47 @@ func resolveFleet(t *testing.T, s *Store, n int, suffix string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	groups := fillFleet(t, s, n)
-	by := policy.Actor{ID: "opr_a", At: time.Now().UTC()}
-	file := func(p, i int, text string) policy.Setting {
-		id := manifest.ID(fmt.Sprintf("file.content/p%d-%d", p, i))
-		return policy.Setting{ID: id, Value: json.RawMessage(fmt.Sprintf(`{"path":"/etc/handrail-test/%d-%d","content":%q}`, p, i, text))}
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = engine.Run(ctx)
+	}()
+	return engine, policies, func() {
+		stop()
+		<-done
 	}
+}
+
+// settle waits until nothing is left to resolve, and returns how long that took.
+func settle(t *testing.T, s *Store, engine *desire.Engine) time.Duration {
+	t.Helper()
+	began := time.Now()
+	engine.Wake()
+	for {
+		busy, err := s.HasWork(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !busy {
+			return time.Since(began)
+		}
+		<-time.After(5 * time.Millisecond)
+	}
+}
+
+func resolveFleet(t *testing.T, s *Store, n int, suffix string) {
+	t.Helper()
+	ctx := t.Context()
+	groups := fillFleet(t, s, n)
+	engine, policies, stop := startEngine(t, s)
+	defer stop()
+	by := policy.Actor{ID: "opr_a", At: time.Now().UTC()}
 	var ids []policy.ID
 	for p := range 60 {
 		var settings []policy.Setting
 		for i := range 13 + min(p, 20)/20 {
-			settings = append(settings, file(p, i, "as it was"))
+			settings = append(settings, fileSetting(p, i, "as it was"))
 		}
 		made, err := policies.Create(ctx, fmt.Sprint("policy ", p), "", settings, by)
 		to := policy.Scope{Groups: []mdm.GroupID{mdm.RootGroup}}
@@ -81,42 +119,17 @@ func resolveFleet(t *testing.T, s *Store, n int, suffix string) {
 		}
 		ids = append(ids, made.ID)
 	}
-	run, stop := context.WithCancel(ctx)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_ = engine.Run(run)
-	}()
-	defer func() {
-		stop()
-		<-done
-	}()
-	settle := func() time.Duration {
-		t.Helper()
-		began := time.Now()
-		engine.Wake()
-		for {
-			busy, err := s.HasWork(ctx)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !busy {
-				return time.Since(began)
-			}
-			<-time.After(5 * time.Millisecond)
-		}
-	}
-	t.Logf("first resolution of %d devices: %v", n, settle())
+	t.Logf("first resolution of %d devices: %v", n, settle(t, s, engine))
 	edit := func(p int, text string) (time.Duration, int64) {
 		t.Helper()
-		if _, err := policies.SaveDraft(ctx, ids[p], 0, []policy.Setting{file(p, 0, text)}, by); err != nil {
+		if _, err := policies.SaveDraft(ctx, ids[p], 0, []policy.Setting{fileSetting(p, 0, text)}, by); err != nil {
 			t.Fatal(err)
 		}
 		at := time.Now()
 		if _, _, err := policies.Publish(ctx, ids[p], 0, "", true, by); err != nil {
 			t.Fatal(err)
 		}
-		took := settle()
+		took := settle(t, s, engine)
 		var changed int64
 		if err := s.reader.QueryRowContext(ctx, "SELECT count(*) FROM desired WHERE changed_us >= $1", micros(at)).Scan(&changed); err != nil {
 			t.Fatal(err)
@@ -138,5 +151,95 @@ func resolveFleet(t *testing.T, s *Store, n int, suffix string) {
 	t.Logf("%d devices: all change %v, a tenth %v, none %v", n, all, tenth, none)
 	if *policyDevices > 0 {
 		figure(t, "resolve_fleet_s_"+suffix, all.Seconds(), all.Seconds(), 1)
+	}
+}
+
+// TestReportFigures lets up to 10,000 devices fetch a manifest of ten settings and report on
+// it at once: the gateway's part of a policy change.
+func TestReportFigures(t *testing.T) {
+	n := min(max(*policyDevices, 500), 10_000)
+	for suffix, cfg := range map[string]Config{"sqlite": {Dir: t.TempDir()}, "pg": {URL: os.Getenv("HANDRAIL_BENCH_DATABASE")}} {
+		if suffix == "pg" && cfg.URL == "" {
+			continue
+		}
+		t.Run(suffix, func(t *testing.T) {
+			s, err := Open(t.Context(), cfg, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			reports(t, s, n)
+		})
+	}
+}
+
+func reports(t *testing.T, s *Store, n int) {
+	t.Helper()
+	ctx := t.Context()
+	fillFleet(t, s, n)
+	engine, policies, stop := startEngine(t, s)
+	defer stop()
+	by := policy.Actor{ID: "opr_a", At: time.Now().UTC()}
+	var settings []policy.Setting
+	for i := range 10 {
+		settings = append(settings, fileSetting(0, i, "text"))
+	}
+	p, err := policies.Create(ctx, "all", "", settings, by)
+	if err == nil {
+		_, err = policies.Assign(ctx, p.ID, 0, []policy.Assignment{{Include: policy.Scope{Groups: []mdm.GroupID{mdm.RootGroup}}}}, by)
+	}
+	if err == nil {
+		_, _, err = policies.Publish(ctx, p.ID, 0, "", true, by)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	settle(t, s, engine)
+	rows, err := s.reader.QueryContext(ctx, "SELECT device_id FROM desired ORDER BY device_id")
+	ids, err := collect(rows, err, func(row rowScanner) (mdm.DeviceID, error) {
+		var id mdm.DeviceID
+		return id, row.Scan(&id)
+	})
+	if err != nil || len(ids) != n {
+		t.Fatalf("%d devices are resolved: %v", len(ids), err)
+	}
+	began := time.Now()
+	next := make(chan mdm.DeviceID)
+	var devices sync.WaitGroup
+	for range 100 {
+		devices.Go(func() {
+			for id := range next {
+				report(t, engine, id)
+			}
+		})
+	}
+	for _, id := range ids {
+		next <- id
+	}
+	close(next)
+	devices.Wait()
+	t.Logf("%d devices fetched and reported in %v", n, time.Since(began))
+	began = time.Now()
+	counts, err := engine.PolicyCounts(ctx, desire.Viewer{All: true})
+	if err != nil || counts[p.ID] != (desire.Counts{Devices: int64(n), Applied: int64(n)}) {
+		t.Errorf("counted %+v: %v", counts, err)
+	}
+	t.Logf("the policy counted on %d devices in %v", n, time.Since(began))
+}
+
+// report fetches what a device must be and says that it is.
+func report(t *testing.T, engine *desire.Engine, id mdm.DeviceID) {
+	t.Helper()
+	m, err := engine.Manifest(t.Context(), id)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	r := manifest.Report{Generation: m.Generation, Hash: m.Hash, Full: true}
+	for _, one := range m.Settings {
+		r.Statuses = append(r.Statuses, manifest.Status{ID: one.ID, State: manifest.Applied, Source: one.Source, Observed: json.RawMessage(`{"path":"/etc/x"}`)})
+	}
+	if err := engine.Report(t.Context(), id, r); err != nil {
+		t.Error(err)
 	}
 }
