@@ -75,9 +75,13 @@ func count(id command.ID, session int) int { return len(processesOf(id, session)
 // rounds bounds how often endAll looks for more: each stops all that could make more.
 const rounds = 200
 
-// endAll ends every process of a script. Those that make new ones faster than they are
-// ended are stopped first, all of them, and only then ended.
+// endAll ends every process of a script. Its group goes first, in one call that no fork of
+// its members outruns; then those that left the group: stopped, all of them, before they
+// are ended, as they may make new ones faster than they are found.
 func endAll(id command.ID, session int) {
+	if session > 1 {
+		_ = syscall.Kill(-session, syscall.SIGKILL)
+	}
 	stopped := map[int]bool{}
 	for range rounds {
 		news := false
