@@ -254,13 +254,20 @@ func rollouts(t *testing.T, s PolicyStore) {
 	if list, _, err := s.Rollouts(ctx, rollout.Filter{UnderWay: true}); err != nil || len(list) != 0 {
 		t.Errorf("under way: %+v, %v", list, err)
 	}
+	stoppedRollouts(t, s, r, p.ID, plan)
+}
+
+// stoppedRollouts begins and stops three more, which leave what is in force alone.
+func stoppedRollouts(t *testing.T, s PolicyStore, r *policy.Registry, id policy.ID, plan rollout.Plan) {
+	t.Helper()
+	ctx := t.Context()
 	for i := range 3 {
-		must(r.SaveDraft(ctx, p.ID, 0, screenLock(90+i), policyActor(20+i)))(t)
-		now, _, err := r.Publish(ctx, p.ID, 0, "", false, policyActor(20+i))
+		must(r.SaveDraft(ctx, id, 0, screenLock(90+i), policyActor(20+i)))(t)
+		now, _, err := r.Publish(ctx, id, 0, "", false, policyActor(20+i))
 		if err != nil {
 			t.Fatal(err)
 		}
-		next := must(rollout.New(p.ID, now.Live, now.Newest, plan, "opr_a", policyActor(20+i).At))(t)
+		next := must(rollout.New(id, now.Live, now.Newest, plan, "opr_a", policyActor(20+i).At))(t)
 		if err := s.CreateRollout(ctx, next); err != nil {
 			t.Fatal(err)
 		}
@@ -269,7 +276,7 @@ func rollouts(t *testing.T, s PolicyStore) {
 	var seen []int64
 	cursor := ""
 	for {
-		page, next, err := s.Rollouts(ctx, rollout.Filter{Policy: p.ID, Limit: 3, Cursor: cursor})
+		page, next, err := s.Rollouts(ctx, rollout.Filter{Policy: id, Limit: 3, Cursor: cursor})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -283,7 +290,7 @@ func rollouts(t *testing.T, s PolicyStore) {
 	if !slices.Equal(seen, []int64{4, 3, 2, 1}) {
 		t.Errorf("newest first: %v", seen)
 	}
-	if now := must(r.Policy(ctx, p.ID))(t); now.Live != 1 {
+	if now := must(r.Policy(ctx, id))(t); now.Live != 1 {
 		t.Errorf("a stopped roll-out left version %d in force", now.Live)
 	}
 	if _, err := s.Rollout(ctx, "rol_none"); !errors.Is(err, mdm.ErrNotFound) {
