@@ -2,7 +2,7 @@ package policy
 
 func screenLock() *Entry {
 	return &Entry{
-		Key: "screen.lock", Title: "Screen lock", Category: categoryDesktop, Platforms: []Platform{Linux}, Merge: MostRestrictive,
+		Key: "screen.lock", Title: "Screen lock", Category: categoryDesktop, Platforms: []Platform{Linux, Windows}, Merge: MostRestrictive,
 		Description: "An unattended desktop locks itself. People cannot change what is set here.",
 		Mechanism:   "dconf keys of GNOME with locks, in a database of their own",
 		Fields: []Field{
@@ -16,7 +16,7 @@ func screenLock() *Entry {
 
 func desktopRestrictions() *Entry {
 	return &Entry{
-		Key: "desktop.restrictions", Title: "Desktop restrictions", Category: categoryDesktop, Platforms: []Platform{Linux}, Merge: MostRestrictive,
+		Key: "desktop.restrictions", Title: "Desktop restrictions", Category: categoryDesktop, Platforms: []Platform{Linux, Windows}, Merge: MostRestrictive,
 		Description: "What people cannot do on the desktop. What is left out stays as the desktop has it.",
 		Mechanism:   "dconf keys of GNOME with locks, in a database of their own",
 		Fields: []Field{
@@ -38,7 +38,7 @@ func cameraDisabled() *Entry {
 	off := flag("disabled", "Camera off", "Cameras of the device cannot be used by anything.")
 	off.Required = true
 	return &Entry{
-		Key: "camera.disabled", Title: "Camera", Category: categoryDesktop, Platforms: []Platform{Linux}, Merge: MostRestrictive,
+		Key: "camera.disabled", Title: "Camera", Category: categoryDesktop, Platforms: []Platform{Linux, Windows}, Merge: MostRestrictive,
 		Description: "Takes the camera away from all programs.",
 		Mechanism:   "The kernel modules of cameras cannot be loaded (/etc/modprobe.d), and udev takes cameras that are plugged in from their driver",
 		Fields:      []Field{off},
@@ -47,7 +47,7 @@ func cameraDisabled() *Entry {
 
 func usbStorage() *Entry {
 	return &Entry{
-		Key: "usb.storage", Title: "USB storage", Category: categoryDesktop, Platforms: []Platform{Linux}, Merge: MostRestrictive,
+		Key: "usb.storage", Title: "USB storage", Category: categoryDesktop, Platforms: []Platform{Linux, Windows}, Merge: MostRestrictive,
 		Description: "What may be done with USB sticks and disks. Keyboards and mice are not meant.",
 		Mechanism:   "The kernel modules of USB storage cannot be loaded (/etc/modprobe.d), or udev makes their disks read-only",
 		Risk:        Risk{Words: "A device that runs from a USB disk must not be given this."},

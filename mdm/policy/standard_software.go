@@ -55,7 +55,7 @@ func browserPolicy() *Entry {
 		return f
 	}
 	return &Entry{
-		Key: "browser.policy", Title: "Browser", Category: categorySoftware, Platforms: []Platform{Linux}, Merge: Union, Several: true,
+		Key: "browser.policy", Title: "Browser", Category: categorySoftware, Platforms: []Platform{Linux, Windows, MacOS}, Merge: Union, Several: true,
 		Instances:   []string{"firefox", "chrome", "chromium", "edge"},
 		Description: "Policies of a web browser. The common ones are fields here; everything else a browser knows may be given by its own name.",
 		Mechanism:   "The browser's own policy file, as /etc/firefox/policies/policies.json or /etc/chromium/policies/managed",
