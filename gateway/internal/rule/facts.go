@@ -64,6 +64,9 @@ type Prepared struct {
 // Prepare makes facts ready. The facts must not change afterwards.
 func Prepare(f Facts) *Prepared {
 	d := f.Device
+	if d.LastSeenAt.IsZero() {
+		d.LastSeenAt = d.EnrolledAt // it was in contact then; and the zero time is too far away to reckon with
+	}
 	p := &Prepared{facts: f}
 	p.vars.device = types.NewStringInterfaceMap(types.DefaultTypeAdapter, map[string]any{
 		"id": d.ID, "name": d.Name, "hostname": d.Hostname, "os": d.OS, "os_version": d.OSVersion, "arch": d.Arch,
