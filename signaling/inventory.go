@@ -247,9 +247,10 @@ func (w *walk) over(b []byte) int {
 		case w.escaped:
 			w.escaped = false
 		case w.text:
-			if c == '\\' {
+			switch c {
+			case '\\':
 				w.escaped = true
-			} else if c == '"' {
+			case '"':
 				w.text = false
 				w.done = w.depth == 0
 			}

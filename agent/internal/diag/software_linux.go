@@ -265,8 +265,12 @@ func parseAppImage(base string) inventory.Software {
 
 // chromes are the directories of browsers of Chromium's kind below a home, by what they are called.
 var chromes = []struct{ dir, browser string }{
-	{".config/google-chrome", "Chrome"}, {".config/chromium", "Chromium"}, {".config/microsoft-edge", "Edge"}, {".config/BraveSoftware/Brave-Browser", "Brave"},
-	{".config/vivaldi", "Vivaldi"}, {"snap/chromium/common/chromium", "Chromium"},
+	{".config/google-chrome", "Chrome"},
+	{".config/chromium", "Chromium"},
+	{".config/microsoft-edge", "Edge"},
+	{".config/BraveSoftware/Brave-Browser", "Brave"},
+	{".config/vivaldi", "Vivaldi"},
+	{"snap/chromium/common/chromium", "Chromium"},
 }
 
 // extensions reads what persons' browsers have installed; parts of the browsers themselves

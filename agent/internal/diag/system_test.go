@@ -117,8 +117,11 @@ func TestParseServices(t *testing.T) {
 		[]byte("ssh.service loaded active running OpenBSD Secure Shell server\n● cups.service loaded failed failed CUPS Scheduler\nghost.service not-found inactive dead ghost.service\nfwupd.service loaded activating start Firmware\nuser@1000.service loaded active running User Manager\n"),
 		[]byte("ssh.service enabled enabled\nbluetooth.service disabled enabled\ncups.service enabled enabled\nctrl.service masked enabled\n"))
 	want := []inventory.Service{
-		{Name: "bluetooth.service", Enabled: "disabled"}, {Name: "ctrl.service", Enabled: "masked"}, {Name: "cups.service", Enabled: "enabled", Active: "failed", Description: "CUPS Scheduler"},
-		{Name: "fwupd.service", Active: "inactive", Description: "Firmware"}, {Name: "ssh.service", Enabled: "enabled", Active: "active", Description: "OpenBSD Secure Shell server"},
+		{Name: "bluetooth.service", Enabled: "disabled"},
+		{Name: "ctrl.service", Enabled: "masked"},
+		{Name: "cups.service", Enabled: "enabled", Active: "failed", Description: "CUPS Scheduler"},
+		{Name: "fwupd.service", Active: "inactive", Description: "Firmware"},
+		{Name: "ssh.service", Enabled: "enabled", Active: "active", Description: "OpenBSD Secure Shell server"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

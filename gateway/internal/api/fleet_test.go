@@ -394,7 +394,8 @@ func TestAssets(t *testing.T) {
 		g.reporter(admin, "grp_root", "=pc-b")
 		a.send(true, map[string]string{"hardware": `{"vendor":"V","model":"M","serial":"5CG1"}`})
 		fields := map[string]any{"fields": []map[string]any{
-			{"key": "owner", "name": "Owner", "kind": "text"}, {"key": "warranty_until", "name": "Warranty until", "kind": "date"},
+			{"key": "owner", "name": "Owner", "kind": "text"},
+			{"key": "warranty_until", "name": "Warranty until", "kind": "date"},
 			{"key": "use", "name": "Use", "kind": "choice", "choices": []string{"Office", "Lab"}},
 		}}
 		admin.want(http.StatusOK, http.MethodPut, "/api/asset-fields", fields, nil)

@@ -123,6 +123,6 @@ export function useChangeScript(id: string) {
 
 export function useAddScriptVersion(id: string) {
   return useScriptMutation((body: ScriptVersionWish) =>
-    call<unknown>("POST", `/api/scripts/${id}/versions`, { body }),
+    call<unknown>("PUT", `/api/scripts/${id}`, { body }),
   );
 }
