@@ -5350,7 +5350,12 @@ export interface operations {
     };
     "get-compliance": {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description This group and those below; left out: all you may see */
+                group?: string;
+                /** @description A moment in the past; left out: now */
+                as_of?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -5380,6 +5385,8 @@ export interface operations {
     "list-compliance-devices": {
         parameters: {
             query?: {
+                /** @description This group and those below; left out: all you may see */
+                group?: string;
                 /** @description next of the page before */
                 after?: string;
                 limit?: number;
@@ -5415,6 +5422,10 @@ export interface operations {
     "export-compliance": {
         parameters: {
             query?: {
+                /** @description This group and those below; left out: all you may see */
+                group?: string;
+                /** @description A moment in the past; left out: now */
+                as_of?: string;
                 format?: "csv" | "pdf";
                 /** @description Only this rule */
                 rule?: string;
@@ -5512,6 +5523,8 @@ export interface operations {
     "list-compliance-rules": {
         parameters: {
             query?: {
+                /** @description This group and those below; left out: all you may see */
+                group?: string;
                 severity?: "critical" | "high" | "medium" | "low";
                 category?: string;
                 /** @description Only rules that are mapped to it */
@@ -5716,6 +5729,8 @@ export interface operations {
     "list-compliance-rule-devices": {
         parameters: {
             query?: {
+                /** @description This group and those below; left out: all you may see */
+                group?: string;
                 /** @description next of the page before */
                 after?: string;
                 limit?: number;
@@ -6258,7 +6273,10 @@ export interface operations {
     };
     "get-device-compliance": {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description A moment in the past; left out: now */
+                as_of?: string;
+            };
             header?: never;
             path: {
                 id: string;
