@@ -84,7 +84,12 @@ func (s *Store) IndexSoftware(ctx context.Context, ids []mdm.DeviceID) error {
 	}
 	return s.write(ctx, func(tx *sql.Tx) error {
 		x := softwareIndex{s: s, tx: tx, flips: map[place]*flip{}, titles: map[int64]int64{}, names: map[int64]int64{}}
-		if err := tx.QueryRowContext(ctx, "UPDATE fleet_counters SET id = id WHERE id = 1 RETURNING next_n").Scan(&x.next); err != nil {
+		// A row of its own, so that uploads with new software do not wait for the index.
+		if _, err := tx.ExecContext(ctx, `INSERT INTO fleet_counters (id, next_title, next_name, next_bucket, next_n)
+			SELECT 2, 0, 0, 0, next_n FROM fleet_counters WHERE id = 1 ON CONFLICT (id) DO NOTHING`); err != nil {
+			return err
+		}
+		if err := tx.QueryRowContext(ctx, "UPDATE fleet_counters SET id = id WHERE id = 2 RETURNING next_n").Scan(&x.next); err != nil {
 			return err
 		}
 		first := x.next
@@ -97,7 +102,7 @@ func (s *Store) IndexSoftware(ctx context.Context, ids []mdm.DeviceID) error {
 		if x.next == first {
 			return nil
 		}
-		_, err := tx.ExecContext(ctx, "UPDATE fleet_counters SET next_n = $1 WHERE id = 1", x.next)
+		_, err := tx.ExecContext(ctx, "UPDATE fleet_counters SET next_n = $1 WHERE id = 2", x.next)
 		return err
 	})
 }
