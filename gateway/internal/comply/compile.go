@@ -23,7 +23,7 @@ type compiled struct {
 
 // rulebook is a rule set ready to run, with what all of it reads.
 type rulebook struct {
-	known    recent[known] // what rules said of sections, by rule and hashes
+	known    *recent[known] // what rules said of sections, by rule and hashes
 	set      compliance.Set
 	rules    []compiled
 	sections []string // nil: all
@@ -113,7 +113,7 @@ func (c compiled) expressions() []*rule.Expr {
 }
 
 func makeBook(c *rule.Compiler, set compliance.Set) *rulebook {
-	b := &rulebook{set: set, sections: []string{}, known: recent[known]{most: maxKnown}}
+	b := &rulebook{set: set, sections: []string{}, known: &recent[known]{most: maxKnown}}
 	everything := false
 	for _, r := range set.Rules {
 		one, err := compile(c, r)

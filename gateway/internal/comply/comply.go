@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"runtime"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -229,7 +230,11 @@ func (e *Engine) rulebook(ctx context.Context) (*rulebook, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.book == nil || e.book.set.Seq != set.Seq {
-		e.book = makeBook(e.cfg.Compiler, set)
+		book := makeBook(e.cfg.Compiler, set)
+		if e.book != nil {
+			book.known = e.book.known // rules that did not change still say the same
+		}
+		e.book = book
 		for _, r := range e.book.rules {
 			if r.broken != "" {
 				e.log.Error("compliance_rule_broken", "rule", r.rule.ID, "error", r.broken)
@@ -371,7 +376,7 @@ func (c compiled) memoKey(s subject) (string, bool) {
 	if c.memo == nil {
 		return "", false
 	}
-	key := c.rule.ID + " " + s.OS
+	key := c.rule.ID + " " + strconv.FormatInt(c.rule.Seq, 10) + " " + s.OS
 	for _, name := range c.memo {
 		hash, reported := s.Sections[name]
 		if _, loaded := s.inventory[name]; loaded != reported {
