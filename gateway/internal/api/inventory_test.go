@@ -71,7 +71,7 @@ func TestSoftwareOfADevice(t *testing.T) {
 			t.Fatal(err)
 		}
 		packed := zipped(t, b)
-		u.Sections, list = nil, nil
+		u.Sections = nil
 		runtime.GC()
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
