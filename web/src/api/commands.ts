@@ -122,7 +122,5 @@ export function useChangeScript(id: string) {
 }
 
 export function useAddScriptVersion(id: string) {
-  return useScriptMutation((body: ScriptVersionWish) =>
-    call<unknown>("PUT", `/api/scripts/${id}`, { body }),
-  );
+  return useScriptMutation((body: ScriptVersionWish) => call<unknown>("PUT", `/api/scripts/${id}`, { body }));
 }
