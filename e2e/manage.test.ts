@@ -102,3 +102,49 @@ test("drift is mended", async () => {
   await eventually("the file as it must be", async () => (await readFile(file, "utf8")).includes("Acme"));
   await page.getByText("mended 1 time").waitFor();
 });
+
+test("a command is run and its result is there", async () => {
+  await page.getByRole("tab", { name: "Commands" }).click();
+  await page.getByRole("button", { name: "Run a command…" }).click();
+  await page.getByRole("combobox", { name: /^What to do/ }).click();
+  await page.getByRole("option", { name: "Refresh inventory" }).click();
+  await expectAccessible(page, "command form");
+  await page.getByRole("button", { name: "Refresh inventory", exact: true }).click();
+  await page.getByText("Done", { exact: true }).waitFor();
+  await shot("device-commands");
+  await page.goto(`${demo.url}/commands`);
+  await page.getByRole("link", { name: "Refresh inventory: demo-desktop" }).waitFor();
+  await expectAccessible(page, "commands");
+});
+
+test("compliance shows how the device stands, rule by rule", async () => {
+  await page.goto(`${demo.url}/compliance`);
+  await page.getByText("of all checks are met").waitFor();
+  await shot("compliance");
+  await expectAccessible(page, "compliance");
+  await page.goto(`${demo.url}/devices/${device}?tab=compliance`);
+  await page
+    .getByRole("heading", { name: /Not compliant|In grace/ })
+    .first()
+    .waitFor();
+  await shot("device-compliance");
+  await expectAccessible(page, "device compliance");
+});
+
+test("a smart label shows whom it matches and sets itself", async () => {
+  await page.goto(`${demo.url}/labels`);
+  await page.getByRole("button", { name: "New label" }).first().click();
+  await page.getByLabel("Name").fill("Debian");
+  await page.getByRole("textbox", { name: /^Expression/ }).fill('device.os_version.startsWith("Debian")');
+  await page.getByText("1 device match now").waitFor();
+  await expectAccessible(page, "label form");
+  await shot("label");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("button", { name: "Change Debian" }).waitFor();
+  await shot("labels");
+  await page.getByRole("link", { name: "1 device", exact: true }).waitFor();
+  await page.goto(`${demo.url}/devices?q=label:Debian`);
+  await page.getByRole("link", { name: "demo-desktop" }).waitFor();
+  await expectAccessible(page, "devices by label");
+  await shot("devices");
+});

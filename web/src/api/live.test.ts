@@ -18,7 +18,15 @@ it("gathers a burst of changes into one refresh of each noun", () => {
   invalidator.changed("sessions");
   expect(spy).not.toHaveBeenCalled();
   vi.advanceTimersByTime(200);
-  expect(keysOf(spy)).toEqual(["compliance", "devices", "overview", "policies", "sessions", "settings"]);
+  expect(keysOf(spy)).toEqual([
+    "compliance",
+    "devices",
+    "labels",
+    "overview",
+    "policies",
+    "sessions",
+    "settings",
+  ]);
 });
 
 it("ignores a topic of a newer gateway and says nothing after stop", () => {

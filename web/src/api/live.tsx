@@ -36,7 +36,7 @@ export type LiveTopic = (typeof topics)[number];
 
 /** What to fetch again when something of a topic changed. */
 const staleByTopic: Record<LiveTopic, string[]> = {
-  devices: ["devices", "overview", "settings", "policies", "compliance"],
+  devices: ["devices", "labels", "overview", "settings", "policies", "compliance"],
   sessions: ["sessions", "overview"],
   operators: ["operators", "me"],
   groups: ["groups", "devices"],

@@ -1,4 +1,4 @@
-import { Badge, Group } from "@mantine/core";
+import { Group } from "@mantine/core";
 import type { ComplianceCounts, ComplianceState, Severity } from "../api/types.ts";
 import { PageLink } from "./links.tsx";
 import { Mark } from "./marks.tsx";
@@ -29,10 +29,10 @@ export function ComplianceMark({ state }: { state: string }) {
 }
 
 const severities: Record<Severity, { words: string; color: string }> = {
-  critical: { words: "Critical", color: "red" },
-  high: { words: "High", color: "orange" },
-  medium: { words: "Medium", color: "yellow" },
-  low: { words: "Low", color: "gray" },
+  critical: { words: "Critical", color: "#a4161a" },
+  high: { words: "High", color: "#d9480f" },
+  medium: { words: "Medium", color: "#e8a317" },
+  low: { words: "Low", color: quiet },
 };
 
 export const severityOrder = Object.keys(severities) as Severity[];
@@ -41,12 +41,8 @@ export function severityWords(s: Severity): string {
   return severities[s].words;
 }
 
-export function SeverityBadge({ severity }: { severity: Severity }) {
-  return (
-    <Badge size="sm" variant="light" color={severities[severity].color}>
-      {severities[severity].words}
-    </Badge>
-  );
+export function SeverityMark({ severity }: { severity: Severity }) {
+  return <Mark color={severities[severity].color}>{severities[severity].words}</Mark>;
 }
 
 /** Devices by state under a rule, each number a link to them. */

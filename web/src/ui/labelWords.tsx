@@ -1,4 +1,5 @@
 import { Badge } from "@mantine/core";
+import type { CSSProperties } from "react";
 import type { DeviceLabel, Label } from "../api/types.ts";
 
 const colors: Record<string, string> = {
@@ -16,7 +17,18 @@ const colors: Record<string, string> = {
 /** A label as it looks everywhere. */
 export function LabelBadge({ label }: { label: Pick<Label | DeviceLabel, "name" | "color"> }) {
   return (
-    <Badge variant="light" color={colors[label.color] ?? "gray"} tt="none" className="label-badge">
+    <Badge
+      variant="default"
+      tt="none"
+      leftSection={
+        <span
+          className="dot"
+          style={
+            { "--handrail-dot": `var(--mantine-color-${colors[label.color] ?? "gray"}-6)` } as CSSProperties
+          }
+        />
+      }
+    >
       {label.name}
     </Badge>
   );

@@ -6,7 +6,7 @@ import {
   ComplianceMark,
   complianceStates,
   RuleTally,
-  SeverityBadge,
+  SeverityMark,
   severityWords,
 } from "../../ui/complianceWords.tsx";
 import { ComplianceIcon } from "../../ui/icons.tsx";
@@ -166,7 +166,7 @@ function Content({ c, past }: { c: Compliance; past: boolean }) {
                     <PageLink to="/compliance/rules/$slug" params={{ slug: r.slug }} fw={550}>
                       {r.title}
                     </PageLink>
-                    <SeverityBadge severity={r.severity} />
+                    <SeverityMark severity={r.severity} />
                     {r.has_fix && <span className="quiet">one click mends it</span>}
                   </Group>
                   <RuleTally counts={r.counts} rule={r.slug} />

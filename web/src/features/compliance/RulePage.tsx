@@ -22,7 +22,7 @@ import {
   complianceWords,
   evidenceWords,
   RuleTally,
-  SeverityBadge,
+  SeverityMark,
 } from "../../ui/complianceWords.tsx";
 import { ComplianceIcon } from "../../ui/icons.tsx";
 import { ButtonLink, PageLink } from "../../ui/links.tsx";
@@ -78,7 +78,7 @@ function RuleContent({ rule }: { rule: ComplianceRule }) {
     <Page
       title={rule.title}
       above={<Back />}
-      mark={<SeverityBadge severity={rule.severity} />}
+      mark={<SeverityMark severity={rule.severity} />}
       lead={<RuleTally counts={rule.counts} rule={rule.slug} />}
       actions={
         <>

@@ -4,7 +4,7 @@ import { useMemo, useState } from "react";
 import { complianceRulesQuery } from "../../api/compliance.ts";
 import { useMe } from "../../api/me.ts";
 import type { ComplianceRule } from "../../api/types.ts";
-import { RuleTally, SeverityBadge, severityOrder, severityWords } from "../../ui/complianceWords.tsx";
+import { RuleTally, SeverityMark, severityOrder, severityWords } from "../../ui/complianceWords.tsx";
 import { ComplianceIcon, SearchIcon } from "../../ui/icons.tsx";
 import { ButtonLink, PageLink } from "../../ui/links.tsx";
 import { Page } from "../../ui/Page.tsx";
@@ -99,7 +99,7 @@ function Rules({
                     <PageLink to="/compliance/rules/$slug" params={{ slug: r.slug }} fw={550}>
                       {r.title}
                     </PageLink>
-                    <SeverityBadge severity={r.severity} />
+                    <SeverityMark severity={r.severity} />
                     {!r.shipped && <span className="quiet">your own</span>}
                   </Group>
                   {r.enabled ? (

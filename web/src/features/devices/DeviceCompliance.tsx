@@ -8,7 +8,7 @@ import {
   complianceStates,
   complianceWords,
   evidenceWords,
-  SeverityBadge,
+  SeverityMark,
   severityOrder,
 } from "../../ui/complianceWords.tsx";
 import { ComplianceIcon } from "../../ui/icons.tsx";
@@ -149,7 +149,7 @@ function Item({
           <PageLink to="/compliance/rules/$slug" params={{ slug: i.rule }} fw={550}>
             {i.title}
           </PageLink>
-          <SeverityBadge severity={i.severity} />
+          <SeverityMark severity={i.severity} />
           <span className="quiet">
             since <Time at={i.broken_since ?? i.since} />
           </span>
