@@ -13,8 +13,14 @@ import (
 // atoms are the names selections speak in (ICCCM 2).
 type atoms struct {
 	clipboard, targets, multiple, timestamp, incr, atomPair uint32
-	utf8, plainUTF8, plain, text, secret, inbox, clock      uint32
+	utf8, plainUTF8, plain, text, secret, clock             uint32
+	inboxes                                                 [inboxCount]uint32
 }
+
+// inboxCount is how many properties of our window take texts in turn. An owner that is
+// replaced while it answers may still write its answer, so the next reading uses another
+// property.
+const inboxCount = 4
 
 const (
 	atomAtom    = 4 // predefined
@@ -38,7 +44,10 @@ func (a *atoms) intern(c *x11.Conn) error {
 		{&a.plain, "text/plain"},
 		{&a.text, "TEXT"},
 		{&a.secret, "x-kde-passwordManagerHint"},
-		{&a.inbox, "HANDRAIL_CLIPBOARD"},
+		{&a.inboxes[0], "HANDRAIL_CLIPBOARD_0"},
+		{&a.inboxes[1], "HANDRAIL_CLIPBOARD_1"},
+		{&a.inboxes[2], "HANDRAIL_CLIPBOARD_2"},
+		{&a.inboxes[3], "HANDRAIL_CLIPBOARD_3"},
 		{&a.clock, "HANDRAIL_CLOCK"},
 	} {
 		atom, err := c.Atom(n.name)
@@ -55,7 +64,8 @@ const readTimeout = 5 * time.Second
 
 // reading is a clipboard text on its way to us.
 type reading struct {
-	at     uint32 // server time of the owner's claim
+	inbox  uint32 // the property its owner fills
+	at     uint32 // server time of the owner's claim; 0 where it was not told
 	target uint32 // what we asked for last
 	incr   bool   // it comes in pieces
 	got    []byte
@@ -82,17 +92,19 @@ func (w *watcher) readClipboard() error {
 	if err != nil {
 		return fmt.Errorf("owner of the clipboard: %w", err)
 	}
-	return w.ownerChanged(x11.Get32(b, 8))
+	return w.ownerChanged(x11.Get32(b, 8), 0)
 }
 
 // ownerChanged begins to read what a program has put on the clipboard. The first
 // question is in which forms it is there, and whether it is a secret.
-func (w *watcher) ownerChanged(owner uint32) error {
+// since is the server's time of the owner's claim, 0 where it is not known.
+func (w *watcher) ownerChanged(owner, since uint32) error {
 	w.endReading("")
 	if owner == 0 || owner == w.window || w.cfg.Clipboard == nil || !w.watched {
 		return nil
 	}
-	w.reading = &reading{}
+	w.inbox = (w.inbox + 1) % inboxCount
+	w.reading = &reading{inbox: w.atoms.inboxes[w.inbox], at: since}
 	return w.convert(w.atoms.targets)
 }
 
@@ -100,7 +112,7 @@ func (w *watcher) ownerChanged(owner uint32) error {
 func (w *watcher) convert(target uint32) error {
 	w.reading.target = target
 	w.due.reading = time.Now().Add(readTimeout)
-	return w.c.Send(x11.NewRequest(24, 0).U32(w.window, w.atoms.clipboard, target, w.atoms.inbox, w.reading.at).Bytes(), 1)
+	return w.c.Send(x11.NewRequest(24, 0).U32(w.window, w.atoms.clipboard, target, w.reading.inbox, w.reading.at).Bytes(), 1)
 }
 
 // endReading gives up what is being read.
@@ -111,12 +123,17 @@ func (w *watcher) endReading(why string) {
 	w.reading, w.due.reading = nil, time.Time{}
 }
 
-// selectionNotify is the owner's answer to convert.
+// selectionNotify is the owner's answer to convert. Answers of an owner that was replaced
+// meanwhile name another property, or, where it refused, another time.
 func (w *watcher) selectionNotify(ev []byte) error {
 	if w.reading == nil || x11.Get32(ev, 8) != w.window || x11.Get32(ev, 16) != w.reading.target {
 		return nil
 	}
-	refused := x11.Get32(ev, 20) == 0
+	at, property := x11.Get32(ev, 4), x11.Get32(ev, 20)
+	refused := property == 0
+	if refused && at != w.reading.at || !refused && property != w.reading.inbox {
+		return nil
+	}
 	if w.reading.target == w.atoms.targets {
 		return w.chooseTarget(refused)
 	}
@@ -168,13 +185,14 @@ func (w *watcher) chooseTarget(refused bool) error {
 // ends the reading.
 func (w *watcher) takeInbox() (typ uint32, b []byte, err error) {
 	const atMost = MaxClipboard/4 + 1
-	r, err := w.c.Call(x11.NewRequest(20, 1).U32(w.window, w.atoms.inbox, 0, 0, atMost).Bytes()) // GetProperty, delete
+	r, err := w.c.Call(x11.NewRequest(20, 1).U32(w.window, w.reading.inbox, 0, 0, atMost).Bytes()) // GetProperty, delete
 	if err != nil {
 		return 0, nil, fmt.Errorf("read the clipboard: %w", err)
 	}
 	if x11.Get32(r, 12) != 0 { // bytes left
+		inbox := w.reading.inbox
 		w.endReading("it is over 1 MiB")
-		return 0, nil, w.c.Send(x11.NewRequest(19, 0).U32(w.window, w.atoms.inbox).Bytes(), 1) // DeleteProperty
+		return 0, nil, w.clear(inbox)
 	}
 	n := int(x11.Get32(r, 16)) * int(r[1]) / 8
 	if len(r) < 32+n {
@@ -194,10 +212,20 @@ func (w *watcher) property(ev []byte) error {
 		}
 	case atom == w.atoms.clock && !gone && w.wantTime:
 		return w.claim(x11.Get32(ev, 12))
-	case atom == w.atoms.inbox && !gone && w.reading != nil && w.reading.incr:
-		return w.piece()
+	case !gone && w.reading != nil && atom == w.reading.inbox:
+		if w.reading.incr {
+			return w.piece()
+		}
+	case !gone && slices.Contains(w.atoms.inboxes[:], atom):
+		return w.clear(atom)
 	}
 	return nil
+}
+
+// clear deletes what was written to inbox for a reading that has ended. An owner that sends
+// in pieces goes on to its last one then, instead of waiting for us for ever.
+func (w *watcher) clear(inbox uint32) error {
+	return w.c.Send(x11.NewRequest(19, 0).U32(w.window, inbox).Bytes(), 1) // DeleteProperty
 }
 
 // piece takes one piece of an incremental transfer; an empty one is the end.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"image/png"
 	"log/slog"
 	"strings"
@@ -272,6 +273,21 @@ func TestClipboardFromPrograms(t *testing.T) {
 	defer s.mu.Unlock()
 	if len(s.clipboard) != 5 {
 		t.Errorf("told %d texts, want 5", len(s.clipboard))
+	}
+}
+
+// TestClipboardOwnersInQuickSuccession: a program that is replaced while it sends its long
+// text in pieces does not spoil the text of the next one.
+func TestClipboardOwnersInQuickSuccession(t *testing.T) {
+	x := x11test.Start(t)
+	d, s := start(t, x.Display)
+	d.Watch(true)
+	long := strings.Repeat("0123456789abcde\n", desktop.MaxClipboard/16)
+	for i := range 20 {
+		copyText(t, x, long+"x")
+		text := fmt.Sprint("after ", i)
+		copyText(t, x, text)
+		s.wait(t, text, func() bool { return s.lastText() == text })
 	}
 }
 

@@ -38,6 +38,7 @@ type watcher struct {
 	atoms     atoms
 	injected  map[uint16]bool // devices whose events are not the person's: XTEST
 	reading   *reading        // a selection on its way to us
+	inbox     int             // of atoms.inboxes, used last
 	writing   []*writing      // selections on their way to others
 	ownedAt   uint32          // server time since which the clipboard is ours, 0 when it is not
 	wantTime  bool            // a PropertyNotify will tell the server's time, to own the clipboard
@@ -296,8 +297,8 @@ func (w *watcher) event(ev []byte) error {
 		if w.randr.Major != 0 {
 			w.screenChanged()
 		}
-	case w.xfixes.FirstEvent: // SelectionNotify: owner at 8, selection at 12
-		return w.ownerChanged(x11.Get32(ev, 8))
+	case w.xfixes.FirstEvent: // SelectionNotify: owner at 8, selection at 12, claimed at 20
+		return w.ownerChanged(x11.Get32(ev, 8), x11.Get32(ev, 20))
 	case w.xfixes.FirstEvent + 1: // CursorNotify
 		return w.tellCursor(x11.Get32(ev, 8))
 	}
