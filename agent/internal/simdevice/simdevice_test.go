@@ -38,7 +38,7 @@ func TestFleet(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- f.Run(ctx) }()
-	until(t, "fleet with inventories", func() bool { y := f.Tally(); return y.Online == count && y.Uploads == count })
+	until(t, "fleet with inventories", func() bool { y := f.Tally(); return y.Online == count && y.Complete == count })
 	if y := f.Tally(); y.Refused != 0 {
 		t.Errorf("tally = %+v, want none refused", y)
 	}
@@ -64,7 +64,7 @@ func TestSameSeedSameDevices(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- f.Run(ctx) }()
-		until(t, "fleet", func() bool { return f.Tally().Uploads == 5 })
+		until(t, "fleet", func() bool { return f.Tally().Complete == 5 })
 		cancel()
 		<-done
 	}
