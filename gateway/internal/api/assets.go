@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -40,19 +41,28 @@ type AssetImportBody struct {
 	Changed  int                  `json:"changed" doc:"Of those, with another value than before"`
 	Applied  bool                 `json:"applied" doc:"Whether it was done; a file with problems changes nothing"`
 	Problems []AssetImportProblem `json:"problems" doc:"At most 100"`
+	Preview  []AssetImportRow     `json:"preview" doc:"Devices that change, at most 100, in the order of the file"`
+}
+
+// AssetImportRow is what a row changes.
+type AssetImportRow struct {
+	Row      int           `json:"row" doc:"As in the file, the heading being 1"`
+	DeviceID string        `json:"device_id"`
+	Name     string        `json:"name"`
+	Changes  []AssetChange `json:"changes"`
+}
+
+// AssetChange is another value of an asset field.
+type AssetChange struct {
+	Field string `json:"field" doc:"Its key"`
+	From  string `json:"from"`
+	To    string `json:"to"`
 }
 
 // AssetImportProblem is what is wrong with a row.
 type AssetImportProblem struct {
 	Row     int    `json:"row" doc:"As in the file, the heading being 1"`
 	Message string `json:"message"`
-}
-
-// csvAnswer is a file to keep.
-type csvAnswer struct {
-	ContentType        string `header:"Content-Type"`
-	ContentDisposition string `header:"Content-Disposition"`
-	Body               []byte
 }
 
 type assetImportInput struct {
@@ -73,10 +83,6 @@ func (a *API) registerAssets() {
 		OperationID: "put-asset-fields", Method: http.MethodPut, Path: "/api/asset-fields", Tags: tags,
 		Summary: "Replace the organisation's own fields",
 	}, a.putAssetFields)
-	operation(a, auth.DeviceView, huma.Operation{
-		OperationID: "export-devices", Method: http.MethodGet, Path: "/api/devices/export", Tags: tags,
-		Summary: "Devices with their asset fields as CSV", Description: "Takes the parameters of list-devices. The file can be changed and imported.",
-	}, a.exportDevices)
 	operation(a, auth.DeviceManage, huma.Operation{
 		OperationID: "import-assets", Method: http.MethodPost, Path: "/api/assets/import", Tags: tags, MaxBodyBytes: maxImport,
 		Summary: "Set asset fields from CSV",
@@ -135,84 +141,6 @@ func (a *API) checkedAsset(ctx context.Context, values map[string]string) (map[s
 	return device.CheckAsset(fields, values)
 }
 
-type deviceExportQuery struct {
-	SearchParams
-}
-
-// exportPage is how many devices an export reads at once.
-const exportPage = 500
-
-func (a *API) exportDevices(ctx context.Context, in *deviceExportQuery) (*csvAnswer, error) {
-	q, err := a.search(ctx, in.SearchParams, auth.DeviceView)
-	if err != nil {
-		return nil, err
-	}
-	fields, err := a.cfg.Fleet.AssetFields(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var b bytes.Buffer
-	w := csv.NewWriter(&b)
-	head := []string{"id", "name", "state", "group", "hostname", "os", "os_version", "model", "serial", "cpu", "memory_mib", "disk_mib", "encrypted", "users", "labels", "enrolled", "last_seen"}
-	for _, f := range fields {
-		head = append(head, f.Key)
-	}
-	if err := w.Write(head); err != nil {
-		return nil, err
-	}
-	for q.Limit = exportPage; ; {
-		found, err := a.cfg.Fleet.Find(ctx, q)
-		if err != nil {
-			return nil, err
-		}
-		devices, err := a.deviceBodies(ctx, found.IDs)
-		if err != nil {
-			return nil, err
-		}
-		for _, d := range devices {
-			if err := w.Write(exportRow(d, fields)); err != nil {
-				return nil, err
-			}
-		}
-		if q.After = found.Next; q.After == "" {
-			break
-		}
-	}
-	w.Flush()
-	return &csvAnswer{ContentType: "text/csv; charset=utf-8", ContentDisposition: `attachment; filename="devices.csv"`, Body: b.Bytes()}, w.Error()
-}
-
-func exportRow(d DeviceBody, fields []device.AssetField) []string {
-	var labels []string
-	for _, l := range d.Labels {
-		labels = append(labels, l.Name)
-	}
-	seen := ""
-	if d.LastSeenAt != nil {
-		seen = d.LastSeenAt.UTC().Format("2006-01-02 15:04:05")
-	}
-	row := []string{
-		d.ID, d.Name, d.State, strings.Join(d.GroupPath, "/"), d.Hostname, d.OS, d.OSVersion, d.Model, d.Serial, d.CPU,
-		fmt.Sprint(d.MemoryBytes >> 20), fmt.Sprint(d.DiskBytes >> 20), d.Encrypted, strings.Join(d.SignedIn, " "), strings.Join(labels, ", "),
-		d.EnrolledAt.UTC().Format("2006-01-02 15:04:05"), seen,
-	}
-	for _, f := range fields {
-		row = append(row, d.Assets[f.Key])
-	}
-	for i := range row {
-		row[i] = csvCell(row[i])
-	}
-	return row
-}
-
-// csvCell keeps a spreadsheet from running text of a device as a formula.
-func csvCell(s string) string {
-	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
-		return "'" + s
-	}
-	return s
-}
-
 // assetImport is a file being read.
 type assetImport struct {
 	a      *API
@@ -222,17 +150,22 @@ type assetImport struct {
 	find   map[string][]mdm.DeviceID
 	out    AssetImportBody
 	values map[mdm.DeviceID]map[string]string
+	rows   map[mdm.DeviceID]int
 	order  []mdm.DeviceID
 }
 
+// maxImportShown is how many problems and changes of an import are told one by one.
+const maxImportShown = 100
+
 func (i *assetImport) problem(row int, format string, args ...any) {
-	if len(i.out.Problems) < 100 {
+	if len(i.out.Problems) < maxImportShown {
 		i.out.Problems = append(i.out.Problems, AssetImportProblem{row, mdm.Clean(fmt.Sprintf(format, args...), 300)})
 	}
 }
 
 func (a *API) importAssets(ctx context.Context, in *assetImportInput) (*body[AssetImportBody], error) {
-	i := &assetImport{a: a, out: AssetImportBody{Problems: []AssetImportProblem{}}, values: map[mdm.DeviceID]map[string]string{}}
+	i := &assetImport{a: a, out: AssetImportBody{Problems: []AssetImportProblem{}, Preview: []AssetImportRow{}},
+		values: map[mdm.DeviceID]map[string]string{}, rows: map[mdm.DeviceID]int{}}
 	r := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(in.RawBody, []byte("\ufeff"))))
 	r.FieldsPerRecord = -1
 	if line, _, _ := bytes.Cut(in.RawBody, []byte("\n")); bytes.Count(line, []byte(";")) > bytes.Count(line, []byte(",")) {
@@ -255,10 +188,7 @@ func (a *API) importAssets(ctx context.Context, in *assetImportInput) (*body[Ass
 		}
 		i.row(row, record)
 	}
-	if len(i.out.Problems) > 0 {
-		return &body[AssetImportBody]{i.out}, nil
-	}
-	err := i.apply(ctx, in.DryRun)
+	err := i.apply(ctx, in.DryRun || len(i.out.Problems) > 0)
 	return &body[AssetImportBody]{i.out}, err
 }
 
@@ -308,6 +238,18 @@ func (i *assetImport) index(ctx context.Context) error {
 	})
 }
 
+// unfound says why a row is no device's.
+func (i *assetImport) unfound(row int, key string, found int) {
+	switch {
+	case key == "":
+		i.problem(row, "the column %s is empty", i.by)
+	case found == 0:
+		i.problem(row, "no device of yours has the %s %q", i.by, key)
+	default:
+		i.problem(row, "%d devices have the %s %q; name them by id", found, i.by, key)
+	}
+}
+
 func (i *assetImport) row(row int, record []string) {
 	i.out.Rows++
 	key := ""
@@ -319,7 +261,7 @@ func (i *assetImport) row(row int, record []string) {
 	}
 	found := i.find[key]
 	if key == "" || len(found) != 1 {
-		i.problem(row, "%d devices have the %s %q", len(found), i.by, key)
+		i.unfound(row, key, len(found))
 		return
 	}
 	values := map[string]string{}
@@ -338,8 +280,22 @@ func (i *assetImport) row(row int, record []string) {
 		i.problem(row, "the device is there twice")
 		return
 	}
-	i.values[found[0]] = values
+	i.values[found[0]], i.rows[found[0]] = values, row
 	i.order = append(i.order, found[0])
+}
+
+// differs reports whether the file says something else of a device, and remembers what.
+func (i *assetImport) differs(d device.Device) bool {
+	row := AssetImportRow{Row: i.rows[d.ID], DeviceID: string(d.ID), Name: d.Name, Changes: []AssetChange{}}
+	for _, key := range slices.Sorted(maps.Keys(i.values[d.ID])) {
+		if v := i.values[d.ID][key]; v != d.Asset[key] {
+			row.Changes = append(row.Changes, AssetChange{key, d.Asset[key], v})
+		}
+	}
+	if len(row.Changes) > 0 && len(i.out.Preview) < maxImportShown {
+		i.out.Preview = append(i.out.Preview, row)
+	}
+	return len(row.Changes) > 0
 }
 
 // apply writes what differs.
@@ -351,19 +307,20 @@ func (i *assetImport) apply(ctx context.Context, dry bool) error {
 		if err != nil {
 			return err
 		}
+		by := make(map[mdm.DeviceID]device.Device, len(page.Devices))
 		for _, d := range page.Devices {
-			same := true
-			for k, v := range i.values[d.ID] {
-				same = same && v == d.Asset[k]
-			}
-			if same {
+			by[d.ID] = d
+		}
+		for _, id := range some {
+			d, ok := by[id]
+			if !ok || !i.differs(d) {
 				continue
 			}
-			changed = append(changed, d.ID)
+			changed = append(changed, id)
 			if dry {
 				continue
 			}
-			if _, err := i.a.cfg.Devices.Update(ctx, d.ID, device.Change{Asset: i.values[d.ID]}); err != nil {
+			if _, err := i.a.cfg.Devices.Update(ctx, id, device.Change{Asset: i.values[id]}); err != nil {
 				return err
 			}
 		}

@@ -51,13 +51,6 @@ type FacetsBody struct {
 	Encryption []FacetBody `json:"encryption"`
 }
 
-// DuplicateBody is several devices that seem to be one machine.
-type DuplicateBody struct {
-	Reason  string       `json:"reason" enum:"serial,mac" doc:"What they share"`
-	Value   string       `json:"value"`
-	Devices []DeviceBody `json:"devices" doc:"The one seen last first"`
-}
-
 // ReplaceInput names the device whose place another takes.
 type ReplaceInput struct {
 	OldID string `json:"old_id" maxLength:"64"`
@@ -73,10 +66,6 @@ func (a *API) registerManyDevices() {
 		OperationID: "count-devices", Method: http.MethodGet, Path: "/api/devices/facets", Tags: tags,
 		Summary: "Count what a search finds by label, group, system, model and encryption",
 	}, a.facets)
-	operation(a, auth.DeviceView, huma.Operation{
-		OperationID: "list-duplicates", Method: http.MethodGet, Path: "/api/devices/duplicates", Tags: tags,
-		Summary: "Devices that seem to be one machine",
-	}, a.listDuplicates)
 	operation(a, auth.DeviceRevoke, huma.Operation{
 		OperationID: "replace-device", Method: http.MethodPost, Path: "/api/devices/{id}/replace", Tags: tags,
 		Summary: "Give a device the name, group, labels and asset fields of the one it replaces, and revoke that",
@@ -228,22 +217,6 @@ func facetsOf(counts map[string]int) []FacetBody {
 	}
 	mostFirst(out)
 	return out[:min(len(out), 50)]
-}
-
-func (a *API) listDuplicates(ctx context.Context, _ *empty) (*body[List[DuplicateBody]], error) {
-	found, err := a.cfg.Fleet.Duplicates(ctx, visibleQuery(callerOf(ctx)))
-	if err != nil {
-		return nil, err
-	}
-	list := List[DuplicateBody]{Items: []DuplicateBody{}}
-	for _, d := range found {
-		devices, err := a.deviceBodies(ctx, d.Devices[:min(len(d.Devices), 50)])
-		if err != nil {
-			return nil, err
-		}
-		list.Items = append(list.Items, DuplicateBody{Reason: d.Reason, Value: d.Value, Devices: devices})
-	}
-	return &body[List[DuplicateBody]]{list}, nil
 }
 
 func (a *API) replaceDevice(ctx context.Context, in *idInput[ReplaceInput]) (*body[DeviceBody], error) {

@@ -48,6 +48,9 @@ type DeviceBody struct {
 	SecurityUpdates *int64            `json:"security_updates,omitempty" doc:"Those of them that close a hole; left out: unknown"`
 	Labels          []DeviceLabelBody `json:"labels"`
 	Assets          map[string]string `json:"assets" doc:"The organisation's own fields, by key"`
+
+	Compliance string `json:"compliance,omitempty" enum:"compliant,in_grace,non_compliant,waived,not_applicable,error,unknown" doc:"As a whole; only in lists, for those with compliance.view"`
+	Settings   string `json:"settings,omitempty" enum:"applied,pending,drifted,conflict,failed,none" doc:"The worst of its settings; none: no policy is for it. Only in lists, for those with policy.view"`
 }
 
 func known64(n int64) *int64 {

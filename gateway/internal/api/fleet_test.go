@@ -259,6 +259,17 @@ func TestSoftwareOfTheFleet(t *testing.T) {
 		if len(one.Versions) != 2 || one.Versions[0].Version != "3.0.15" || one.Versions[0].Devices != 1 {
 			t.Errorf("versions = %+v", one.Versions)
 		}
+		if v := l.Items[0].Versions; v == nil || *v != 2 {
+			t.Errorf("openssl has versions: %v, want 2", v)
+		}
+		admin.finds("software_id="+one.ID, "pc-a", "pc-b")
+		admin.finds("q=software_id:"+one.ID+"/"+one.Versions[0].ID, "pc-b")
+		helper.finds("software_id="+one.ID, "pc-b")
+		for _, bad := range []string{"x", "1/x", "1/"} {
+			if got := admin.do(http.MethodGet, "/api/devices?software_id="+bad, nil, nil); got != http.StatusUnprocessableEntity {
+				t.Errorf("software_id=%s: %d", bad, got)
+			}
+		}
 		helper.want(http.StatusOK, http.MethodGet, "/api/software/"+l.Items[0].ID, nil, &one)
 		if len(one.Versions) != 1 || one.Devices != 1 {
 			t.Errorf("versions of sales = %+v", one.Versions)
@@ -427,6 +438,14 @@ func TestAssets(t *testing.T) {
 			}
 			return out, res.StatusCode
 		}
+		mixed := "serial,owner\n5cg1,Cid\nnone,x\n"
+		if out, status := upload("?dry_run=true", mixed); status != http.StatusOK || out.Applied || len(out.Problems) != 1 || out.Problems[0].Row != 3 ||
+			len(out.Preview) != 1 || out.Preview[0].Name != "pc-a" || out.Preview[0].Row != 2 || out.Preview[0].Changes[0] != (api.AssetChange{Field: "owner", From: "Ann Example", To: "Cid"}) {
+			t.Errorf("preview of a file with a problem: %d %+v", status, out)
+		}
+		if out, _ := upload("", mixed); out.Applied {
+			t.Errorf("a file with a problem was applied: %+v", out)
+		}
 		good := "\ufeffSerial;Owner;Warranty until;Other\n5cg1;\"Bob; Example\";31.12.2027;x\n"
 		if out, status := upload("?dry_run=true", good); status != http.StatusOK || out.Changed != 1 || out.Applied {
 			t.Errorf("dry run: %d %+v", status, out)
@@ -458,6 +477,20 @@ func TestAssets(t *testing.T) {
 		if err != nil || len(rows) != 3 || rows[1][1] != "'=pc-b" || rows[2][len(rows[2])-3] != "Bob; Example" {
 			t.Errorf("export = %q, %v", rows, err)
 		}
+		chosen, err := admin.http.Get(g.server.URL + "/api/devices/export?q=pc-a&columns=serial,asset.owner,compliance,settings,asset.gone") //nolint:noctx // a test
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer chosen.Body.Close()
+		rows, err = csv.NewReader(chosen.Body).ReadAll()
+		if want := [][]string{{"id", "serial", "owner", "compliance", "settings"}, {a.id, "5CG1", "Bob; Example", "unknown", "none"}}; err != nil || !slices.EqualFunc(rows, want, slices.Equal[[]string]) {
+			t.Errorf("chosen columns = %q, %v", rows, err)
+		}
+		for _, bad := range []string{"columns=password", "q=memory%3Cx", "q=label:none"} {
+			if got := admin.do(http.MethodGet, "/api/devices/export?"+bad, nil, nil); got != http.StatusUnprocessableEntity {
+				t.Errorf("export with %s: %d", bad, got)
+			}
+		}
 	})
 }
 
@@ -487,6 +520,25 @@ func TestViewsAndDuplicates(t *testing.T) {
 		if got := admin.do(http.MethodPost, "/api/views", map[string]any{"name": "x", "filter": "memory<x"}, nil); got != http.StatusUnprocessableEntity {
 			t.Errorf("a view that cannot be searched: %d", got)
 		}
+		var have api.DeviceListBody
+		layout := map[string]any{"columns": []string{"name", "asset.owner"}, "view_id": v.ID}
+		helper.want(http.StatusOK, http.MethodPut, "/api/device-list", layout, nil)
+		helper.want(http.StatusOK, http.MethodGet, "/api/device-list", nil, &have)
+		if have.ViewID != v.ID || !slices.Equal(have.Columns, []string{"name", "asset.owner"}) {
+			t.Errorf("the helper's list = %+v", have)
+		}
+		admin.want(http.StatusOK, http.MethodGet, "/api/device-list", nil, &have)
+		if have.ViewID != "" || len(have.Columns) != 0 {
+			t.Errorf("the admin's list = %+v", have)
+		}
+		admin.want(http.StatusOK, http.MethodPut, "/api/views/"+v.ID, map[string]any{"name": "Old OpenSSL", "filter": "openssl < 3.0.16"}, &v)
+		helper.want(http.StatusOK, http.MethodGet, "/api/device-list", nil, &have)
+		if have.ViewID != "" {
+			t.Errorf("a view that is no longer shared opens still: %+v", have)
+		}
+		if got := helper.do(http.MethodPut, "/api/device-list", layout, nil); got != http.StatusNotFound {
+			t.Errorf("the view of another: %d", got)
+		}
 		admin.want(http.StatusNoContent, http.MethodDelete, "/api/views/"+v.ID, nil, nil)
 
 		a, b, c := g.reporter(admin, "grp_root", "old"), g.reporter(admin, "grp_root", "new"), g.reporter(admin, "grp_root", "junk")
@@ -497,6 +549,20 @@ func TestViewsAndDuplicates(t *testing.T) {
 		admin.want(http.StatusOK, http.MethodGet, "/api/devices/duplicates", nil, &d)
 		if len(d.Items) != 1 || d.Items[0].Reason != "serial" || len(d.Items[0].Devices) != 2 {
 			t.Fatalf("duplicates = %+v", d.Items)
+		}
+		apart := "/api/devices/duplicates/" + d.Items[0].ID + "/kept"
+		admin.want(http.StatusNoContent, http.MethodPut, apart, nil, nil)
+		admin.want(http.StatusOK, http.MethodGet, "/api/devices/duplicates", nil, &d)
+		if len(d.Items) != 0 {
+			t.Errorf("kept apart, but = %+v", d.Items)
+		}
+		admin.want(http.StatusOK, http.MethodGet, "/api/devices/duplicates?kept=true", nil, &d)
+		if len(d.Items) != 1 {
+			t.Errorf("kept apart = %+v", d.Items)
+		}
+		admin.want(http.StatusNoContent, http.MethodDelete, apart, nil, nil)
+		if got := admin.do(http.MethodDelete, apart, nil, nil); got != http.StatusNotFound {
+			t.Errorf("suspected twice: %d", got)
 		}
 		var one api.DeviceBody
 		admin.want(http.StatusOK, http.MethodPost, "/api/devices/"+b.id+"/replace", map[string]string{"old_id": a.id}, &one)

@@ -140,6 +140,8 @@ func (a *API) registerLabels() {
 	a.registerManyDevices()
 	a.registerViews()
 	a.registerAssets()
+	a.registerExport()
+	a.registerDesk()
 	tags := []string{"labels"}
 	operation(a, auth.DeviceView, huma.Operation{
 		OperationID: "list-labels", Method: http.MethodGet, Path: "/api/labels", Tags: tags, Summary: "Every label, by name",

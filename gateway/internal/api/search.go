@@ -11,6 +11,7 @@ import (
 	"handrail/gateway/internal/auth"
 	"handrail/gateway/internal/fleet"
 	"handrail/mdm"
+	"handrail/mdm/compliance"
 	"handrail/mdm/device"
 )
 
@@ -34,6 +35,7 @@ type SearchParams struct {
 	Label           []string `query:"label" maxItems:"16" doc:"Id or name; every one must be carried"`
 	Software        string   `query:"software" maxLength:"128" doc:"A package; * stands for anything"`
 	SoftwareVersion string   `query:"software_version" maxLength:"64" doc:"Of that package: as <3.0.15, >=2 or 3.0.14"`
+	SoftwareID      string   `query:"software_id" maxLength:"64" doc:"As list-software gives it; with /id of get-software's version, only that"`
 	Encrypted       string   `query:"encrypted" enum:"unknown,no,partly,yes"`
 	MemoryMin       string   `query:"memory_min" maxLength:"16" doc:"As 8GB"`
 	MemoryMax       string   `query:"memory_max" maxLength:"16"`
@@ -71,6 +73,7 @@ func (p SearchParams) terms() ([]device.Term, error) {
 	add("model", lower(p.Model))
 	add("serial", lower(p.Serial))
 	add("compliance", p.Compliance)
+	add("software_id", p.SoftwareID)
 	if p.OS != "" {
 		out = append(out, device.Term{Field: "os", Op: device.Equal, Value: lower(p.OS)})
 	}
@@ -165,6 +168,10 @@ func (a *API) deviceBodies(ctx context.Context, ids []mdm.DeviceID) ([]DeviceBod
 	if err != nil {
 		return nil, err
 	}
+	standings, err := a.cfg.Fleet.Standings(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
 	by := make(map[mdm.DeviceID]device.Device, len(ids))
 	for _, d := range page.Devices {
 		by[d.ID] = d
@@ -175,10 +182,30 @@ func (a *API) deviceBodies(ctx context.Context, ids []mdm.DeviceID) ([]DeviceBod
 		if d, ok := by[id]; ok && c.May(auth.DeviceView, d.Group) {
 			b := a.deviceBody(c, d, online[id])
 			b.Labels = append(b.Labels, labels[id]...)
+			if err := a.stands(ctx, &b, d.Group, standings[id]); err != nil {
+				return nil, err
+			}
 			out = append(out, b)
 		}
 	}
 	return out, nil
+}
+
+// stands says how a device of a list stands, as far as the caller may know.
+func (a *API) stands(ctx context.Context, b *DeviceBody, in mdm.GroupID, s fleet.Standing) error {
+	c := callerOf(ctx)
+	if c.May(auth.ComplianceView, in) {
+		b.Compliance = cmp.Or(s.Compliance, string(compliance.Unknown))
+	}
+	if !c.May(auth.PolicyView, in) {
+		return nil
+	}
+	has, err := a.cfg.Desire.HasSettings(ctx, s.Outcome)
+	b.Settings = string(s.Settings)
+	if !has {
+		b.Settings = "none"
+	}
+	return err
 }
 
 func count(n int) string { return strconv.Itoa(n) }

@@ -16,17 +16,23 @@ type SoftwareNameBody struct {
 	ID      string `json:"id"`
 	Name    string `json:"name"`
 	Source  string `json:"source" doc:"deb, rpm, flatpak, snap, …"`
-	Devices int64  `json:"devices" doc:"That have any version, of those you may see; GET /api/devices?software=name lists them"`
+	Devices int64  `json:"devices" doc:"That have any version, of those you may see; GET /api/devices?software_id=id lists them"`
+
+	Versions *int64 `json:"versions,omitempty" doc:"Only for those who see all devices"`
 }
 
 // SoftwareVersionsBody is one software with its versions.
 type SoftwareVersionsBody struct {
-	SoftwareNameBody
+	ID       string                `json:"id"`
+	Name     string                `json:"name"`
+	Source   string                `json:"source"`
+	Devices  int64                 `json:"devices"`
 	Versions []SoftwareVersionBody `json:"versions" doc:"The newest first"`
 }
 
 // SoftwareVersionBody is one version that devices have.
 type SoftwareVersionBody struct {
+	ID        string `json:"id" doc:"GET /api/devices?software_id=software/version lists the devices"`
 	Version   string `json:"version"`
 	Arch      string `json:"arch,omitempty"`
 	Publisher string `json:"publisher,omitempty"`
@@ -60,8 +66,12 @@ func (a *API) visible(ctx context.Context) (set fleet.Set, all bool, err error) 
 	return set, all, err
 }
 
-func softwareName(n fleet.SoftwareName) SoftwareNameBody {
-	return SoftwareNameBody{ID: strconv.FormatInt(n.ID, 10), Name: n.Name, Source: n.Source, Devices: n.Devices}
+func softwareName(n fleet.SoftwareName, all bool) SoftwareNameBody {
+	b := SoftwareNameBody{ID: strconv.FormatInt(n.ID, 10), Name: n.Name, Source: n.Source, Devices: n.Devices}
+	if all {
+		b.Versions = &n.Versions
+	}
+	return b
 }
 
 func (a *API) listSoftware(ctx context.Context, in *fleetSoftwareQuery) (*body[List[SoftwareNameBody]], error) {
@@ -77,7 +87,7 @@ func (a *API) listSoftware(ctx context.Context, in *fleetSoftwareQuery) (*body[L
 	}
 	list := List[SoftwareNameBody]{Items: []SoftwareNameBody{}, Next: next}
 	for _, n := range names {
-		list.Items = append(list.Items, softwareName(n))
+		list.Items = append(list.Items, softwareName(n, all))
 	}
 	return &body[List[SoftwareNameBody]]{list}, nil
 }
@@ -95,9 +105,11 @@ func (a *API) getSoftware(ctx context.Context, in *IDPath) (*body[SoftwareVersio
 	if err != nil {
 		return nil, err
 	}
-	out := SoftwareVersionsBody{SoftwareNameBody: softwareName(name), Versions: []SoftwareVersionBody{}}
+	out := SoftwareVersionsBody{ID: in.ID, Name: name.Name, Source: name.Source, Devices: name.Devices, Versions: []SoftwareVersionBody{}}
 	for _, t := range versions {
-		out.Versions = append(out.Versions, SoftwareVersionBody{Version: t.Version, Arch: t.Arch, Publisher: t.Publisher, Scope: t.Scope, Devices: t.Devices})
+		out.Versions = append(out.Versions, SoftwareVersionBody{
+			ID: strconv.FormatInt(t.ID, 10), Version: t.Version, Arch: t.Arch, Publisher: t.Publisher, Scope: t.Scope, Devices: t.Devices,
+		})
 	}
 	return &body[SoftwareVersionsBody]{out}, nil
 }

@@ -334,6 +334,21 @@ func (e *Engine) read(ctx context.Context, key, hash string) (*outcome, error) {
 	return o, nil
 }
 
+// HasSettings reports whether an outcome of Desired holds any setting; "" holds none.
+func (e *Engine) HasSettings(ctx context.Context, outcome string) (bool, error) {
+	if outcome == "" {
+		return false, nil
+	}
+	o, err := e.read(ctx, outcome, "")
+	if errors.Is(err, mdm.ErrNotFound) {
+		return true, nil // replaced a moment ago
+	}
+	if err != nil {
+		return false, err
+	}
+	return len(o.settings) > 0, nil
+}
+
 // maxRemembered bounds what is kept at hand of manifests, in bytes.
 const maxRemembered = 64 << 20
 

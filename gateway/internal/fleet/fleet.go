@@ -68,6 +68,17 @@ type Store interface {
 	// SaveView stores or replaces a view; DeleteView forgets one, mdm.ErrNotFound.
 	SaveView(ctx context.Context, v View) error
 	DeleteView(ctx context.Context, id string) error
+	// DeviceList returns how an operator has the list of devices, the zero Layout if they never
+	// said; SaveDeviceList remembers it.
+	DeviceList(ctx context.Context, operator string) (Layout, error)
+	SaveDeviceList(ctx context.Context, operator string, l Layout) error
+	// FleetStandings returns where devices stand; those that are gone are left out.
+	FleetStandings(ctx context.Context, ids []mdm.DeviceID) (map[mdm.DeviceID]Standing, error)
+	// KeptApart returns the ids of suspected duplicates that are none; KeepApart adds one, and
+	// SuspectAgain takes it back, mdm.ErrNotFound.
+	KeptApart(ctx context.Context) (map[string]bool, error)
+	KeepApart(ctx context.Context, id, by string, at time.Time) error
+	SuspectAgain(ctx context.Context, id string) error
 
 	// LabelsToSweep returns the labels to be evaluated on every device, and after which to go on.
 	LabelsToSweep(ctx context.Context) ([]label.Label, map[mdm.LabelID]mdm.DeviceID, error)

@@ -84,6 +84,8 @@ func (f *Fleet) term(ctx context.Context, t device.Term) (predicate, error) {
 	switch t.Field {
 	case "software":
 		return f.softwareTerm(ctx, t)
+	case "software_id":
+		return f.titleTerm(ctx, t.Value)
 	case "label":
 		return f.labelTerm(ctx, t.Value)
 	case "group":
@@ -202,6 +204,31 @@ func (f *Fleet) softwareTerm(ctx context.Context, t device.Term) (predicate, err
 	set, err := f.cfg.Store.SoftwareSet(ctx, t.Name, wanted)
 	if err != nil {
 		return nil, err
+	}
+	return func(r *Record) bool { return set.Has(r.N) }, nil
+}
+
+// titleTerm finds devices by software of the index: "12" in any version, "12/34" in that one.
+func (f *Fleet) titleTerm(ctx context.Context, value string) (predicate, error) {
+	name, version, one := strings.Cut(value, "/")
+	id, err := strconv.ParseInt(name, 10, 64)
+	title, err2 := strconv.ParseInt(version, 10, 64)
+	if err != nil || one && err2 != nil {
+		return nil, fmt.Errorf("%q is no id of software: %w", mdm.Clean(value, 64), mdm.ErrInvalid)
+	}
+	titles, err := f.cfg.Store.SoftwareTitles(ctx, []int64{id})
+	if err != nil {
+		return nil, fmt.Errorf("software %d: %w", id, err)
+	}
+	var ids []int64
+	for _, t := range titles {
+		if !one || t.ID == title {
+			ids = append(ids, t.ID)
+		}
+	}
+	set, err := f.cfg.Store.TitleSet(ctx, ids)
+	if err != nil {
+		return nil, fmt.Errorf("software %d: %w", id, err)
 	}
 	return func(r *Record) bool { return set.Has(r.N) }, nil
 }

@@ -18,6 +18,8 @@ type SoftwareName struct {
 	Source  string // deb, flatpak, …
 	Name    string
 	Devices int64 // that have any version
+
+	Versions int64 // that any device has
 }
 
 // SoftwareTitle is one version of it.

@@ -58,17 +58,11 @@ func (f *Fleet) SaveView(ctx context.Context, v View) (View, error) {
 	if _, err := device.ParseQuery(v.Query); err != nil {
 		return v, err
 	}
-	if len(v.Columns) > maxColumns {
-		return v, fmt.Errorf("%d columns, at most %d: %w", len(v.Columns), maxColumns, mdm.ErrInvalid)
+	columns, err := cleanColumns(v.Columns)
+	if err != nil {
+		return v, err
 	}
-	v.Query, v.Sort = mdm.Clean(v.Query, 4*device.MaxQuery), mdm.Clean(v.Sort, 32)
-	columns := []string{}
-	for _, c := range v.Columns {
-		if c = mdm.Clean(c, 64); c != "" {
-			columns = append(columns, c)
-		}
-	}
-	v.Columns = columns
+	v.Query, v.Sort, v.Columns = mdm.Clean(v.Query, 4*device.MaxQuery), mdm.Clean(v.Sort, 32), columns
 	have, err := f.cfg.Store.Views(ctx, v.Owner)
 	if err != nil {
 		return v, fmt.Errorf("views: %w", err)

@@ -452,6 +452,9 @@ func (s *Store) titleSet(ctx context.Context, ids []int64) (fleet.Set, error) {
 	return out, nil
 }
 
+// versionCount counts the versions that any device has of a row of software_names.
+const versionCount = "(SELECT COUNT(DISTINCT t.version) FROM software_titles t WHERE t.name_id = software_names.id AND t.devices > 0)"
+
 // SoftwareNames returns a page of software by name; see fleet.Store.
 func (s *Store) SoftwareNames(ctx context.Context, f fleet.SoftwareFilter) ([]fleet.SoftwareName, error) {
 	var c conditions
@@ -474,17 +477,17 @@ func (s *Store) SoftwareNames(ctx context.Context, f fleet.SoftwareFilter) ([]fl
 		}
 	}
 	c.args = append(c.args, f.Limit)
-	rows, err := s.reader.QueryContext(ctx, "SELECT id, source, name, devices FROM software_names"+c.where()+" ORDER BY "+order+" LIMIT "+c.last(), c.args...)
+	rows, err := s.reader.QueryContext(ctx, "SELECT id, source, name, devices, "+versionCount+" FROM software_names"+c.where()+" ORDER BY "+order+" LIMIT "+c.last(), c.args...)
 	return collect(rows, err, func(row rowScanner) (fleet.SoftwareName, error) {
 		var n fleet.SoftwareName
-		return n, row.Scan(&n.ID, &n.Source, &n.Name, &n.Devices)
+		return n, row.Scan(&n.ID, &n.Source, &n.Name, &n.Devices, &n.Versions)
 	})
 }
 
 // SoftwareName returns one; see fleet.Store.
 func (s *Store) SoftwareName(ctx context.Context, id int64) (fleet.SoftwareName, error) {
 	var n fleet.SoftwareName
-	err := s.reader.QueryRowContext(ctx, "SELECT id, source, name, devices FROM software_names WHERE id = $1", id).Scan(&n.ID, &n.Source, &n.Name, &n.Devices)
+	err := s.reader.QueryRowContext(ctx, "SELECT id, source, name, devices, "+versionCount+" FROM software_names WHERE id = $1", id).Scan(&n.ID, &n.Source, &n.Name, &n.Devices, &n.Versions)
 	return n, classify(err)
 }
 

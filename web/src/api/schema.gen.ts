@@ -633,6 +633,24 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/device-list": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How you have the list of devices */
+        get: operations["get-device-list"];
+        /** Remember how you want the list of devices */
+        put: operations["put-device-list"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/devices": {
         parameters: {
             query?: never;
@@ -696,6 +714,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/devices/duplicates/{id}/kept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Say that they are several machines
+         * @description Until another device joins them.
+         */
+        put: operations["keep-duplicate"];
+        post?: never;
+        /** Take that back */
+        delete: operations["suspect-duplicate"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/devices/export": {
         parameters: {
             query?: never;
@@ -705,7 +744,7 @@ export interface paths {
         };
         /**
          * Devices with their asset fields as CSV
-         * @description Takes the parameters of list-devices. The file can be changed and imported.
+         * @description Takes the parameters of list-devices and writes every device they find. The file can be changed and imported.
          */
         get: operations["export-devices"];
         put?: never;
@@ -1826,6 +1865,12 @@ export interface components {
             /** @description Those wanted in all */
             capabilities: ("view" | "control" | "clipboard" | "files" | "terminal" | "diagnostics" | "power" | "record")[];
         };
+        AssetChange: {
+            /** @description Its key */
+            field: string;
+            from: string;
+            to: string;
+        };
         AssetFieldBody: {
             /** @description Of a choice */
             choices?: string[];
@@ -1850,6 +1895,8 @@ export interface components {
              * @description That were found
              */
             devices: number;
+            /** @description Devices that change, at most 100, in the order of the file */
+            preview: components["schemas"]["AssetImportRow"][];
             /** @description At most 100 */
             problems: components["schemas"]["AssetImportProblem"][];
             /**
@@ -1860,6 +1907,16 @@ export interface components {
         };
         AssetImportProblem: {
             message: string;
+            /**
+             * Format: int64
+             * @description As in the file, the heading being 1
+             */
+            row: number;
+        };
+        AssetImportRow: {
+            changes: components["schemas"]["AssetChange"][];
+            device_id: string;
+            name: string;
             /**
              * Format: int64
              * @description As in the file, the heading being 1
@@ -2310,6 +2367,11 @@ export interface components {
             /** @description The most a session of yours may hold on it */
             capabilities: string[];
             /**
+             * @description As a whole; only in lists, for those with compliance.view
+             * @enum {string}
+             */
+            compliance?: "compliant" | "in_grace" | "non_compliant" | "waived" | "not_applicable" | "error" | "unknown";
+            /**
              * Format: date-time
              * @description Last time its identity turned up on another machine
              */
@@ -2360,6 +2422,11 @@ export interface components {
              */
             security_updates?: number;
             serial: string;
+            /**
+             * @description The worst of its settings; none: no policy is for it. Only in lists, for those with policy.view
+             * @enum {string}
+             */
+            settings?: "applied" | "pending" | "drifted" | "conflict" | "failed" | "none";
             /** @description Accounts with a session at the device */
             signed_in: string[];
             /** @enum {string} */
@@ -2442,6 +2509,12 @@ export interface components {
             since?: string;
             /** @description What the expression found; of one device only */
             why?: components["schemas"]["WhyBody"][];
+        };
+        DeviceListBody: {
+            /** @description What a console shows, by its own names; empty: as it comes */
+            columns: string[];
+            /** @description The saved search it opens with; empty: none */
+            view_id: string;
         };
         DeviceSettingBody: {
             /** @description What every policy says of it, the highest rank first */
@@ -2553,6 +2626,8 @@ export interface components {
         DuplicateBody: {
             /** @description The one seen last first */
             devices: components["schemas"]["DeviceBody"][];
+            /** @description Of these devices together */
+            id: string;
             /**
              * @description What they share
              * @enum {string}
@@ -4224,32 +4299,35 @@ export interface components {
         SoftwareNameBody: {
             /**
              * Format: int64
-             * @description That have any version, of those you may see; GET /api/devices?software=name lists them
+             * @description That have any version, of those you may see; GET /api/devices?software_id=id lists them
              */
             devices: number;
             id: string;
             name: string;
             /** @description deb, rpm, flatpak, snap, … */
             source: string;
+            /**
+             * Format: int64
+             * @description Only for those who see all devices
+             */
+            versions?: number;
         };
         SoftwareVersionBody: {
             arch?: string;
             /** Format: int64 */
             devices: number;
+            /** @description GET /api/devices?software_id=software/version lists the devices */
+            id: string;
             publisher?: string;
             /** @description Account it is installed for; left out: everybody */
             scope?: string;
             version: string;
         };
         SoftwareVersionsBody: {
-            /**
-             * Format: int64
-             * @description That have any version, of those you may see; GET /api/devices?software=name lists them
-             */
+            /** Format: int64 */
             devices: number;
             id: string;
             name: string;
-            /** @description deb, rpm, flatpak, snap, … */
             source: string;
             /** @description The newest first */
             versions: components["schemas"]["SoftwareVersionBody"][];
@@ -5922,6 +6000,68 @@ export interface operations {
             };
         };
     };
+    "get-device-list": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeviceListBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "put-device-list": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DeviceListBody"];
+            };
+        };
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeviceListBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "list-devices": {
         parameters: {
             query?: {
@@ -5941,6 +6081,8 @@ export interface operations {
                 software?: string;
                 /** @description Of that package: as <3.0.15, >=2 or 3.0.14 */
                 software_version?: string;
+                /** @description As list-software gives it; with /id of get-software's version, only that */
+                software_id?: string;
                 encrypted?: "unknown" | "no" | "partly" | "yes";
                 /** @description As 8GB */
                 memory_min?: string;
@@ -6023,7 +6165,10 @@ export interface operations {
     };
     "list-duplicates": {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Those that somebody said are several machines, instead */
+                kept?: boolean;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -6038,6 +6183,64 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["ListDuplicateBody"];
                 };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "keep-duplicate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "suspect-duplicate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description What went wrong */
             default: {
@@ -6066,6 +6269,8 @@ export interface operations {
                 software?: string;
                 /** @description Of that package: as <3.0.15, >=2 or 3.0.14 */
                 software_version?: string;
+                /** @description As list-software gives it; with /id of get-software's version, only that */
+                software_id?: string;
                 encrypted?: "unknown" | "no" | "partly" | "yes";
                 /** @description As 8GB */
                 memory_min?: string;
@@ -6085,6 +6290,9 @@ export interface operations {
                 rule_state?: string;
                 /** @description As a whole: compliant, non_compliant, in_grace or unknown */
                 compliance?: string;
+                sort?: "name" | "last_seen";
+                /** @description What to write and in which order, after the id: the names of the heading, and asset.key for an asset field. Left out: all but compliance and settings */
+                columns?: string[] | null;
             };
             header?: never;
             path?: never;
@@ -6095,13 +6303,9 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
-                    "Content-Disposition"?: string;
-                    "Content-Type"?: string;
                     [name: string]: unknown;
                 };
-                content: {
-                    "application/json": string;
-                };
+                content?: never;
             };
             /** @description What went wrong */
             default: {
@@ -6130,6 +6334,8 @@ export interface operations {
                 software?: string;
                 /** @description Of that package: as <3.0.15, >=2 or 3.0.14 */
                 software_version?: string;
+                /** @description As list-software gives it; with /id of get-software's version, only that */
+                software_id?: string;
                 encrypted?: "unknown" | "no" | "partly" | "yes";
                 /** @description As 8GB */
                 memory_min?: string;
