@@ -103,7 +103,7 @@ func cmdEventually(ts *testscript.TestScript, neg bool, args []string) {
 	want := regexp.MustCompile(args[1])
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
-	end := time.After(30 * time.Second)
+	end := time.After(2 * time.Minute)
 	for {
 		var out bytes.Buffer
 		run(context.Background(), []string{"status", "--state", ts.MkAbs(args[0])}, &out, &out)

@@ -123,7 +123,7 @@ func (s *stage) want(present bool) {
 		if p != present {
 			s.t.Fatalf("companion present: %v, want %v", p, present)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		s.t.Fatal("the companion did not come or go")
 	}
 }
@@ -186,18 +186,18 @@ func (s *stage) gone(title string) {
 	})
 }
 
-// until asks ten times a second, for 20 s.
+// until asks ten times a second, for a minute.
 func (s *stage) until(what string, ok func() bool) {
 	s.t.Helper()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
-	end := time.After(20 * time.Second)
+	end := time.After(time.Minute)
 	for !ok() {
 		select {
 		case <-tick.C:
 		case <-end:
 			s.shot("failed")
-			s.t.Fatalf("no %s within 20 s", what)
+			s.t.Fatalf("no %s within a minute", what)
 		}
 	}
 }
@@ -253,7 +253,7 @@ func (s *stage) answer(answers chan prompt.Answer) prompt.Answer {
 	select {
 	case a := <-answers:
 		return a
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		s.shot("unanswered")
 		s.t.Fatal("no answer arrived")
 	}
@@ -336,7 +336,7 @@ func TestSwitchByMouse(t *testing.T) {
 func TestSilenceAndWithdrawal(t *testing.T) {
 	s := newStage(t)
 	r := request()
-	r.Within = 3 * time.Second
+	r.Within = 8 * time.Second
 	_, answers := s.ask(r)
 	if a := s.answer(answers); a.Decision != signaling.DecisionTimeout {
 		t.Errorf("answer = %+v, want timeout", a)
@@ -411,7 +411,7 @@ func (s *stage) command() prompt.Command {
 	select {
 	case c := <-s.said:
 		return c
-	case <-time.After(5 * time.Second):
+	case <-time.After(time.Minute):
 		s.shot("unsaid")
 		s.t.Fatal("no command arrived")
 	}

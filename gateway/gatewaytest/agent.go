@@ -88,7 +88,7 @@ func (a *Agent) Send(t signaling.Type, body any) {
 // AwaitPhase waits until the link is in a phase.
 func (a *Agent) AwaitPhase(want client.Phase) client.State {
 	a.g.t.Helper()
-	t := time.NewTimer(10 * time.Second)
+	t := time.NewTimer(time.Minute)
 	defer t.Stop()
 	var last client.State
 	for {
@@ -98,16 +98,16 @@ func (a *Agent) AwaitPhase(want client.Phase) client.State {
 				return s
 			}
 		case <-t.C:
-			a.g.t.Fatalf("the link is not %s after 10 s but %s: %v", want, last.Phase, last.Err)
+			a.g.t.Fatalf("the link is not %s after a minute but %s: %v", want, last.Phase, last.Err)
 		}
 	}
 }
 
 // Await returns the body of the next message of type T, dropping others, and fails the
-// test when none comes in 10 s.
+// test when none comes in a minute.
 func Await[T any](a *Agent) T {
 	a.g.t.Helper()
-	t := time.NewTimer(10 * time.Second)
+	t := time.NewTimer(time.Minute)
 	defer t.Stop()
 	for {
 		select {
@@ -117,7 +117,7 @@ func Await[T any](a *Agent) T {
 			}
 		case <-t.C:
 			var none T
-			a.g.t.Fatalf("no %T in 10 s", none)
+			a.g.t.Fatalf("no %T in a minute", none)
 			return none
 		}
 	}

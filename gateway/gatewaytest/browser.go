@@ -94,7 +94,7 @@ func (b *Browser) SendRaw(raw []byte) {
 }
 
 // Await returns the next message of a type, dropping others, and fails the test when none
-// comes in 10 s.
+// comes in a minute.
 func (b *Browser) Await(t signaling.Type) signaling.Envelope {
 	b.g.t.Helper()
 	return b.AwaitFunc(string(t), func(e signaling.Envelope) bool { return e.Type == t })
@@ -113,7 +113,7 @@ func (b *Browser) AwaitState(want signaling.State) signaling.SessionState {
 // AwaitFunc returns the next message that matches; what names it in a failure.
 func (b *Browser) AwaitFunc(what string, match func(signaling.Envelope) bool) signaling.Envelope {
 	b.g.t.Helper()
-	ctx, cancel := context.WithTimeout(b.g.t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(b.g.t.Context(), time.Minute)
 	defer cancel()
 	var past []signaling.Type
 	for {
@@ -127,7 +127,7 @@ func (b *Browser) AwaitFunc(what string, match func(signaling.Envelope) bool) si
 			}
 			past = append(past, e.Type)
 		case <-ctx.Done():
-			b.g.t.Fatalf("no %s in 10 s, after %v", what, past)
+			b.g.t.Fatalf("no %s in a minute, after %v", what, past)
 		}
 	}
 }
@@ -135,7 +135,7 @@ func (b *Browser) AwaitFunc(what string, match func(signaling.Envelope) bool) si
 // AwaitEnd waits until the gateway has closed the socket and returns why.
 func (b *Browser) AwaitEnd() error {
 	b.g.t.Helper()
-	t := time.NewTimer(10 * time.Second)
+	t := time.NewTimer(time.Minute)
 	defer t.Stop()
 	for {
 		select {
@@ -144,7 +144,7 @@ func (b *Browser) AwaitEnd() error {
 				return b.Err
 			}
 		case <-t.C:
-			b.g.t.Fatal("the gateway did not close the socket in 10 s")
+			b.g.t.Fatal("the gateway did not close the socket in a minute")
 		}
 	}
 }

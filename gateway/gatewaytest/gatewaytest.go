@@ -195,7 +195,7 @@ func (g *Gateway) Client() *http.Client {
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	return &http.Client{Jar: jar, Transport: originTransport{g}, Timeout: 30 * time.Second}
+	return &http.Client{Jar: jar, Transport: originTransport{g}, Timeout: 2 * time.Minute}
 }
 
 type originTransport struct{ g *Gateway }

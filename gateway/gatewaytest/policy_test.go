@@ -237,7 +237,7 @@ type deviceSettings struct {
 func (c console) awaitSettings(id, what string, ok func(deviceSettings) bool) deviceSettings {
 	c.t.Helper()
 	var last deviceSettings
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for time.Now().Before(deadline) {
 		last = deviceSettings{}
 		c.must(http.MethodGet, "/api/devices/"+id+"/settings", nil, &last)
@@ -341,7 +341,7 @@ func TestOfflineEditsAreOneFetch(t *testing.T) {
 func (c console) awaitResolved(id string, seconds int) {
 	c.t.Helper()
 	want := fmt.Sprintf(`"idle_seconds":%d`, seconds)
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for time.Now().Before(deadline) {
 		m, err := c.g.Rooms.Desire.Manifest(c.t.Context(), mdm.DeviceID(id))
 		if err != nil {
@@ -358,7 +358,7 @@ func (c console) awaitResolved(id string, seconds int) {
 // awaitTrue asks until ok, and fails the test after 20 s.
 func awaitTrue(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for !ok() {
 		if time.Now().After(deadline) {
 			t.Fatalf("not %s after 20 s", what)

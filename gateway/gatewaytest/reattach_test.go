@@ -41,8 +41,8 @@ func online(t *testing.T, g *gatewaytest.Gateway, id mdm.DeviceID, want bool) ti
 		if g.Rooms.Links.IsOnline(id) == want && (g.Rooms.Links.Present(t.Context(), id) == nil) == want {
 			break
 		}
-		if time.Since(began) > 15*time.Second {
-			t.Fatalf("device online = %v after 15 s, want %v", !want, want)
+		if time.Since(began) > time.Minute {
+			t.Fatalf("device online = %v after a minute, want %v", !want, want)
 		}
 	}
 	return time.Since(began)
@@ -283,7 +283,7 @@ func TestOneIdentityTwice(t *testing.T) {
 }
 
 func TestPresence(t *testing.T) {
-	const heartbeat = 200 * time.Millisecond
+	const heartbeat = 3 * time.Second
 	g := gatewaytest.Start(t, gatewaytest.Options{NoRelay: true, Heartbeat: heartbeat})
 	b := g.DialBrowser(g.Admin())
 	b.Send(signaling.TypeSubscribe, signaling.Subscribe{Topics: []signaling.Topic{signaling.TopicDevices}})
@@ -294,15 +294,15 @@ func TestPresence(t *testing.T) {
 		t.Errorf("changed = %+v", c)
 	}
 	a.Stop()
-	if took := online(t, g, d.ID, false); took > time.Second {
-		t.Errorf("offline %v after a clean close, want within 1 s", took)
+	if took := online(t, g, d.ID, false); took > heartbeat {
+		t.Errorf("offline %v after a clean close, want at once, not by a missed heartbeat", took)
 	}
 	wire := &cut{}
 	a = g.StartAgent(d, func(c *client.Config) { c.Dial = wire.dial; c.MinBackoff, c.MaxBackoff = time.Hour, time.Hour })
 	a.AwaitPhase(client.Online)
 	online(t, g, d.ID, true)
 	wire.sever()
-	if took := online(t, g, d.ID, false); took > 2*heartbeat+500*time.Millisecond {
+	if took := online(t, g, d.ID, false); took > 2*heartbeat+5*time.Second {
 		t.Errorf("offline %v after a cut, want within one missed heartbeat of %v", took, heartbeat)
 	}
 }

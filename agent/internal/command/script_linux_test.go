@@ -92,7 +92,7 @@ func TestTimeLimitEndsEverything(t *testing.T) {
 	if r.State != command.Failed || r.Reason != command.ReasonTimeLimit {
 		t.Errorf("%+v", r)
 	}
-	if d := time.Since(began); d > 15*time.Second {
+	if d := time.Since(began); d > time.Minute {
 		t.Errorf("it took %v", d)
 	}
 	alive(t, pids, 5)
@@ -128,7 +128,7 @@ func TestLeftBehind(t *testing.T) {
 	if r.State != command.Succeeded || r.Output != "over\n" {
 		t.Errorf("%+v", r)
 	}
-	if d := time.Since(began); d > 5*time.Second {
+	if d := time.Since(began); d > time.Minute {
 		t.Errorf("it took %v", d)
 	}
 	alive(t, pids, 1)

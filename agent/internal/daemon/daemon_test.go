@@ -77,12 +77,12 @@ func (d *device) until(what string, ok func() bool) {
 	d.t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	end := time.After(20 * time.Second)
+	end := time.After(time.Minute)
 	for !ok() {
 		select {
 		case <-tick.C:
 		case <-end:
-			d.t.Fatalf("no %s within 20 s; status %+v", what, d.daemon.Status())
+			d.t.Fatalf("no %s within a minute; status %+v", what, d.daemon.Status())
 		}
 	}
 }

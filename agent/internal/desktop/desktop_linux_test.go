@@ -78,7 +78,7 @@ func start(t *testing.T, display string) (*desktop.Desktop, *seen) {
 			if err != nil {
 				t.Errorf("Run = %v", err)
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			t.Error("Run did not end")
 		}
 	})

@@ -38,7 +38,7 @@ func (p *program) atom(t *testing.T, name string) uint32 {
 // event waits for an event of the given type.
 func (p *program) event(t *testing.T, typ byte) []byte {
 	t.Helper()
-	timeout := time.After(10 * time.Second)
+	timeout := time.After(time.Minute)
 	for {
 		select {
 		case ev := <-p.c.Events():

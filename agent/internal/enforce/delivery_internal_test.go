@@ -82,7 +82,7 @@ func (g *fakeGateway) until(what string, ok func() bool) {
 	g.t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	end := time.After(20 * time.Second)
+	end := time.After(time.Minute)
 	for {
 		g.mu.Lock()
 		done := ok()

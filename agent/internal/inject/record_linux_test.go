@@ -39,7 +39,7 @@ func newRecorder(tb testing.TB, display string) *recorder {
 // next returns the next event: "key+38 shift", "button-1 10,20", "move 10,20".
 func (r *recorder) next(tb testing.TB) string {
 	tb.Helper()
-	timeout := time.After(10 * time.Second)
+	timeout := time.After(time.Minute)
 	for {
 		select {
 		case ev, ok := <-r.c.Events():
@@ -50,7 +50,7 @@ func (r *recorder) next(tb testing.TB) string {
 				return s
 			}
 		case <-timeout:
-			tb.Fatal("waited 10 s for an event")
+			tb.Fatal("waited a minute for an event")
 		}
 	}
 }

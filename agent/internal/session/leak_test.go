@@ -20,7 +20,7 @@ func TestMain(m *testing.M) {
 }
 
 func leaked() string {
-	deadline := time.NewTimer(5 * time.Second)
+	deadline := time.NewTimer(30 * time.Second)
 	defer deadline.Stop()
 	poll := time.NewTicker(50 * time.Millisecond)
 	defer poll.Stop()

@@ -90,7 +90,7 @@ func TestOrderAndReplyAcrossTwoNodes(t *testing.T) {
 // eventually tries until the interest of one node has reached the other.
 func eventually(t *testing.T, try func(context.Context) ([]byte, error)) []byte {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()

@@ -177,13 +177,13 @@ func to(groups ...mdm.GroupID) policy.Assignment {
 	return policy.Assignment{Include: policy.Scope{Groups: groups}, Priority: 10}
 }
 
-// await asks until ok, and fails the test after 15 s.
+// await asks until ok, and fails the test after a minute.
 func (h *house) await(what string, ok func() bool) {
 	h.t.Helper()
-	deadline := time.Now().Add(15 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for !ok() {
 		if time.Now().After(deadline) {
-			h.t.Fatalf("not %s after 15 s", what)
+			h.t.Fatalf("not %s after a minute", what)
 		}
 		<-time.After(5 * time.Millisecond)
 	}

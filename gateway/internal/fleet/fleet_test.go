@@ -183,7 +183,7 @@ func TestExpressionsThatCannotBe(t *testing.T) {
 	wrong := n.smart(t, "Wrong type", `inventory.hardware.vendor > 5`)
 	began := time.Now()
 	work(t, n)
-	if took := time.Since(began); took > 20*time.Second {
+	if took := time.Since(began); took > 2*time.Minute {
 		t.Errorf("evaluating took %v", took)
 	}
 	for _, id := range []mdm.LabelID{l.ID, wrong.ID} {

@@ -205,7 +205,7 @@ func reach(ctx context.Context) error {
 func guarded(c *enforce.Config) {
 	c.System.Kernel = true
 	c.Reach = reach
-	c.ConfirmWithin = 2 * time.Second
+	c.ConfirmWithin = 4 * time.Second
 }
 
 func TestCutOffComesBack(t *testing.T) {

@@ -54,7 +54,7 @@ func (s *Server) run(display string) {
 	}
 	w.Close()
 	s.cmd = cmd
-	_ = r.SetReadDeadline(time.Now().Add(20 * time.Second))
+	_ = r.SetReadDeadline(time.Now().Add(time.Minute))
 	line, err := bufio.NewReader(r).ReadString('\n')
 	if err != nil {
 		s.Stop()

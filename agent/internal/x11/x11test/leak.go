@@ -25,7 +25,7 @@ func Main(m *testing.M) {
 func leaked() (stacks string) {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); <-tick.C {
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); <-tick.C {
 		buf := make([]byte, 1<<20)
 		stacks = ""
 		for s := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {

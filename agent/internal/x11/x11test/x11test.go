@@ -50,7 +50,7 @@ func start(tb testing.TB, args []string) *Server {
 		close(s.exited)
 	}()
 	tb.Cleanup(s.Kill)
-	if err := r.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := r.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
 		tb.Fatal(err)
 	}
 	line, err := bufio.NewReader(r).ReadString('\n')
@@ -102,17 +102,17 @@ func (s *Server) Go(tb testing.TB, name string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// Eventually waits until ok, looking every few milliseconds, and fails after 10 s.
+// Eventually waits until ok, looking every few milliseconds, and fails after a minute.
 func Eventually(tb testing.TB, what string, ok func() bool) {
 	tb.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(time.Minute)
 	for !ok() {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			tb.Fatalf("waited 10 s in vain: %s", what)
+			tb.Fatalf("waited a minute in vain: %s", what)
 		}
 	}
 }
