@@ -11,12 +11,20 @@ import (
 )
 
 type inventoryCmd struct {
+	Root     string   `help:"Tell of the system whose files are in this tree, and not of this one." type:"existingdir"`
 	Sections []string `arg:"" optional:"" help:"Only these sections; software is one."`
 }
 
 // Run prints what this device would tell its gateway, as JSON. It needs no enrollment.
 func (c *inventoryCmd) Run(t *terminal) error {
-	all := diag.NewCollector(versionText()).Collect(t.ctx, nil)
+	look := diag.NewCollector(versionText())
+	if c.Root != "" {
+		var err error
+		if look, err = diag.NewTreeCollector(c.Root, versionText()); err != nil {
+			return err
+		}
+	}
+	all := look.Collect(t.ctx, nil)
 	out := map[string]json.RawMessage{}
 	var software []inventory.Software
 	for _, name := range slices.Sorted(maps.Keys(all)) {

@@ -20,7 +20,7 @@ type runCmd struct {
 	Companion   string `help:"Companion program to keep running: auto (handrail-companion beside this program), off, or a path." default:"auto" env:"HANDRAIL_COMPANION"`
 	DesktopUser string `help:"Account besides root whose companion may speak for the person at the device." env:"HANDRAIL_DESKTOP_USER"`
 	Fingerprint string `hidden:"" help:"As given to enroll."`
-	Root        string `help:"Tree that settings of policies are applied to: / for this system, which is the default of a root agent with the default state directory; others try things out and get a tree in their state directory." env:"HANDRAIL_ROOT"`
+	Root        string `help:"Tree that settings of policies are applied to: / for this system, which is the default of a root agent with the default state directory; others try things out and get a tree in their state directory. With another tree the agent speaks for the system whose files are there, its inventory included, and leaves this machine alone." env:"HANDRAIL_ROOT"`
 
 	logFlags `embed:""`
 }
@@ -42,6 +42,7 @@ func (c *runCmd) Run(t *terminal) error {
 	if cfg.Root = c.Root; cfg.Root == "" && os.Geteuid() == 0 && filepath.Clean(c.State) == filepath.Clean(defaultState()) {
 		cfg.Root = "/"
 	}
+	cfg.Sample = cfg.Root != "" && filepath.Clean(cfg.Root) != "/"
 	if cfg.Companion, err = c.companion(); err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ type commands struct {
 	EnrollToken struct {
 		Create tokenCmd `cmd:"" help:"Make an enrollment token and print it."`
 	} `cmd:"" help:"Work on enrollment tokens, straight in the database."`
-	DemoToken demoCmd    `cmd:"" help:"Make the group Demo, whose devices let sessions in unasked, and print a token for one device."`
+	DemoToken demoCmd    `cmd:"" help:"Make the group Demo, whose devices let sessions in unasked and are under the sample policy, and print a token for one device."`
 	VersionOf versionCmd `cmd:"" name:"version" help:"Print the version."`
 }
 

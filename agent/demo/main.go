@@ -150,6 +150,10 @@ func demo(ctx context.Context, bin map[string]string, data, logs, line string, f
 	if err := os.MkdirAll(state, 0o700); err != nil {
 		return err
 	}
+	root := filepath.Join(state, "root")
+	if err := makeWorkstation(root); err != nil {
+		return err
+	}
 	d := &desktop{run: &runner{logs: logs}, home: filepath.Join(home, "home")}
 	say("starting the demo desktop")
 	defer d.close()
@@ -162,7 +166,7 @@ func demo(ctx context.Context, bin map[string]string, data, logs, line string, f
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return d.keep(ctx) })
 	g.Go(func() error {
-		return d.run.supervise(ctx, "agent", []string{bin["handrail-agent"], "run", "--state", state})
+		return d.run.supervise(ctx, "agent", []string{bin["handrail-agent"], "run", "--state", state, "--root", root})
 	})
 	g.Go(func() error {
 		select {

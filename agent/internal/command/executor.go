@@ -23,6 +23,9 @@ type Config struct {
 	Dir     string // of the journal; made when missing
 	Scratch string // scripts run in directories made here; "" means the system's for temporary files
 
+	LogRoot string // logs are collected from here; "" means /var/log
+	OnlyAs  string // the one account scripts may run as; "" means whichever they name
+
 	Claim  func(ctx context.Context, c command.Claim) (command.ClaimAnswer, error)
 	Report func(ctx context.Context, r command.Results) (command.ResultsAnswer, error)
 	Upload func(ctx context.Context, id command.ID, path string) error
@@ -67,6 +70,9 @@ func New(cfg Config, log *slog.Logger) (*Executor, error) {
 	}
 	if cfg.System == nil {
 		cfg.System = NewSystem()
+	}
+	if cfg.LogRoot == "" {
+		cfg.LogRoot = logRoot
 	}
 	if cfg.RetryMin <= 0 {
 		cfg.RetryMin = time.Second

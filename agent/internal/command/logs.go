@@ -102,7 +102,7 @@ func (j *job) collectLogs(ctx context.Context, p command.Logs) outcome {
 		_ = b.file.Close()
 		_ = os.Remove(b.file.Name())
 	}()
-	err = errors.Join(j.addJournal(ctx, b, p), addFiles(b, logRoot, p.Files))
+	err = errors.Join(j.addJournal(ctx, b, p), addFiles(b, j.e.cfg.LogRoot, p.Files))
 	if err = errors.Join(err, b.close()); err != nil {
 		return failed(fmt.Errorf("logs: %w", err))
 	}

@@ -42,6 +42,12 @@ func (j *job) runScript(ctx context.Context, p command.Script) outcome {
 	if err != nil {
 		return failed(fmt.Errorf("%s is not installed: %w", p.Interpreter, ErrUnsupported))
 	}
+	if only := j.e.cfg.OnlyAs; only != "" {
+		if p.RunAs != "" && p.RunAs != only {
+			return failed(fmt.Errorf("scripts run as %s on this device, and not as %s: %w", only, p.RunAs, ErrUnsupported))
+		}
+		p.RunAs = only
+	}
 	who, err := accountOf(p.RunAs)
 	if err != nil {
 		return failed(err)

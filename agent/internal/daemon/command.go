@@ -20,7 +20,7 @@ const commandDir = "commands"
 
 // newExecutor makes the room that carries out commands.
 func (d *Daemon) newExecutor() (*command.Executor, error) {
-	return command.New(command.Config{
+	return command.New(sampled(d.cfg, command.Config{
 		Dir: d.cfg.State.Path(commandDir), System: d.cfg.System,
 		Claim: func(ctx context.Context, c mdmcommand.Claim) (a mdmcommand.ClaimAnswer, err error) {
 			err = d.overLink(func(l *link.Link) error { a, err = l.ClaimCommands(ctx, c); return err })
@@ -38,7 +38,7 @@ func (d *Daemon) newExecutor() (*command.Executor, error) {
 			return d.desk.Notify(ctx, prompt.Notice{Title: n.Title, Text: n.Text, From: n.From, Organisation: d.organisation()}, begin)
 		},
 		Rotate: d.rotateKey,
-	}, d.log.With("room", "command"))
+	}), d.log.With("room", "command"))
 }
 
 // overLink does one request over the newest link.

@@ -43,7 +43,11 @@ type Config struct {
 	Interval    time.Duration // between looks at the inventory; 0 means diag.DefaultInterval
 	// Root is the tree settings apply to: "/" for the running system; "" means a scratch tree
 	// in the state directory, which changes nothing of this machine.
-	Root          string
+	Root string
+	// Sample has this agent speak for the system whose files are in Root, and not for the
+	// machine it runs on: its inventory is of that tree, and what would act on the machine, as a
+	// restart, is refused in words.
+	Sample        bool
 	Kernel        bool          // settings of the running kernel are applied although Root is a scratch tree, as in a namespace
 	ConfirmWithin time.Duration // what cuts the device off is undone after this; 0 means enforce.DefaultConfirm
 	MaxBackoff    time.Duration // of the link; 0 means the link's own
@@ -85,8 +89,11 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 	if cfg.Display == "" {
 		cfg.Display = os.Getenv("DISPLAY")
 	}
-	d := &Daemon{worked: make(chan struct{}, 1), cfg: cfg, log: log, collect: diag.NewCollector(cfg.Version), instance: signaling.NewID("run")}
+	d := &Daemon{worked: make(chan struct{}, 1), cfg: cfg, log: log, instance: signaling.NewID("run")}
 	d.status = state.Status{Link: string(linkOff), SinceUS: time.Now().UnixMicro(), PID: os.Getpid(), Version: cfg.Version}
+	if d.collect, err = newCollector(cfg); err != nil {
+		return nil, err
+	}
 	if d.desk, err = prompt.New(d.deskConfig(), log.With("room", "prompt")); err != nil {
 		return nil, err
 	}
@@ -273,7 +280,11 @@ func (d *Daemon) isOnline() bool {
 // something changed.
 func (d *Daemon) watchSystem(ctx context.Context, changed func()) error {
 	var tried time.Time
-	return diag.WatchSystem(ctx, func() {
+	watch := diag.WatchSystem
+	if d.cfg.Sample {
+		watch = func(ctx context.Context, changed func()) error { return diag.WatchTree(ctx, d.cfg.Root, changed) }
+	}
+	return watch(ctx, func() {
 		changed()
 		d.mu.Lock()
 		l := d.link

@@ -31,6 +31,7 @@ const (
 // linux reads /proc, /sys, /etc, /run, /var and the homes below root.
 type linux struct {
 	ctx        context.Context
+	tree       string // directory of a system that does not run; "" is this machine
 	root       fs.FS
 	statfs     func(dir string) (size, free uint64, err error)
 	interfaces func() ([]net.Interface, error)

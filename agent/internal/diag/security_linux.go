@@ -285,6 +285,9 @@ func (l *linux) sysctl() map[string]string {
 			out[key] = strings.Join(strings.Fields(string(b)), " ")
 		}
 	}
+	if l.tree != "" {
+		l.atStart(out)
+	}
 	return out
 }
 

@@ -28,6 +28,14 @@ func WatchSystem(ctx context.Context, changed func()) error {
 	return g.Wait()
 }
 
+// WatchTree is WatchSystem for a tree of NewTreeCollector.
+func WatchTree(ctx context.Context, root string, changed func()) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return watchNetwork(ctx, changed) })
+	g.Go(func() error { return watchFiles(ctx, root, changed) })
+	return g.Wait()
+}
+
 // watchNetwork listens to rtnetlink(7). Only that something changed matters, so messages
 // are not parsed.
 func watchNetwork(ctx context.Context, changed func()) error {

@@ -94,7 +94,8 @@ func createToken(ctx context.Context, st *store.Store, w TokenWanted) (string, e
 const demoGroup = "Demo"
 
 // DemoToken makes the group Demo below the root, whose devices let sessions in without
-// asking, when it is not there, and returns a token for one device in it.
+// asking, and puts the sample policy in force for it, when it is not there; it returns a token
+// for one device in it.
 func DemoToken(ctx context.Context, p config.Place) (string, error) {
 	var text string
 	err := withStore(ctx, p, func(st *store.Store) error {
@@ -110,18 +111,7 @@ func DemoToken(ctx context.Context, p config.Place) (string, error) {
 			}
 		}
 		if id == "" {
-			policy := &group.Unattended{Enabled: true, Capabilities: []string{"view", "control", "clipboard"}}
-			g, err := groups.Create(ctx, mdm.RootGroup, demoGroup, policy, time.Now())
-			if err != nil {
-				return err
-			}
-			id = g.ID
-			err = audit.New(st, time.Now, slog.New(slog.DiscardHandler)).Record(ctx, audit.Entry{
-				Actor:  audit.Who{Kind: audit.BySystem, Name: "command line"},
-				Action: "group.create", Target: audit.Who{Kind: "group", ID: string(id), Name: demoGroup}, Group: id,
-				Detail: map[string]string{"unattended": "view, control, clipboard"},
-			})
-			if err != nil {
+			if id, err = makeDemo(ctx, p, st, groups); err != nil {
 				return err
 			}
 		}
@@ -129,4 +119,25 @@ func DemoToken(ctx context.Context, p config.Place) (string, error) {
 		return err
 	})
 	return text, err
+}
+
+func makeDemo(ctx context.Context, p config.Place, st *store.Store, groups *group.Registry) (mdm.GroupID, error) {
+	policy := &group.Unattended{Enabled: true, Capabilities: []string{"view", "control", "clipboard"}}
+	g, err := groups.Create(ctx, mdm.RootGroup, demoGroup, policy, time.Now())
+	if err != nil {
+		return "", err
+	}
+	err = audit.New(st, time.Now, slog.New(slog.DiscardHandler)).Record(ctx, audit.Entry{
+		Actor:  audit.Who{Kind: audit.BySystem, Name: "command line"},
+		Action: "group.create", Target: audit.Who{Kind: "group", ID: string(g.ID), Name: demoGroup}, Group: g.ID,
+		Detail: map[string]string{"unattended": "view, control, clipboard"},
+	})
+	if err != nil {
+		return "", err
+	}
+	tree, err := groups.Tree(ctx)
+	if err != nil {
+		return "", err
+	}
+	return g.ID, applySample(ctx, p, st, tree)
 }

@@ -133,6 +133,9 @@ func isUbuntu(sys *enforce.System) bool {
 	return err == nil && regexp.MustCompile(`(?m)^ID(_LIKE)?="?(ubuntu|.*\bubuntu\b)`).Match(b)
 }
 
+// upgrader is the program that installs updates, on a tree that is another system's.
+const upgrader = "/usr/bin/unattended-upgrade"
+
 // Plan implements enforce.Enforcer.
 func (*Enforcer) Plan(_ context.Context, sys *enforce.System, s manifest.Setting) (enforce.Plan, error) {
 	v, err := decode(s)
@@ -153,7 +156,7 @@ func (*Enforcer) Plan(_ context.Context, sys *enforce.System, s manifest.Setting
 	}
 	p := enforce.Plan{Files: []enforce.File{{Path: dropIn, Content: []byte(b.String())}}}
 	p.Check = func(ctx context.Context, staged enforce.Staged) error {
-		if v.Enabled && !v.DownloadOnly {
+		if v.Enabled && !v.DownloadOnly && (sys.Live() || !sys.Exists(upgrader)) {
 			if _, err := sys.Tool("unattended-upgrade", "unattended-upgrades"); err != nil {
 				return err
 			}
