@@ -2,6 +2,7 @@ package policy
 
 import (
 	"encoding/json"
+	"hash/maphash"
 	"slices"
 	"strings"
 	"sync"
@@ -64,11 +65,12 @@ type Catalogue struct {
 	byKey   map[string]*Entry
 	schemas map[string]json.RawMessage
 	scratch sync.Pool // of *scratch
+	seed    maphash.Seed
 }
 
 // newCatalogue arranges entries and makes their schemas.
 func newCatalogue(entries []*Entry) *Catalogue {
-	c := &Catalogue{entries: entries, byKey: make(map[string]*Entry, len(entries)), schemas: make(map[string]json.RawMessage, len(entries))}
+	c := &Catalogue{seed: maphash.MakeSeed(), entries: entries, byKey: make(map[string]*Entry, len(entries)), schemas: make(map[string]json.RawMessage, len(entries))}
 	for _, e := range entries {
 		c.byKey[e.Key] = e
 		c.schemas[e.Key] = e.schema()

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"hash/maphash"
 	"slices"
 	"strings"
 
@@ -27,6 +28,10 @@ type compiled struct {
 	value json.RawMessage // canonical, defaults filled in
 	own   map[string]any  // without the defaults of its own fields; not to be changed
 	about []string        // values of the entry's exclusive fields
+	// Hashes of id and about under the catalogue's seed, so that resolving looks them up
+	// without reading them.
+	hash      uint64
+	aboutHash []uint64
 }
 
 // Compile readies settings of a version whose secrets are in the clear (see Open). Settings
@@ -44,10 +49,10 @@ func (c *Catalogue) Compile(id ID, name string, number int64, settings []Setting
 		}
 		fill(e.Fields, full)
 		fillWithin(e.Fields, own)
-		one := compiled{id: s.ID, entry: e, value: encode(full), own: own}
+		one := compiled{id: s.ID, entry: e, value: encode(full), own: own, hash: maphash.String(c.seed, string(s.ID))}
 		for _, name := range e.Exclusive {
 			v, _ := full[name].(string)
-			one.about = append(one.about, v)
+			one.about, one.aboutHash = append(one.about, v), append(one.aboutHash, maphash.String(c.seed, v))
 		}
 		out.settings = append(out.settings, one)
 	}
@@ -84,7 +89,7 @@ type Resolved struct {
 	Conflict string          `json:"conflict,omitempty"` // why there is no value
 	Tied     bool            `json:"tied,omitempty"`     // equal priority and nearness, unlike values: the lower policy id won
 
-	about []string // of the winner; see Entry.Exclusive
+	first *compiled // of the claim that ranks highest
 }
 
 // Resolve makes one setting of all that several policies say of it, for every setting there
@@ -100,10 +105,10 @@ func (c *Catalogue) Resolve(inputs []Input) []Resolved {
 	}
 	w, _ := c.scratch.Get().(*scratch)
 	if w == nil {
-		w = &scratch{index: make(map[manifest.ID]int32, total), taken: map[string]manifest.ID{}}
+		w = &scratch{taken: map[string]manifest.ID{}}
 	}
 	defer c.scratch.Put(w)
-	w.gather(ranked)
+	w.gather(ranked, total)
 	claims := make([]Claim, 0, total)
 	out := make([]Resolved, 0, len(w.groups))
 	for _, g := range w.groups {
@@ -117,7 +122,7 @@ func (c *Catalogue) Resolve(inputs []Input) []Resolved {
 		}
 		out = append(out, settle(claims[from:len(claims):len(claims)], w.said, ranked))
 	}
-	c.exclude(out, w.taken)
+	c.exclude(out, w)
 	return out
 }
 
@@ -125,7 +130,8 @@ func (c *Catalogue) Resolve(inputs []Input) []Resolved {
 type scratch struct {
 	links  []link
 	groups []group
-	index  map[manifest.ID]int32 // place in groups
+	places []int32 // hash table: 1 + place in groups, 0 is free
+	hashes []uint64
 	said   []*compiled
 	taken  map[string]manifest.ID
 }
@@ -141,25 +147,54 @@ type group struct {
 }
 
 // gather groups what the ranked inputs say by setting, in order of the ids.
-func (w *scratch) gather(ranked []Input) {
+func (w *scratch) gather(ranked []Input, total int) {
 	w.links, w.groups = w.links[:0], w.groups[:0]
-	clear(w.index)
-	for i, in := range ranked {
-		for k := range in.settings {
+	w.places = table(w.places, total)
+	for i := range ranked {
+		settings := ranked[i].settings
+		for k := range settings {
 			at := int32(len(w.links)) //nolint:gosec // bounded by MaxSettings of some hundred policies
 			w.links = append(w.links, link{input: int32(i), setting: int32(k), next: -1})
-			id := in.settings[k].id
-			g, ok := w.index[id]
-			if !ok {
-				w.index[id] = int32(len(w.groups))
-				w.groups = append(w.groups, group{id: id, first: at, last: at})
-				continue
+			g := w.group(&settings[k], at)
+			if last := w.groups[g].last; last != at {
+				w.links[last].next = at
+				w.groups[g].last = at
 			}
-			w.links[w.groups[g].last].next = at
-			w.groups[g].last = at
 		}
 	}
 	slices.SortFunc(w.groups, func(a, b group) int { return strings.Compare(string(a.id), string(b.id)) })
+}
+
+// table returns a hash table for so many entries, empty and at most half full, in the memory
+// of an old one where that is large enough.
+func table[T any](old []T, entries int) []T {
+	size := 16
+	for size < 2*entries {
+		size *= 2
+	}
+	if cap(old) < size {
+		return make([]T, size)
+	}
+	old = old[:size]
+	clear(old)
+	return old
+}
+
+// group returns the place of a setting's group; one that is new begins with the link at.
+func (w *scratch) group(s *compiled, at int32) int32 {
+	mask := uint64(len(w.places) - 1) //nolint:gosec // at least 16
+	for slot := s.hash & mask; ; slot = (slot + 1) & mask {
+		place := w.places[slot]
+		if place == 0 {
+			w.groups = append(w.groups, group{id: s.id, first: at, last: at})
+			place = int32(len(w.groups)) //nolint:gosec // not more than links
+			w.places[slot] = place
+			return place - 1
+		}
+		if w.groups[place-1].id == s.id {
+			return place - 1
+		}
+	}
 }
 
 // rank sorts inputs by rank, each policy there once.
@@ -190,7 +225,7 @@ func nameOf(ranked []Input, id ID) string {
 // settle applies the merge rule to the claims on one setting, which are by rank.
 func settle(claims []Claim, said []*compiled, ranked []Input) Resolved {
 	e := said[0].entry
-	r := Resolved{ID: said[0].id, Merge: e.Merge, Claims: claims, about: said[0].about}
+	r := Resolved{ID: said[0].id, Merge: e.Merge, Claims: claims, first: said[0]}
 	byFirst := func() {
 		claims[0].Won = true
 		r.Value, r.Source = said[0].value, manifest.Source{Policy: string(claims[0].Policy), Version: claims[0].Version}
@@ -342,7 +377,7 @@ func same(a, b any) bool {
 
 // exclude finds settings of unlike names that are about the same thing: that of the lower
 // rank is in conflict.
-func (c *Catalogue) exclude(out []Resolved, taken map[string]manifest.ID) {
+func (c *Catalogue) exclude(out []Resolved, w *scratch) {
 	for from := 0; from < len(out); {
 		key := out[from].ID.Key()
 		to := from + 1
@@ -350,23 +385,37 @@ func (c *Catalogue) exclude(out []Resolved, taken map[string]manifest.ID) {
 			to++
 		}
 		if e := c.byKey[key]; to-from > 1 && len(e.Exclusive) > 0 {
-			excludeAmong(e, out[from:to], taken)
+			excludeAmong(e, out[from:to], w)
 		}
 		from = to
 	}
 }
 
-func excludeAmong(e *Entry, out []Resolved, taken map[string]manifest.ID) {
+// meet reports whether two settings may be about the same k-th thing. It goes by hashes.
+func (w *scratch) meet(out []Resolved, k int) bool {
+	w.hashes = table(w.hashes, len(out))
+	mask := uint64(len(w.hashes) - 1) //nolint:gosec // at least 16
+	for i := range out {
+		if out[i].first.about[k] == "" {
+			continue
+		}
+		h := out[i].first.aboutHash[k] | 1 // 0 is free
+		slot := (h >> 1) & mask
+		for w.hashes[slot] != 0 {
+			if w.hashes[slot] == h {
+				return true
+			}
+			slot = (slot + 1) & mask
+		}
+		w.hashes[slot] = h
+	}
+	return false
+}
+
+func excludeAmong(e *Entry, out []Resolved, w *scratch) {
 	meet := false
 	for k := range e.Exclusive {
-		clear(taken)
-		for i := range out {
-			v := out[i].about[k]
-			if _, ok := taken[v]; ok && v != "" {
-				meet = true
-			}
-			taken[v] = out[i].ID
-		}
+		meet = meet || w.meet(out, k)
 	}
 	if !meet { // as it nearly always is
 		return
@@ -380,15 +429,15 @@ func excludeAmong(e *Entry, out []Resolved, taken map[string]manifest.ID) {
 		return cmp.Or(y.Priority-x.Priority, y.Via.Depth-x.Via.Depth, strings.Compare(string(x.Policy), string(y.Policy)), strings.Compare(string(a.ID), string(b.ID)))
 	})
 	for k, field := range e.Exclusive {
-		clear(taken)
+		clear(w.taken)
 		for _, r := range order {
-			v := r.about[k]
+			v := r.first.about[k]
 			if r.Conflict != "" || v == "" {
 				continue
 			}
-			other, ok := taken[v]
+			other, ok := w.taken[v]
 			if !ok {
-				taken[v] = r.ID
+				w.taken[v] = r.ID
 				continue
 			}
 			r.Value, r.Source = nil, manifest.Source{}
