@@ -126,7 +126,7 @@ func good(t *testing.T) map[string]any {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return v.(map[string]any) //nolint:forcetypeassert // the file is an object
+	return rule.Plain(v).(map[string]any) //nolint:forcetypeassert // the file is an object
 }
 
 func facts(inventory map[string]any) rule.Facts {

@@ -93,7 +93,7 @@ func ownInventory(t *testing.T) map[string]any {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, ok := v.(map[string]any)
+	m, ok := rule.Plain(v).(map[string]any)
 	if !ok {
 		t.Fatal("the inventory is no object")
 	}

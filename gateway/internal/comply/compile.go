@@ -18,12 +18,13 @@ type compiled struct {
 	applies, expects, evidence *rule.Expr // applies and evidence may be nil
 	needs                      []string   // sections without which nothing can be said
 	memo                       []string   // when not nil: sections that, with the system's name, decide all
-	broken                     string     // why it does not compile; "" it does
+	worth                      *worth
+	broken                     string // why it does not compile; "" it does
 }
 
 // rulebook is a rule set ready to run, with what all of it reads.
 type rulebook struct {
-	known    *recent[known] // what rules said of sections, by rule and hashes
+	known    *recent[memoKey, known] // what rules said of sections, by rule and hashes
 	set      compliance.Set
 	rules    []compiled
 	sections []string // nil: all
@@ -42,7 +43,7 @@ func Check(c *rule.Compiler) func(compliance.Rule) error {
 }
 
 func compile(c *rule.Compiler, r compliance.Rule) (compiled, error) {
-	out := compiled{rule: r}
+	out := compiled{rule: r, worth: &worth{}}
 	if r.Shipped {
 		c = c.Trusted()
 	}
@@ -113,7 +114,7 @@ func (c compiled) expressions() []*rule.Expr {
 }
 
 func makeBook(c *rule.Compiler, set compliance.Set) *rulebook {
-	b := &rulebook{set: set, sections: []string{}, known: &recent[known]{most: maxKnown}}
+	b := &rulebook{set: set, sections: []string{}, known: &recent[memoKey, known]{most: maxKnown}}
 	everything := false
 	for _, r := range set.Rules {
 		one, err := compile(c, r)

@@ -7,8 +7,8 @@ import (
 	"log/slog"
 	"runtime"
 	"slices"
-	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -50,7 +50,8 @@ type Engine struct {
 	cfg   Config
 	log   *slog.Logger
 	wake  chan struct{}
-	cache recent[any] // decoded sections by name and hash
+	cache recent[sectionKey, any]      // decoded sections by name and hash
+	seen  recent[sectionKey, struct{}] // those decoded once: a device's own come once only
 
 	mu   sync.Mutex
 	book *rulebook
@@ -85,7 +86,7 @@ func New(cfg Config, log *slog.Logger) (*Engine, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Engine{cfg: cfg, log: log, wake: make(chan struct{}, cfg.Workers), cache: recent[any]{most: maxCached / 2}}, nil
+	return &Engine{cfg: cfg, log: log, wake: make(chan struct{}, cfg.Workers), cache: recent[sectionKey, any]{most: maxCached / 2}, seen: recent[sectionKey, struct{}]{most: maxSeen / 2}}, nil
 }
 
 // Nudge says that devices may have become due. It never blocks.
@@ -361,6 +362,9 @@ func (b *rulebook) verdict(ctx context.Context, r compiled, s subject, old *comp
 		return r.judge(ctx, s.prepared, s.inventory, old)
 	}
 	k, ok := b.known.get(key)
+	if ok {
+		r.worth.found.Add(1)
+	}
 	if ok && (k.evidence || old != nil && bare(old.State) == k.verdict.State) {
 		return k.verdict
 	}
@@ -371,20 +375,41 @@ func (b *rulebook) verdict(ctx context.Context, r compiled, s subject, old *comp
 	return v
 }
 
-// memoKey names all that decides what a rule says of a device; false when that is too much.
-func (c compiled) memoKey(s subject) (string, bool) {
-	if c.memo == nil {
-		return "", false
+// worth tells whether remembering what a rule said is worth it: where sections are each
+// device's own, nobody ever asks again.
+type worth struct{ asked, found atomic.Int64 }
+
+// trying counts a question; where fewer than one in twenty was known, it tries one in sixteen.
+func (w *worth) trying() bool {
+	n := w.asked.Add(1)
+	return n < 500 || w.found.Load()*20 > n || n%16 == 0
+}
+
+// memoKey is all that decides what a rule says of a device.
+type memoKey struct {
+	rule     string
+	seq      int64
+	os       string
+	sections [maxDecisive]string // their hashes
+}
+
+// maxDecisive is of how many sections at most a rule is remembered by; more are rare.
+const maxDecisive = 4
+
+// memoKey returns the key; false when more decides than it holds.
+func (c compiled) memoKey(s subject) (memoKey, bool) {
+	k := memoKey{rule: c.rule.ID, seq: c.rule.Seq, os: s.OS}
+	if c.memo == nil || len(c.memo) > maxDecisive || !c.worth.trying() {
+		return k, false
 	}
-	key := c.rule.ID + " " + strconv.FormatInt(c.rule.Seq, 10) + " " + s.OS
-	for _, name := range c.memo {
+	for i, name := range c.memo {
 		hash, reported := s.Sections[name]
 		if _, loaded := s.inventory[name]; loaded != reported {
-			return "", false
+			return k, false
 		}
-		key += " " + hash
+		k.sections[i] = hash
 	}
-	return key, true
+	return k, true
 }
 
 // spread is up to an hour, always the same for a device.

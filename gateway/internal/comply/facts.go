@@ -18,14 +18,14 @@ const maxCached = 24 << 20
 
 // recent keeps values by a key: two generations, of which the older goes when the younger is
 // full. The zero value keeps nothing; set most.
-type recent[T any] struct {
+type recent[K comparable, T any] struct {
 	most       int // of the sizes in one generation
 	mu         sync.Mutex
-	young, old map[string]T
+	young, old map[K]T
 	size       int
 }
 
-func (r *recent[T]) get(key string) (T, bool) {
+func (r *recent[K, T]) get(key K) (T, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	v, ok := r.young[key]
@@ -37,15 +37,21 @@ func (r *recent[T]) get(key string) (T, bool) {
 	return v, ok
 }
 
-func (r *recent[T]) put(key string, v T, size int) {
+func (r *recent[K, T]) put(key K, v T, size int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.young == nil || r.size+size > r.most {
-		r.old, r.young, r.size = r.young, map[string]T{}, 0
+		r.old, r.young, r.size = r.young, map[K]T{}, 0
 	}
 	r.young[key] = v
 	r.size += size
 }
+
+// sectionKey names what a section may hold.
+type sectionKey struct{ name, hash string }
+
+// maxSeen is how many sections are remembered by their hash alone.
+const maxSeen = 40_000
 
 // subject is a device with its facts ready.
 type subject struct {
@@ -120,11 +126,11 @@ func (e *Engine) subjects(ctx context.Context, b *rulebook, tree group.Tree, ids
 func (e *Engine) inventories(ctx context.Context, list []compliance.Subject) ([]map[string]any, error) {
 	out := make([]map[string]any, len(list))
 	var missing []compliance.SectionKey
-	asked := map[string]bool{}
+	asked := map[sectionKey]bool{}
 	for i, d := range list {
 		out[i] = make(map[string]any, len(d.Sections))
 		for name, hash := range d.Sections {
-			key := name + ":" + hash
+			key := sectionKey{name, hash}
 			if v, ok := e.cache.get(key); ok {
 				out[i][name] = v
 			} else if !asked[key] {
@@ -136,29 +142,27 @@ func (e *Engine) inventories(ctx context.Context, list []compliance.Subject) ([]
 	if len(missing) == 0 {
 		return out, nil
 	}
-	slices.SortFunc(missing, func(a, b compliance.SectionKey) int {
-		if a.Device != b.Device {
-			return compare(string(a.Device), string(b.Device))
-		}
-		return compare(a.Section, b.Section)
-	})
 	data, err := e.cfg.Store.ComplianceSections(ctx, missing)
 	if err != nil {
 		return nil, fmt.Errorf("sections: %w", err)
 	}
-	fresh := make(map[string]any, len(data))
-	for i, d := range list {
+	fresh := make(map[sectionKey]any, len(data))
+	for _, d := range list {
 		for name, hash := range d.Sections {
-			key := name + ":" + hash
+			key := sectionKey{name, hash}
 			raw, ok := data[compliance.SectionKey{Device: d.Device, Section: name}]
 			if !ok {
 				continue
 			}
 			v, err := rule.DecodeSection(raw)
 			if err != nil {
-				return nil, fmt.Errorf("section %s of %s: %w", name, list[i].Device, err)
+				continue // kept by its hash only: no section this gateway knows
 			}
-			e.cache.put(key, v, len(raw))
+			if _, again := e.seen.get(key); again {
+				e.cache.put(key, v, len(raw))
+			} else {
+				e.seen.put(key, struct{}{}, 1)
+			}
 			fresh[key] = v
 		}
 	}
@@ -169,22 +173,12 @@ func (e *Engine) inventories(ctx context.Context, list []compliance.Subject) ([]
 			}
 			// A section that changed between the two reads is left out, and so unknown, for the
 			// moment: the change has marked the device due again.
-			if v, ok := fresh[name+":"+hash]; ok {
+			if v, ok := fresh[sectionKey{name, hash}]; ok {
 				out[i][name] = v
 			}
 		}
 	}
 	return out, nil
-}
-
-func compare(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }
 
 // lineage is a group's ancestors from the root, and itself.

@@ -5,17 +5,22 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
+
+	"github.com/google/cel-go/common/types"
 )
 
-// DecodeSection decodes a section's JSON for Facts.Inventory: whole numbers as int64, others
-// as float64. Callers that see one section's data often keep the result by its hash.
+// DecodeSection decodes a section's JSON for Facts.Inventory: whole numbers as int, others as
+// double. What it returns is only to be read, and may be shared; see Plain. Callers that see
+// one section's data often keep the result by its hash.
 //
-// A fleet's sections are decoded by the hundred thousand, and encoding/json takes three times
+// A fleet's sections are decoded by the hundred thousand, and encoding/json takes many times
 // as long for values of any shape; what this decoder does not know well it leaves to that.
 func DecodeSection(data []byte) (any, error) {
-	d := decoder{data: data}
-	v, err := d.value(0)
+	d := decoder{data: string(data)}
+	v, err := d.value(0, nil)
 	if err == nil {
 		if d.space(); d.at == len(d.data) {
 			return v, nil
@@ -67,8 +72,9 @@ var errSlow = errors.New("not for the quick decoder")
 // maxDepth is far deeper than any section.
 const maxDepth = 64
 
+// decoder reads a section. Its texts are parts of data, which is copied once.
 type decoder struct {
-	data []byte
+	data string
 	at   int
 }
 
@@ -92,31 +98,41 @@ func (d *decoder) next() byte {
 	return d.data[d.at]
 }
 
-func (d *decoder) value(depth int) (any, error) {
+// value reads one value. What stood in its place in the object before it in a list is like:
+// most is the same again.
+func (d *decoder) value(depth int, like val) (val, error) {
 	if depth > maxDepth {
 		return nil, errSlow
 	}
 	switch c := d.next(); {
 	case c == '{':
-		return d.object(depth)
+		before, _ := like.(*object)
+		return d.object(depth, before)
 	case c == '[':
 		return d.list(depth)
 	case c == '"':
-		return d.text()
+		s, err := d.text()
+		if err != nil {
+			return nil, err
+		}
+		if same, ok := like.(types.String); ok && string(same) == s {
+			return like, nil
+		}
+		return types.String(s), nil
 	case c == 't':
-		return true, d.word("true")
+		return types.True, d.word("true")
 	case c == 'f':
-		return false, d.word("false")
+		return types.False, d.word("false")
 	case c == 'n':
-		return nil, d.word("null")
+		return types.NullValue, d.word("null")
 	case c == '-' || c >= '0' && c <= '9':
-		return d.number()
+		return d.number(like)
 	}
 	return nil, errSlow
 }
 
 func (d *decoder) word(w string) error {
-	if !bytes.HasPrefix(d.data[d.at:], []byte(w)) {
+	if !strings.HasPrefix(d.data[d.at:], w) {
 		return errSlow
 	}
 	d.at += len(w)
@@ -124,7 +140,7 @@ func (d *decoder) word(w string) error {
 }
 
 // number takes whole numbers without a leading zero of up to 18 digits; others are rare.
-func (d *decoder) number() (any, error) {
+func (d *decoder) number(like val) (val, error) {
 	from := d.at
 	if d.data[d.at] == '-' {
 		d.at++
@@ -145,7 +161,10 @@ func (d *decoder) number() (any, error) {
 	if digits > from {
 		n = -n
 	}
-	return n, nil
+	if same, ok := like.(types.Int); ok && int64(same) == n {
+		return like, nil
+	}
+	return types.Int(n), nil
 }
 
 // text takes strings of printable ASCII without escapes.
@@ -155,7 +174,7 @@ func (d *decoder) text() (string, error) {
 		switch c := d.data[i]; {
 		case c == '"':
 			d.at = i + 1
-			return string(d.data[from:i]), nil
+			return d.data[from:i], nil
 		case c == '\\' || c < ' ' || c >= 0x80:
 			return d.rareText(from)
 		}
@@ -171,7 +190,7 @@ func (d *decoder) rareText(from int) (string, error) {
 			i++
 		case '"':
 			var s string
-			if err := json.Unmarshal(d.data[from-1:i+1], &s); err != nil {
+			if err := json.Unmarshal([]byte(d.data[from-1:i+1]), &s); err != nil {
 				return "", errSlow
 			}
 			d.at = i + 1
@@ -181,19 +200,21 @@ func (d *decoder) rareText(from int) (string, error) {
 	return "", errSlow
 }
 
-func (d *decoder) list(depth int) (any, error) {
+func (d *decoder) list(depth int) (val, error) {
 	d.at++
-	out := []any{}
+	out := &list{}
 	if d.next() == ']' {
 		d.at++
 		return out, nil
 	}
+	var before val
 	for {
-		v, err := d.value(depth + 1)
+		v, err := d.value(depth+1, before)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, v)
+		out.vals = append(out.vals, v)
+		before = v
 		switch d.next() {
 		case ',':
 			d.at++
@@ -206,36 +227,82 @@ func (d *decoder) list(depth int) (any, error) {
 	}
 }
 
-func (d *decoder) object(depth int) (any, error) {
+// object reads an object, which often has the names of the one before it, in their order.
+func (d *decoder) object(depth int, before *object) (val, error) {
 	d.at++
-	out := map[string]any{}
+	out := &object{}
 	if d.next() == '}' {
 		d.at++
+		out.keys = &keys{}
 		return out, nil
 	}
+	if before == nil {
+		before = &object{keys: &keys{}}
+	}
+	alike, expected := true, before.keys.names
+	out.vals = make([]val, 0, len(expected))
+	var names []string // once they are not those expected
 	for {
-		if d.next() != '"' {
-			return nil, errSlow
-		}
-		key, err := d.text()
+		name, err := d.name()
 		if err != nil {
 			return nil, err
 		}
-		if d.next() != ':' {
-			return nil, errSlow
+		n := len(out.vals)
+		var like val
+		if alike && n < len(expected) && expected[n] == name {
+			like = before.vals[n]
+		} else if alike {
+			alike, names = false, slices.Clone(expected[:n])
 		}
-		d.at++
-		if out[key], err = d.value(depth + 1); err != nil {
+		if !alike {
+			// A name that stands twice is rare, and one of many names too.
+			if n <= fewKeys && slices.Contains(names, name) {
+				return nil, errSlow
+			}
+			names = append(names, name)
+		}
+		v, err := d.value(depth+1, like)
+		if err != nil {
 			return nil, err
 		}
+		out.vals = append(out.vals, v)
 		switch d.next() {
 		case ',':
 			d.at++
 		case '}':
 			d.at++
-			return out, nil
+			return out, out.named(before.keys, names)
 		default:
 			return nil, errSlow
 		}
 	}
+}
+
+// named gives an object its names: the expected ones for none.
+func (o *object) named(expected *keys, names []string) error {
+	if names == nil && len(expected.names) == len(o.vals) {
+		o.keys = expected
+		return nil
+	}
+	if names == nil {
+		names = slices.Clone(expected.names[:len(o.vals)])
+	}
+	o.keys = newKeys(names)
+	if o.keys.index != nil && len(o.keys.index) != len(names) {
+		return errSlow // one stands twice
+	}
+	return nil
+}
+
+// name reads a name and the colon behind it.
+func (d *decoder) name() (string, error) {
+	if d.next() != '"' {
+		return "", errSlow
+	}
+	name, err := d.text()
+	if err == nil && d.next() != ':' {
+		err = errSlow
+	}
+	d.at++
+	return name, err
 }

@@ -7,6 +7,8 @@ import (
 	"reflect"
 	"strings"
 
+	"github.com/google/cel-go/common/types"
+	"github.com/google/cel-go/common/types/traits"
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"handrail/mdm"
@@ -22,6 +24,9 @@ func (e *Expr) Value(ctx context.Context, p *Prepared) (json.RawMessage, Result)
 	if res.Reason != "" {
 		return nil, res
 	}
+	if quick, ok := simple(v); ok {
+		return bounded(quick), Result{}
+	}
 	native, err := v.ConvertToNative(reflect.TypeFor[*structpb.Value]())
 	if err != nil {
 		return nil, Result{Outcome: Failed, Reason: mdm.Clean(err.Error(), 300)}
@@ -31,6 +36,29 @@ func (e *Expr) Value(ctx context.Context, p *Prepared) (json.RawMessage, Result)
 		return nil, Result{Outcome: Failed, Reason: "the value cannot be shown"}
 	}
 	return bounded(s.AsInterface()), Result{}
+}
+
+// simple returns a value as Go has it when it is of the kinds evidence mostly is.
+func simple(v val) (any, bool) {
+	switch t := v.(type) {
+	case types.String, types.Bool:
+		return v.Value(), true
+	case types.Int:
+		return int64(t), t > -1<<53 && t < 1<<53 // JSON's numbers go no further
+	case traits.Lister:
+		n, ok := t.Size().(types.Int)
+		if !ok {
+			return nil, false
+		}
+		out := make([]any, n)
+		for i := range out {
+			if out[i], ok = simple(t.Get(types.Int(i))); !ok {
+				return nil, false
+			}
+		}
+		return out, true
+	}
+	return nil, false
 }
 
 // Evidence returns the facts the expression names, as JSON {path: value}; lists and maps
@@ -69,6 +97,9 @@ func lookUp(v any, path string) (any, bool) {
 	}
 	m, ok := v.(map[string]any)
 	if !ok {
+		if o, is := v.(*object); is {
+			return o.lookUp(path)
+		}
 		return nil, false
 	}
 	if e, ok := m[path]; ok {
@@ -82,11 +113,34 @@ func lookUp(v any, path string) (any, bool) {
 	return nil, false
 }
 
+func (o *object) lookUp(path string) (any, bool) {
+	for i := len(path); i > 0; i = strings.LastIndex(path[:i], pathSeparator) {
+		if at := o.keys.find(path[:i]); at >= 0 {
+			if i == len(path) {
+				return o.vals[at], true
+			}
+			return lookUp(o.vals[at], path[i+1:])
+		}
+	}
+	return nil, false
+}
+
 const briefEntries = 8
 
 // brief keeps scalars and the beginning of short lists of scalars; the rest becomes a count.
 func brief(v any) any {
 	switch t := v.(type) {
+	case *object:
+		return fmt.Sprintf("%d entries", len(t.vals))
+	case *list:
+		if len(t.vals) > briefEntries {
+			return fmt.Sprintf("%d entries", len(t.vals))
+		}
+		return brief(Plain(t))
+	case types.String:
+		return mdm.Clean(string(t), 200)
+	case val:
+		return Plain(t)
 	case []any:
 		if len(t) > briefEntries {
 			return fmt.Sprintf("%d entries", len(t))

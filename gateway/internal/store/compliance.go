@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -12,15 +13,14 @@ import (
 	"handrail/mdm/compliance"
 )
 
-// bulkRows is how many rows one statement names, bulkArgs how many parameters one INSERT has:
-// SQLite looks each up among all that came before.
+// bulkRows is how many rows one statement names, bulkArgs how many parameters one INSERT has.
 const (
 	bulkRows = 400
-	bulkArgs = 400
+	bulkArgs = 2000
 )
 
-// insertRows runs prefix + "VALUES (…), (…)" + suffix for all rows, a few hundred at a time.
-func insertRows(ctx context.Context, tx *sql.Tx, prefix, suffix string, rows [][]any) error {
+// insertRows runs prefix + "(…), (…)" + suffix for all rows, a few hundred at a time.
+func (s *Store) insertRows(ctx context.Context, tx *sql.Tx, prefix, suffix string, rows [][]any) error {
 	for len(rows) > 0 {
 		n := min(len(rows), bulkArgs/len(rows[0]))
 		var b strings.Builder
@@ -36,7 +36,12 @@ func insertRows(ctx context.Context, tx *sql.Tx, prefix, suffix string, rows [][
 					b.WriteString(", ")
 				}
 				args = append(args, v)
-				fmt.Fprintf(&b, "$%d", len(args))
+				if s.postgres {
+					b.WriteByte('$')
+					b.WriteString(strconv.Itoa(len(args)))
+				} else {
+					b.WriteByte('?') // SQLite looks a parameter with a name up among all that came before
+				}
 			}
 			b.WriteByte(')')
 		}
@@ -47,6 +52,24 @@ func insertRows(ctx context.Context, tx *sql.Tx, prefix, suffix string, rows [][
 		rows = rows[n:]
 	}
 	return nil
+}
+
+// oneOf is in for hundreds of values: as one parameter, so that the statement is always the
+// same and quick to prepare.
+func oneOf[T ~string](s *Store, c *conditions, column string, values []T) {
+	plain := make([]string, len(values))
+	for i, v := range values {
+		plain[i] = string(v)
+	}
+	if s.postgres {
+		c.add(column+" = ANY(CAST(? AS TEXT[]))", plain)
+		return
+	}
+	text, err := json.Marshal(plain)
+	if err != nil {
+		text = []byte("[]") // strings are always JSON
+	}
+	c.add(column+" IN (SELECT value FROM json_each(?))", string(text))
 }
 
 // markCompliance makes devices due to be checked at a moment. Whoever changes what rules read
@@ -109,45 +132,6 @@ func (s *Store) NextComplianceDue(ctx context.Context) (time.Time, error) {
 	return fromMicros(us.Int64), classify(err)
 }
 
-// entryDoc is a compliance.Entry as it is stored; short keys, as there are many.
-type entryDoc struct {
-	Rule     string           `json:"r"`
-	State    compliance.State `json:"s"`
-	Since    int64            `json:"t"`
-	Broken   int64            `json:"b,omitempty"`
-	Grace    int64            `json:"g,omitempty"`
-	Waiver   string           `json:"w,omitempty"`
-	Reason   string           `json:"m,omitempty"`
-	Evidence json.RawMessage  `json:"e,omitempty"`
-}
-
-func encodeEntries(entries []compliance.Entry) (string, error) {
-	docs := make([]entryDoc, len(entries))
-	for i, e := range entries {
-		docs[i] = entryDoc{
-			Rule: e.Rule, State: e.State, Since: micros(e.Since), Broken: micros(e.BrokenSince), Grace: micros(e.GraceUntil),
-			Waiver: e.Waiver, Reason: e.Reason, Evidence: e.Evidence,
-		}
-	}
-	b, err := json.Marshal(docs)
-	return string(b), err
-}
-
-func decodeEntries(doc string) ([]compliance.Entry, error) {
-	var docs []entryDoc
-	if err := json.Unmarshal([]byte(doc), &docs); err != nil {
-		return nil, err
-	}
-	out := make([]compliance.Entry, len(docs))
-	for i, d := range docs {
-		out[i] = compliance.Entry{
-			Rule: d.Rule, State: d.State, Since: fromMicros(d.Since), BrokenSince: fromMicros(d.Broken), GraceUntil: fromMicros(d.Grace),
-			Waiver: d.Waiver, Reason: d.Reason, Evidence: d.Evidence,
-		}
-	}
-	return out, nil
-}
-
 // ComplianceStandings returns where devices stand; see compliance.StandingStore.
 func (s *Store) ComplianceStandings(ctx context.Context, ids []mdm.DeviceID) (map[mdm.DeviceID]compliance.Standing, error) {
 	out := make(map[mdm.DeviceID]compliance.Standing, len(ids))
@@ -155,7 +139,7 @@ func (s *Store) ComplianceStandings(ctx context.Context, ids []mdm.DeviceID) (ma
 		return out, nil
 	}
 	var c conditions
-	in(&c, "s.device_id", ids)
+	oneOf(s, &c, "s.device_id", ids)
 	rows, err := s.reader.QueryContext(ctx, `SELECT s.device_id, s.revision, s.doc, c.seq, c.checked_us, c.due_us FROM compliance_standings s
 		JOIN compliance_devices c ON c.device_id = s.device_id`+c.where(), c.args...)
 	list, err := collect(rows, err, func(row rowScanner) (compliance.Standing, error) {
@@ -201,7 +185,7 @@ func (s *Store) SaveCompliance(ctx context.Context, lease time.Time, changes []c
 				return err
 			}
 		}
-		return rows.write(ctx, tx, lease)
+		return s.writeRows(ctx, tx, rows, lease)
 	})
 	return stored, err
 }
@@ -213,7 +197,7 @@ func (s *Store) keptRevisions(ctx context.Context, tx *sql.Tx, changes []complia
 		ids[i] = c.Standing.Device
 	}
 	var c conditions
-	in(&c, "d.id", ids)
+	oneOf(s, &c, "d.id", ids)
 	query := `SELECT d.id, coalesce(s.revision, 0) FROM devices d LEFT JOIN compliance_standings s ON s.device_id = d.id` + c.where() + " ORDER BY d.id"
 	if s.postgres {
 		query += " FOR KEY SHARE OF d"
@@ -266,7 +250,7 @@ func (r *complianceRows) take(c compliance.Change) error {
 	return nil
 }
 
-func (r *complianceRows) write(ctx context.Context, tx *sql.Tx, lease time.Time) error {
+func (s *Store) writeRows(ctx context.Context, tx *sql.Tx, r complianceRows, lease time.Time) error {
 	for _, w := range []struct {
 		prefix, suffix string
 		rows           [][]any
@@ -291,7 +275,7 @@ func (r *complianceRows) write(ctx context.Context, tx *sql.Tx, lease time.Time)
 			" ON CONFLICT (device_id, rule_id, since_us) DO NOTHING", r.history,
 		},
 	} {
-		if err := insertRows(ctx, tx, w.prefix, w.suffix, w.rows); err != nil {
+		if err := s.insertRows(ctx, tx, w.prefix, w.suffix, w.rows); err != nil {
 			return err
 		}
 	}

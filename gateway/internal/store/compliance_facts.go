@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"handrail/mdm"
 	"handrail/mdm/compliance"
@@ -15,7 +16,7 @@ func (s *Store) ComplianceSubjects(ctx context.Context, ids []mdm.DeviceID, sect
 		return []compliance.Subject{}, nil
 	}
 	var c conditions
-	in(&c, "id", ids)
+	oneOf(s, &c, "id", ids)
 	c.add("revoked_us = 0")
 	rows, err := s.reader.QueryContext(ctx, `SELECT id, group_id, name, hostname, os, os_version, arch, model, serial, enrolled_us, last_seen_us
 		FROM devices`+c.where(), c.args...)
@@ -34,22 +35,30 @@ func (s *Store) ComplianceSubjects(ctx context.Context, ids []mdm.DeviceID, sect
 		at[d.Device] = i
 	}
 	c = conditions{}
-	in(&c, "device_id", ids)
+	oneOf(s, &c, "device_id", ids)
 	if sections != nil {
 		in(&c, "section", sections)
 	}
+	// One row a device: a fleet has millions of sections, and a row costs more than its hash.
 	type hashed struct {
-		device        mdm.DeviceID
-		section, hash string
+		device mdm.DeviceID
+		all    string
 	}
-	rows, err = s.reader.QueryContext(ctx, "SELECT device_id, section, hash FROM inventory_sections"+c.where(), c.args...)
+	rows, err = s.reader.QueryContext(ctx, "SELECT device_id, string_agg(section || ' ' || hash, ' ') FROM inventory_sections"+c.where()+" GROUP BY device_id", c.args...)
 	hashes, err := collect(rows, err, func(row rowScanner) (hashed, error) {
 		var h hashed
-		return h, row.Scan(&h.device, &h.section, &h.hash)
+		return h, row.Scan(&h.device, &h.all)
 	})
 	for _, h := range hashes {
-		if i, ok := at[h.device]; ok {
-			list[i].Sections[h.section] = h.hash
+		i, ok := at[h.device]
+		if !ok {
+			continue
+		}
+		for rest := h.all; rest != ""; {
+			var section, hash string
+			section, rest, _ = strings.Cut(rest, " ")
+			hash, rest, _ = strings.Cut(rest, " ")
+			list[i].Sections[section] = hash
 		}
 	}
 	return list, err
@@ -58,35 +67,25 @@ func (s *Store) ComplianceSubjects(ctx context.Context, ids []mdm.DeviceID, sect
 // ComplianceSections returns the content of sections; see compliance.FactStore.
 func (s *Store) ComplianceSections(ctx context.Context, keys []compliance.SectionKey) (map[compliance.SectionKey][]byte, error) {
 	out := make(map[compliance.SectionKey][]byte, len(keys))
-	type content struct {
-		key  compliance.SectionKey
-		data string
+	wanted := map[string][]mdm.DeviceID{}
+	for _, k := range keys {
+		wanted[k.Section] = append(wanted[k.Section], k.Device)
 	}
-	for len(keys) > 0 {
-		n := min(len(keys), bulkRows)
+	for section, devices := range wanted {
 		var c conditions
-		query := "SELECT device_id, section, data FROM inventory_sections WHERE (device_id, section) IN (VALUES "
-		for i, k := range keys[:n] {
-			if i > 0 {
-				query += ", "
-			}
-			c.args = append(c.args, k.Device)
-			query += "(" + c.last() + ", "
-			c.args = append(c.args, k.Section)
-			query += c.last() + ")"
-		}
-		rows, err := s.reader.QueryContext(ctx, query+")", c.args...)
-		list, err := collect(rows, err, func(row rowScanner) (content, error) {
-			var v content
-			return v, row.Scan(&v.key.Device, &v.key.Section, &v.data)
+		c.add("section = ?", section)
+		oneOf(s, &c, "device_id", devices)
+		rows, err := s.reader.QueryContext(ctx, "SELECT device_id, data FROM inventory_sections"+c.where(), c.args...)
+		_, err = collect(rows, err, func(row rowScanner) (struct{}, error) {
+			k := compliance.SectionKey{Section: section}
+			var data []byte
+			err := row.Scan(&k.Device, &data)
+			out[k] = data
+			return struct{}{}, err
 		})
 		if err != nil {
 			return nil, err
 		}
-		for _, v := range list {
-			out[v.key] = []byte(v.data)
-		}
-		keys = keys[n:]
 	}
 	return out, nil
 }
@@ -98,7 +97,7 @@ func (s *Store) SettingStates(ctx context.Context, ids []mdm.DeviceID) (map[mdm.
 		return out, nil
 	}
 	var c conditions
-	in(&c, "device_id", ids)
+	oneOf(s, &c, "device_id", ids)
 	type reported struct {
 		device mdm.DeviceID
 		body   string

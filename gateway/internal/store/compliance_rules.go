@@ -85,7 +85,7 @@ func (s *Store) ChangeComplianceRules(ctx context.Context, now time.Time, change
 				return err
 			}
 		}
-		if err := putRules(ctx, tx, head.Seq, c.Put); err != nil {
+		if err := s.putRules(ctx, tx, head.Seq, c.Put); err != nil {
 			return err
 		}
 		return markAllCompliance(ctx, tx, now)
@@ -93,7 +93,7 @@ func (s *Store) ChangeComplianceRules(ctx context.Context, now time.Time, change
 	return head, err
 }
 
-func putRules(ctx context.Context, tx *sql.Tx, seq int64, put []compliance.Kept) error {
+func (s *Store) putRules(ctx context.Context, tx *sql.Tx, seq int64, put []compliance.Kept) error {
 	rows := make([][]any, len(put))
 	for i, k := range put {
 		doc, err := json.Marshal(k.Rule)
@@ -103,7 +103,7 @@ func putRules(ctx context.Context, tx *sql.Tx, seq int64, put []compliance.Kept)
 		r := k.Rule
 		rows[i] = []any{r.ID, r.Shipped, k.Digest, string(doc), seq, r.Revision, micros(r.ChangedAt), r.ChangedBy}
 	}
-	return insertRows(ctx, tx, "INSERT INTO compliance_rules (id, shipped, digest, doc, seq, revision, changed_us, changed_by) VALUES ",
+	return s.insertRows(ctx, tx, "INSERT INTO compliance_rules (id, shipped, digest, doc, seq, revision, changed_us, changed_by) VALUES ",
 		` ON CONFLICT (id) DO UPDATE SET shipped = excluded.shipped, digest = excluded.digest, doc = excluded.doc, seq = excluded.seq,
 			revision = excluded.revision, changed_us = excluded.changed_us, changed_by = excluded.changed_by`, rows)
 }
