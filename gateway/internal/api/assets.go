@@ -164,8 +164,10 @@ func (i *assetImport) problem(row int, format string, args ...any) {
 }
 
 func (a *API) importAssets(ctx context.Context, in *assetImportInput) (*body[AssetImportBody], error) {
-	i := &assetImport{a: a, out: AssetImportBody{Problems: []AssetImportProblem{}, Preview: []AssetImportRow{}},
-		values: map[mdm.DeviceID]map[string]string{}, rows: map[mdm.DeviceID]int{}}
+	i := &assetImport{
+		a: a, out: AssetImportBody{Problems: []AssetImportProblem{}, Preview: []AssetImportRow{}},
+		values: map[mdm.DeviceID]map[string]string{}, rows: map[mdm.DeviceID]int{},
+	}
 	r := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(in.RawBody, []byte("\ufeff"))))
 	r.FieldsPerRecord = -1
 	if line, _, _ := bytes.Cut(in.RawBody, []byte("\n")); bytes.Count(line, []byte(";")) > bytes.Count(line, []byte(",")) {
