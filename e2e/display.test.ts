@@ -58,7 +58,7 @@ afterAll(async () => {
 
 const size = () =>
   page.locator("video").evaluate((v: HTMLVideoElement) => `${v.videoWidth}x${v.videoHeight}`);
-const shows = (want: string) => expect.poll(size, { timeout: 15_000 }).toBe(want);
+const shows = (want: string) => expect.poll(size, { timeout: 45_000 }).toBe(want);
 
 test("a monitor that is plugged in can be chosen, and unplugged again", async () => {
   await shows("1280x720");

@@ -79,7 +79,7 @@ export async function connect(page: Page): Promise<number> {
   return button.evaluate(
     (element) =>
       new Promise<number>((done, fail) => {
-        const limit = setTimeout(() => fail(new Error("no picture within 20 s")), 20_000);
+        const limit = setTimeout(() => fail(new Error("no picture within a minute")), 60_000);
         const start = performance.now();
         const seen = new WeakSet<HTMLVideoElement>();
         const look = () => {

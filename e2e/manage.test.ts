@@ -35,7 +35,7 @@ const shot = async (name: string) => {
 
 test("a policy is written by form", async () => {
   await page.goto(`${demo.url}/policies`);
-  await expectAccessible(page, "no policies");
+  await expectAccessible(page, "policies");
   await page.getByRole("button", { name: "New policy" }).first().click();
   await page.getByLabel("Name").fill("Notice board");
   await page.getByRole("button", { name: "Make policy" }).click();
@@ -89,9 +89,10 @@ test("the device applies it and says so, with where it comes from", async () => 
   const file = join(demo.data, "demo/agent/root/etc/motd.d/handrail");
   expect(await readFile(file, "utf8")).toContain("looked after by Acme");
   await page.goto(`${demo.url}/devices/${device}?tab=settings`);
-  await page.getByText("Applied", { exact: true }).waitFor();
-  await page.getByRole("button", { name: "Why?" }).click();
-  await page.getByText("by group All devices").waitFor();
+  const motd = page.getByRole("listitem").filter({ has: page.getByRole("heading", { name: /: motd$/ }) });
+  await motd.getByText("Applied", { exact: true }).waitFor();
+  await motd.getByRole("button", { name: "Why?" }).click();
+  await motd.getByText("by group All devices").waitFor();
   await shot("device-settings");
   await expectAccessible(page, "device settings");
 });

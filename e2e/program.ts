@@ -53,7 +53,7 @@ export class Program {
   }
 
   /** Waits until the output matches, and returns the match. */
-  async says(pattern: RegExp, withinMs = 30_000): Promise<RegExpMatchArray> {
+  async says(pattern: RegExp, withinMs = 60_000): Promise<RegExpMatchArray> {
     return new Promise((done, fail) => {
       const timer = setTimeout(() => finish(new Error("did not say")), withinMs);
       const look = () => {
@@ -102,7 +102,7 @@ export async function scratch(): Promise<{ dir: string; remove: () => Promise<vo
 export async function eventually<T>(
   what: string,
   ask: () => Promise<T | undefined | false>,
-  withinMs = 20_000,
+  withinMs = 60_000,
 ): Promise<T> {
   const until = Date.now() + withinMs;
   for (;;) {

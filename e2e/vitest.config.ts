@@ -6,8 +6,8 @@ export default defineConfig({
     dir: import.meta.dirname,
     include: ["*.test.ts"],
     fileParallelism: false,
-    testTimeout: 90_000,
-    hookTimeout: 90_000,
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
     reporters: ["verbose"],
   },
 });
