@@ -84,7 +84,7 @@ func (s *shop) gate() string { return filepath.Join(s.dir, "gate") }
 func (s *shop) files() map[string]string {
 	out := map[string]string{"/etc/motd": fmt.Sprintf("version %d\n", s.n)}
 	for i := range 12 { // each version also brings a file and takes one away
-		out[fmt.Sprintf("/etc/shop/%d/file", s.n+i)] = strings.Repeat(fmt.Sprintf("version %d of file %d\n", s.n, s.n+i), 200)
+		out[fmt.Sprintf("/etc/shop/of-%d/f%d", s.n+i, s.n+i)] = strings.Repeat(fmt.Sprintf("version %d of file %d\n", s.n, s.n+i), 200)
 	}
 	return out
 }

@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
+	"sync"
+	"time"
 
 	"handrail/mdm"
 	"handrail/mdm/manifest"
@@ -39,6 +42,80 @@ func (c *Counts) add(s manifest.State, n int64) {
 	case manifest.NotApplicable:
 		c.NotApplicable += n
 	}
+}
+
+// counted is what was counted for one viewer. It stands until something changes; while a
+// large fleet changes all the time, it is counted again only so often that counting is not
+// all the database does.
+type counted struct {
+	mu       sync.Mutex // held while it is counted: who asks meanwhile waits for that
+	change   int64      // of Engine.changes, before it was read
+	at       time.Time
+	took     time.Duration
+	pic      picture
+	policies map[policy.ID]Counts
+	faults   []FaultCount
+}
+
+// Counting that takes longer than slowCount may be as old as countShare times what it took.
+const (
+	slowCount  = 50 * time.Millisecond
+	countShare = 20
+	maxViewers = 64 // whose counts are kept
+)
+
+// fresh reports whether the counts may be told.
+func (c *counted) fresh(change int64, now time.Time) bool {
+	if c.policies == nil {
+		return false
+	}
+	return c.change == change || c.took > slowCount && now.Sub(c.at) < countShare*c.took
+}
+
+// Stale says that devices, or what they report, changed by another hand than this engine's.
+func (e *Engine) Stale() { e.changes.Add(1) }
+
+// count returns what is counted for a viewer.
+func (e *Engine) count(ctx context.Context, v Viewer) (*counted, error) {
+	key := "all"
+	if !v.All {
+		key = fmt.Sprint(slices.Sorted(slices.Values(v.Groups)))
+	}
+	e.mu.Lock()
+	one := e.counts[key]
+	if one == nil {
+		if len(e.counts) >= maxViewers {
+			clear(e.counts)
+		}
+		one = &counted{}
+		e.counts[key] = one
+	}
+	e.mu.Unlock()
+	one.mu.Lock()
+	defer one.mu.Unlock()
+	change, began := e.changes.Load(), time.Now()
+	if one.fresh(change, began) {
+		return one.copy(), nil
+	}
+	next := counted{change: change}
+	var err error
+	if next.pic, err = e.picture(ctx, v); err != nil {
+		return nil, err
+	}
+	if next.policies, err = e.policyCounts(ctx, next.pic, v); err != nil {
+		return nil, err
+	}
+	if next.faults, err = e.cfg.Store.FaultCounts(ctx, v); err != nil {
+		return nil, err
+	}
+	one.change, one.pic, one.policies, one.faults = change, next.pic, next.policies, next.faults
+	one.at, one.took = time.Now(), time.Since(began)
+	return one.copy(), nil
+}
+
+// copy is what was counted, for a reader; nobody changes what it points to.
+func (c *counted) copy() *counted {
+	return &counted{pic: c.pic, policies: c.policies, faults: c.faults}
 }
 
 // picture is how many devices there are of each pair, with what the pair means.
@@ -87,18 +164,11 @@ func (e *Engine) picture(ctx context.Context, v Viewer) (picture, error) {
 // made of several policies count for none of them.
 func (e *Engine) PolicyStatus(ctx context.Context, p policy.ID, v Viewer) (Counts, map[manifest.ID]*Counts, error) {
 	var none Counts
-	pic, err := e.picture(ctx, v)
+	kept, err := e.count(ctx, v)
 	if err != nil {
 		return none, nil, err
 	}
-	all, err := e.policyCounts(ctx, pic, v)
-	if err != nil {
-		return none, nil, err
-	}
-	faults, err := e.cfg.Store.FaultCounts(ctx, v)
-	if err != nil {
-		return none, nil, err
-	}
+	pic, faults := kept.pic, kept.faults
 	type at struct {
 		setting           manifest.ID
 		outcome, reported string
@@ -133,16 +203,16 @@ func (e *Engine) PolicyStatus(ctx context.Context, p policy.ID, v Viewer) (Count
 			c.Applied += left
 		}
 	}
-	return all[p], settings, nil
+	return kept.policies[p], settings, nil
 }
 
 // PolicyCounts counts the devices of every policy.
 func (e *Engine) PolicyCounts(ctx context.Context, v Viewer) (map[policy.ID]Counts, error) {
-	pic, err := e.picture(ctx, v)
+	kept, err := e.count(ctx, v)
 	if err != nil {
 		return nil, err
 	}
-	return e.policyCounts(ctx, pic, v)
+	return maps.Clone(kept.policies), nil
 }
 
 func (e *Engine) policyCounts(ctx context.Context, pic picture, v Viewer) (map[policy.ID]Counts, error) {
@@ -196,10 +266,11 @@ func (e *Engine) policyCounts(ctx context.Context, pic picture, v Viewer) (map[p
 // DevicesOf returns devices a viewer may see by how a policy, or one setting of it, stands on
 // them: those that Counts counts under the state, "" being all.
 func (e *Engine) DevicesOf(ctx context.Context, p policy.ID, setting manifest.ID, state manifest.State, v Viewer, after mdm.DeviceID, limit int) ([]mdm.DeviceID, error) {
-	pic, err := e.picture(ctx, v)
+	kept, err := e.count(ctx, v)
 	if err != nil {
 		return nil, err
 	}
+	pic := kept.pic
 	// Settings of the policy differ from manifest to manifest, and so does what waits: pairs
 	// with the same of both are asked for together.
 	type kind struct {

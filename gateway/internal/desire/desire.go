@@ -4,7 +4,8 @@
 // Devices are told by a nudge and fetch their manifest once; what they report comes back in
 // batches. It does not know how a setting is carried out, nor how messages travel.
 //
-// Locks: Engine.mu guards the caches only and is never held while the store is called.
+// Locks: Engine.mu guards the caches only and is never held while the store is called; each
+// counted has one of its own, which is, and which is never taken under Engine.mu.
 package desire
 
 import (
@@ -15,6 +16,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"handrail/mdm"
@@ -42,6 +44,9 @@ type Config struct {
 	// Note records what the engine did by itself: a roll-out that returned.
 	Note func(ctx context.Context, action string, p policy.ID, detail map[string]string)
 
+	// Alone says that no other node works on the store: what a killed run was at is nobody's.
+	Alone bool
+
 	Page   int           // devices resolved in one transaction; 0 means 1000
 	Lease  time.Duration // after which another node takes over work; 0 means 15 s
 	Again  time.Duration // between looks for devices that owe a report and for work left behind; 0 means 30 s
@@ -59,7 +64,10 @@ type Engine struct {
 	recount chan struct{} // roll-outs may have moved
 	reports chan report
 
+	changes atomic.Int64 // of what is counted; grows after each
+
 	mu       sync.Mutex
+	counts   map[string]*counted // by viewer
 	inputs   *inputs
 	compiled map[versionKey]*policy.Compiled
 	outcomes map[string]*outcome // by key
@@ -96,12 +104,17 @@ func New(cfg Config, log *slog.Logger) (*Engine, error) {
 	return &Engine{
 		cfg: cfg, log: log, self: mdm.NewID("node"),
 		wake: make(chan struct{}, 1), recount: make(chan struct{}, 1), reports: make(chan report, maxBatch),
-		compiled: map[versionKey]*policy.Compiled{}, outcomes: map[string]*outcome{}, byHash: map[string]*outcome{}, told: map[string]bool{},
+		compiled: map[versionKey]*policy.Compiled{}, outcomes: map[string]*outcome{}, byHash: map[string]*outcome{}, told: map[string]bool{}, counts: map[string]*counted{},
 	}, nil
 }
 
 // Run resolves, counts and takes in reports until ctx ends.
 func (e *Engine) Run(ctx context.Context) error {
+	if e.cfg.Alone {
+		if err := e.cfg.Store.ReleaseWork(ctx, ""); err != nil && ctx.Err() == nil {
+			e.log.Warn("work_not_released", "error", err) // its lease ends by itself
+		}
+	}
 	if err := e.renew(ctx); err != nil && ctx.Err() == nil {
 		e.log.Warn("catalogue_not_compared", "error", err) // the next start does
 	}
@@ -147,12 +160,16 @@ func (e *Engine) Wake() {
 
 // Woken is Wake said by another node.
 func (e *Engine) Woken() {
+	e.Stale()
 	signal(e.wake)
 	signal(e.recount)
 }
 
 // Look has this node look for work. It does not block and costs two small reads.
-func (e *Engine) Look() { signal(e.wake) }
+func (e *Engine) Look() {
+	e.Stale()
+	signal(e.wake)
+}
 
 func signal(c chan struct{}) {
 	select {

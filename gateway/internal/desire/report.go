@@ -92,6 +92,7 @@ func (e *Engine) store(ctx context.Context, batch []report) error {
 		return changed, nil
 	})
 	if err == nil {
+		e.Stale()
 		for _, id := range ids {
 			e.tell(id)
 		}

@@ -163,7 +163,7 @@ type Store interface {
 	NextWork(ctx context.Context) (time.Time, error)
 	// HasWork reports whether devices are still to be resolved.
 	HasWork(ctx context.Context) (bool, error)
-	// ReleaseWork gives back what owner holds.
+	// ReleaseWork gives back what owner holds, "" being everybody.
 	ReleaseWork(ctx context.Context, owner string) error
 	// ResolvePage notes that w is done up to its cursor, renews the lease and resolves the
 	// next devices, in one transaction during which nothing that settings follow from

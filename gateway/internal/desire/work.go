@@ -67,6 +67,7 @@ func (e *Engine) resolveScope(ctx context.Context, w Work) error {
 		if err != nil {
 			return err
 		}
+		e.Stale()
 		devices += len(page.Members)
 		changed += page.Changed
 		e.nudge(ctx, page.Members)
@@ -89,6 +90,7 @@ func (e *Engine) resolveDirty(ctx context.Context) error {
 		if err != nil || page.Over {
 			return err
 		}
+		e.Stale()
 		e.nudge(ctx, page.Members)
 		if err := e.cfg.Store.FinishDirty(ctx, page); err != nil {
 			return err

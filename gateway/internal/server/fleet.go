@@ -43,6 +43,7 @@ func (s *Server) runFleet(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.Fleet.Run(ctx) })
 	g.Go(func() error { return browser.FollowChanges(ctx, s.Bus, s.touchFleet) })
+	g.Go(func() error { return browser.FollowChanges(ctx, s.Bus, s.countAgain) })
 	return g.Wait()
 }
 

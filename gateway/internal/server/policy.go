@@ -24,6 +24,7 @@ func (s *Server) openPolicies() error {
 		Policies: s.Policies,
 		Sealer:   s.key,
 		Key:      s.key.Derive("desire"),
+		Alone:    s.cfg.Database == "",
 		Online:   func() map[mdm.DeviceID]bool { return s.Links.Online() },
 		Nudge:    s.nudgeManifest,
 		Tell: func() {
@@ -78,6 +79,15 @@ func (s *Server) greeted(ctx context.Context, d mdm.DeviceID, hash string) {
 	defer cancel()
 	if err := s.Desire.Greet(ctx, d, hash); err != nil {
 		s.log.Warn("device_not_greeted", "device", d, "error", err) // it owes a report, so it is nudged later
+	}
+}
+
+// countAgain forgets what was counted of policies when another node says that it changed.
+func (s *Server) countAgain(topic signaling.Topic, _ []string) {
+	switch topic {
+	case signaling.TopicDevices, signaling.TopicGroups, signaling.TopicLabels, signaling.TopicPolicies:
+		s.Desire.Stale()
+	default:
 	}
 }
 

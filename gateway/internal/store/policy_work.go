@@ -115,7 +115,7 @@ func (s *Store) NextWork(ctx context.Context) (time.Time, error) {
 
 // ReleaseWork lets others take the work; see desire.Store.
 func (s *Store) ReleaseWork(ctx context.Context, owner string) error {
-	_, err := s.exec(ctx, "UPDATE desire_work SET owner = '', lease_us = 0 WHERE owner = $1", owner)
+	_, err := s.exec(ctx, "UPDATE desire_work SET owner = '', lease_us = 0 WHERE owner = $1 OR $1 = ''", owner)
 	return err
 }
 
