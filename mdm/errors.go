@@ -1,6 +1,9 @@
 package mdm
 
-import "errors"
+import (
+	"errors"
+	"strings"
+)
 
 // Errors that every store returns, wrapped with the noun and the id they are about.
 var (
@@ -11,3 +14,15 @@ var (
 	ErrUnavailable   = errors.New("storage unavailable") // the database is away or busy; nothing was written, try again
 	ErrFull          = errors.New("storage full")        // no space left; nothing was written
 )
+
+// InUseError says what still refers to a thing that was to go. It is an ErrConflict whose
+// words may be told.
+type InUseError struct {
+	By []string // the first few that refer to it, as `policy "Screen lock"`
+}
+
+// Error names what refers to it.
+func (e *InUseError) Error() string { return "still in use by " + strings.Join(e.By, ", ") }
+
+// Is makes it an ErrConflict.
+func (*InUseError) Is(target error) bool { return target == ErrConflict } //nolint:errorlint // a sentinel

@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"handrail/mdm"
+	"handrail/mdm/group"
+	"handrail/mdm/label"
 	"handrail/mdm/policy"
 	"handrail/mdm/rollout"
 )
@@ -18,6 +21,8 @@ import (
 type PolicyStore interface {
 	policy.Store
 	rollout.Store
+	group.Store
+	label.Store
 }
 
 // RunPolicyStore is the suite of policy.Store and rollout.Store.
@@ -27,6 +32,7 @@ func RunPolicyStore(t *testing.T, open func(t *testing.T) PolicyStore) {
 	t.Run("names and pages", func(t *testing.T) { policyPages(t, open(t)) })
 	t.Run("two admins at once", func(t *testing.T) { policyTwoAdmins(t, open(t)) })
 	t.Run("versions", func(t *testing.T) { policyVersions(t, open(t)) })
+	t.Run("whom it is for", func(t *testing.T) { policyTargets(t, open(t)) })
 	t.Run("roll-outs", func(t *testing.T) { rollouts(t, open(t)) })
 }
 
@@ -62,8 +68,9 @@ func policyLife(t *testing.T, s PolicyStore) {
 		got.Draft.By != "opr_a" || !got.Draft.At.Equal(Start) || !got.CreatedAt.Equal(Start) || got.CreatedBy != "opr_a" {
 		t.Errorf("policy = %+v, draft %+v", got, got.Draft)
 	}
+	desk := must(label.New(s).Create(ctx, label.Label{Name: "Desk"}, Start))(t)
 	want := policy.Assignment{
-		ID: "asg_1", Include: policy.Scope{Groups: []mdm.GroupID{mdm.RootGroup}}, Exclude: policy.Scope{Labels: []mdm.LabelID{"lbl_x"}}, Priority: 7,
+		ID: "asg_1", Include: policy.Scope{Groups: []mdm.GroupID{mdm.RootGroup}}, Exclude: policy.Scope{Labels: []mdm.LabelID{desk.ID}}, Priority: 7,
 	}
 	must(r.Assign(ctx, p.ID, 1, []policy.Assignment{want}, policyActor(1)))(t)
 	p, v, err := r.Publish(ctx, p.ID, 2, "first", true, policyActor(2))
@@ -162,6 +169,55 @@ func policyTwoAdmins(t *testing.T, s PolicyStore) {
 	wg.Wait()
 	if got := must(r.Policy(ctx, p.ID))(t); won != 1 || got.Revision != 2 {
 		t.Errorf("%d of 8 edits of one revision went through, now at %d; want 1 and 2", won, got.Revision)
+	}
+}
+
+// policyTargets names groups and labels that are not there, and removes those that are named.
+func policyTargets(t *testing.T, s PolicyStore) {
+	t.Helper()
+	ctx, r, groups, labels := t.Context(), policyRegistry(s), group.New(s), label.New(s)
+	p := must(r.Create(ctx, "Lock", "", nil, policyActor(0)))(t)
+	g := must(groups.Create(ctx, mdm.RootGroup, "Office", nil, Start))(t)
+	in, out := must(labels.Create(ctx, label.Label{Name: "In"}, Start))(t), must(labels.Create(ctx, label.Label{Name: "Out"}, Start))(t)
+	to := func(include, exclude policy.Scope) error {
+		_, err := r.Assign(ctx, p.ID, 0, []policy.Assignment{{Include: include, Exclude: exclude}}, policyActor(1))
+		return err
+	}
+	here := policy.Scope{Groups: []mdm.GroupID{g.ID}, Labels: []mdm.LabelID{in.ID}}
+	for id, err := range map[string]error{
+		"grp_none": to(policy.Scope{Groups: []mdm.GroupID{g.ID, "grp_none"}}, policy.Scope{}),
+		"lbl_none": to(policy.Scope{Labels: []mdm.LabelID{in.ID, "lbl_none"}}, policy.Scope{}),
+		"grp_away": to(here, policy.Scope{Groups: []mdm.GroupID{"grp_away"}}),
+		"lbl_away": to(here, policy.Scope{Labels: []mdm.LabelID{"lbl_away"}}),
+	} {
+		if !errors.Is(err, mdm.ErrInvalid) || !strings.Contains(err.Error(), id) || strings.Contains(err.Error(), string(in.ID)) {
+			t.Errorf("%s: %v, want ErrInvalid that names it alone", id, err)
+		}
+	}
+	if got := must(r.Policy(ctx, p.ID))(t); len(got.Assignments) > 0 {
+		t.Errorf("refused assignments were kept: %+v", got.Assignments)
+	}
+	if err := to(here, policy.Scope{Labels: []mdm.LabelID{out.ID}}); err != nil {
+		t.Fatal(err)
+	}
+	remove := map[string]func() error{
+		"the group":          func() error { return groups.Delete(ctx, g.ID, Start) },
+		"the label":          func() error { return labels.Delete(ctx, in.ID) },
+		"the excluded label": func() error { return labels.Delete(ctx, out.ID) },
+	}
+	for what, do := range remove {
+		var used *mdm.InUseError
+		if err := do(); !errors.As(err, &used) || !errors.Is(err, mdm.ErrConflict) || !slices.Equal(used.By, []string{`policy "Lock"`}) {
+			t.Errorf("removing %s: %v, want an InUseError that names the policy", what, err)
+		}
+	}
+	if err := to(policy.Scope{Groups: []mdm.GroupID{mdm.RootGroup}}, policy.Scope{}); err != nil {
+		t.Fatal(err)
+	}
+	for what, do := range remove {
+		if err := do(); err != nil {
+			t.Errorf("removing %s that nothing names: %v", what, err)
+		}
 	}
 }
 

@@ -130,6 +130,10 @@ func (a *API) problemOf(ctx context.Context, err error) *Problem {
 	if errors.As(err, &wrong) {
 		return settingProblems(wrong)
 	}
+	var inUse *mdm.InUseError
+	if errors.As(err, &inUse) {
+		return problem(http.StatusConflict, codeConflict, inUse.Error())
+	}
 	switch {
 	case errors.Is(err, mdm.ErrFull):
 		return a.logged(ctx, err, problem(http.StatusInsufficientStorage, codeFull, "the gateway has no space left; nothing was stored"))

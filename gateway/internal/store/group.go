@@ -12,6 +12,7 @@ import (
 
 	"handrail/mdm"
 	"handrail/mdm/group"
+	"handrail/mdm/policy"
 )
 
 func sortedKeys[K ~string, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }
@@ -101,9 +102,11 @@ func (s *Store) DeleteGroup(ctx context.Context, id mdm.GroupID, now time.Time) 
 		if err != nil {
 			return err
 		}
-		if n, err := res.RowsAffected(); err != nil || n > 0 {
+		if n, err := res.RowsAffected(); err != nil {
 			return err
+		} else if n == 0 {
+			return mdm.ErrNotFound
 		}
-		return mdm.ErrNotFound
+		return refuseUsed(ctx, tx, func(s policy.Scope) bool { return slices.Contains(s.Groups, id) }, string(id))
 	})
 }

@@ -6,11 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"handrail/mdm"
 	"handrail/mdm/label"
+	"handrail/mdm/policy"
 )
 
 // allEvaluated is behind every device id: the expression has been evaluated on all of them.
@@ -100,6 +102,9 @@ func (s *Store) DeleteLabel(ctx context.Context, id mdm.LabelID) error {
 			return err
 		} else if n == 0 {
 			return mdm.ErrNotFound
+		}
+		if err := refuseUsed(ctx, tx, func(s policy.Scope) bool { return slices.Contains(s.Labels, id) }, string(id)); err != nil {
+			return err
 		}
 		return relabeled(ctx, tx, had)
 	})

@@ -170,6 +170,11 @@ func changePolicy(ctx context.Context, tx *sql.Tx, id policy.ID, change func(*po
 	if err := putPolicy(ctx, tx, p, true); err != nil {
 		return p, err
 	}
+	if !reflect.DeepEqual(before.Assignments, p.Assignments) {
+		if err := checkTargets(ctx, tx, p.Assignments); err != nil {
+			return p, err
+		}
+	}
 	return p, resolveAgain(ctx, tx, p.UpdatedAt, policyScopes(before, p)...)
 }
 
