@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"runtime/debug"
 	"time"
 
 	"handrail/agent/internal/simdevice"
@@ -26,6 +27,7 @@ type simulateCmd struct {
 
 // Run connects the devices and prints a tally until the process is told to stop.
 func (c *simulateCmd) Run(t *terminal) error {
+	debug.SetGCPercent(300) // thousands of devices' stacks are long to look through
 	fleet, err := simdevice.New(simdevice.Config{
 		Gateway: c.Gateway, Token: c.Token, CASHA256: c.CASHA256, Count: c.Count, Seed: c.Seed, Workers: c.Workers, Version: versionText(),
 		Hold: c.Hold, Drift: c.Drift, Flap: c.Flap, Fail: c.Fail, Apply: c.Apply,

@@ -10,6 +10,8 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
+	"sync"
 	"time"
 
 	"handrail/signaling"
@@ -29,7 +31,7 @@ func (l *Link) PutInventory(ctx context.Context, u signaling.InventoryUpload) (s
 		return answer, ErrOffline
 	}
 	header := http.Header{"Authorization": {"Bearer " + s.Welcome.AccessToken}}
-	b, packed, err := encodeUpload(u)
+	b, packed, err := l.cfg.Packer.encode(u)
 	if err != nil {
 		return answer, err
 	}
@@ -47,9 +49,29 @@ func (l *Link) PutInventory(ctx context.Context, u signaling.InventoryUpload) (s
 	return answer, err
 }
 
-// encodeUpload writes an upload as JSON, and packs it where that pays. Sections are JSON
-// already and copied as they are.
-func encodeUpload(u signaling.InventoryUpload) (b []byte, packed bool, err error) {
+// Packer compresses uploads. What one takes to make is kept for the next: for a process that sends
+// many. A nil one keeps nothing. It is safe for concurrent use.
+type Packer struct{ idle sync.Pool }
+
+func (p *Packer) get(w io.Writer) (*gzip.Writer, error) {
+	if p != nil {
+		if z, ok := p.idle.Get().(*gzip.Writer); ok {
+			z.Reset(w)
+			return z, nil
+		}
+	}
+	return gzip.NewWriterLevel(w, gzip.BestSpeed)
+}
+
+func (p *Packer) put(z *gzip.Writer) {
+	if p != nil {
+		p.idle.Put(z)
+	}
+}
+
+// encode writes an upload as JSON, and packs it where that pays. Sections are JSON already and
+// copied as they are.
+func (p *Packer) encode(u signaling.InventoryUpload) (b []byte, packed bool, err error) {
 	size := 0
 	for _, s := range u.Sections {
 		size += len(s.Data) + len(s.Hash)
@@ -59,10 +81,11 @@ func encodeUpload(u signaling.InventoryUpload) (b []byte, packed bool, err error
 		err := writeUpload(&out, u)
 		return out.Bytes(), false, err
 	}
-	z, err := gzip.NewWriterLevel(&out, gzip.BestSpeed)
+	z, err := p.get(&out)
 	if err != nil {
 		return nil, false, err
 	}
+	defer p.put(z)
 	if err = errors.Join(writeUpload(z, u), z.Close()); err != nil {
 		return nil, false, err
 	}
@@ -70,27 +93,26 @@ func encodeUpload(u signaling.InventoryUpload) (b []byte, packed bool, err error
 }
 
 func writeUpload(w io.Writer, u signaling.InventoryUpload) error {
-	head := fmt.Sprintf(`{"full":%t,"sections":{`, u.Full)
-	for _, name := range slices.Sorted(maps.Keys(u.Sections)) {
+	names := slices.Sorted(maps.Keys(u.Sections))
+	line := fmt.Appendf(nil, `{"full":%t,"sections":{`, u.Full)
+	for i, name := range names {
+		if i > 0 {
+			line = append(line, ',')
+		}
 		s := u.Sections[name]
-		if _, err := fmt.Fprintf(w, `%s%q:{"hash":%q`, head, name, s.Hash); err != nil {
+		line = strconv.AppendQuote(line, name)
+		line = append(line, `:{"hash":`...)
+		line = strconv.AppendQuote(line, s.Hash)
+		if len(s.Data) > 0 {
+			line = append(append(line, `,"data":`...), s.Data...)
+		}
+		line = append(line, '}')
+		if _, err := w.Write(line); err != nil {
 			return err
 		}
-		if len(s.Data) > 0 {
-			if _, err := w.Write([]byte(`,"data":`)); err != nil {
-				return err
-			}
-			if _, err := w.Write(s.Data); err != nil {
-				return err
-			}
-		}
-		head = "},"
+		line = line[:0]
 	}
-	end := "}}}"
-	if len(u.Sections) == 0 {
-		end = head + "}}"
-	}
-	_, err := io.WriteString(w, end)
+	_, err := w.Write(append(line, "}}"...))
 	return err
 }
 

@@ -41,6 +41,7 @@ type Config struct {
 
 	Instance   string        // as in client.Config
 	MaxBackoff time.Duration // as in client.Config
+	Packer     *Packer       // of uploads, shared by the links of a process; nil keeps nothing between them
 }
 
 // Link is the device's line. Its methods are safe for concurrent use.

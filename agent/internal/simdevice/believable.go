@@ -222,22 +222,13 @@ func (f *facts) desktop() inventory.Desktop {
 func (d *device) updates() inventory.Updates {
 	f := &d.facts
 	u := inventory.Updates{
-		Manager: "apt", PackageListsUS: f.host.BootTimeUS / 3600e6 * 3600e6, Pending: []inventory.PendingUpdate{}, RebootFor: []string{}, Unsigned: []string{},
+		Manager: "apt", PackageListsUS: f.host.BootTimeUS / 3600e6 * 3600e6, RebootFor: []string{}, Unsigned: []string{},
 		Unattended: inventory.Unattended{Installed: true, Enabled: !f.careless[6], Security: true, EveryDays: 1},
 	}
-	dist := &distributions[f.distribution]
-	if dist.source == inventory.SourceRPM {
+	if distributions[f.distribution].source == inventory.SourceRPM {
 		u.Manager = "dnf"
 	}
-	if f.level == levels-1 {
-		return u
-	}
-	for _, p := range d.f.wares.byKind[""] {
-		was, is := p.at(dist, f.level), p.at(dist, levels-1)
-		if was.Version != is.Version {
-			u.Pending = append(u.Pending, inventory.PendingUpdate{Name: p.name, Installed: was.Version, Candidate: is.Version, Security: len(p.name)%3 == 0})
-		}
-	}
+	u.Pending = d.f.wares.behind(f.distribution, f.level)
 	u.RebootRequired = f.level < levels-4
 	if u.RebootRequired {
 		u.RebootFor = append(u.RebootFor, fmt.Sprintf("linux-image-%s", f.host.Kernel))

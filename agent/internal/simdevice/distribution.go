@@ -63,8 +63,10 @@ var distributions = []distribution{
 type wares struct {
 	byKind map[string][]titled
 
-	mu     sync.Mutex
-	shared map[wareKey]*bucket
+	mu      sync.Mutex
+	shared  map[wareKey]*bucket
+	alike   map[[2]string]signaling.Section      // section and shape
+	pending map[[2]int][]inventory.PendingUpdate // distribution and level
 }
 
 // wareKey names a bucket of software as devices installed alike have it.
@@ -79,7 +81,7 @@ type bucket struct {
 }
 
 func newWares() *wares {
-	w := &wares{byKind: map[string][]titled{}, shared: map[wareKey]*bucket{}}
+	w := &wares{byKind: map[string][]titled{}, shared: map[wareKey]*bucket{}, alike: map[[2]string]signaling.Section{}, pending: map[[2]int][]inventory.PendingUpdate{}}
 	for line := range strings.Lines(packageList) {
 		if f := strings.Fields(line); len(f) == 3 {
 			kind := f[0]
@@ -140,6 +142,40 @@ func (w *wares) bucketOf(distribution, role, level, n int) *bucket {
 		w.shared[wareKey{distribution, role, level, i}] = &bucket{list: part, section: sectionOf(part)}
 	}
 	return w.shared[key]
+}
+
+// likeOthers returns a section that every device of a shape has alike.
+func (w *wares) likeOthers(name, shape string, value func() any) signaling.Section {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	key := [2]string{name, shape}
+	s, ok := w.alike[key]
+	if !ok {
+		s = sectionOf(value())
+		w.alike[key] = s
+	}
+	return s
+}
+
+// behind returns the updates that a distribution's devices at a level miss.
+func (w *wares) behind(distribution, level int) []inventory.PendingUpdate {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	key := [2]int{distribution, level}
+	out, ok := w.pending[key]
+	if ok {
+		return out
+	}
+	out = []inventory.PendingUpdate{}
+	d := &distributions[distribution]
+	for _, p := range w.byKind[""] {
+		was, is := p.at(d, level), p.at(d, levels-1)
+		if was.Version != is.Version {
+			out = append(out, inventory.PendingUpdate{Name: p.name, Installed: was.Version, Candidate: is.Version, Security: len(p.name)%3 == 0})
+		}
+	}
+	w.pending[key] = out
+	return out
 }
 
 // sectionOf is a section as an honest agent sends it.

@@ -137,17 +137,67 @@ func (d *device) ownSoftware(f *facts) {
 
 // sections returns the named sections; everything for no names.
 func (d *device) sections(names ...string) map[string]signaling.Section {
-	out := map[string]signaling.Section{}
 	wanted := func(name string) bool { return len(names) == 0 || slices.Contains(names, name) }
-	for name, value := range d.values() {
-		if wanted(name) {
-			out[name] = sectionOf(value())
-		}
-	}
+	out := d.machine(wanted)
 	if wanted(inventory.SectionSoftware) {
 		d.software(out, -1)
 	}
 	return out
+}
+
+// machine returns the sections that are wanted, software left out.
+func (d *device) machine(wanted func(section string) bool) map[string]signaling.Section {
+	out := map[string]signaling.Section{}
+	for name, value := range d.values() {
+		if !wanted(name) {
+			continue
+		}
+		if shape, ok := d.facts.shape(name); ok {
+			out[name] = d.f.wares.likeOthers(name, shape, value)
+		} else {
+			out[name] = sectionOf(value())
+		}
+	}
+	return out
+}
+
+// shape is what a section that many devices have alike follows from; false for one that hardly two
+// devices share.
+func (f *facts) shape(section string) (string, bool) {
+	switch section {
+	case inventory.SectionHost, inventory.SectionHardware, inventory.SectionDisks, inventory.SectionFilesystems, inventory.SectionNetwork, inventory.SectionUsers,
+		inventory.SectionSignIns, inventory.SectionAccounts, inventory.SectionUpdates, inventory.SectionAgent:
+		return "", false
+	case inventory.SectionListening:
+		return fmt.Sprint(f.ports), true
+	case inventory.SectionKernel:
+		return f.host.Kernel, true
+	case inventory.SectionEncryption:
+		return fmt.Sprint(f.encrypted), true
+	case inventory.SectionMounts:
+		return fmt.Sprint(f.encrypted, f.careless[1]), true
+	case inventory.SectionBattery:
+		return fmt.Sprint(f.laptop, f.level), true
+	case inventory.SectionDisplays, inventory.SectionWiFi, inventory.SectionRoutes:
+		return fmt.Sprint(f.laptop), true
+	case inventory.SectionSysctl:
+		return fmt.Sprint(f.careless[1]), true
+	case inventory.SectionPAM:
+		return fmt.Sprint(f.careless[2]), true
+	case inventory.SectionDesktop:
+		return fmt.Sprint(f.careless[2], roles[f.role]), true
+	case inventory.SectionSSHD:
+		return fmt.Sprint(f.careless[3]), true
+	case inventory.SectionSudo:
+		return fmt.Sprint(f.careless[4]), true
+	case inventory.SectionFirewall:
+		return fmt.Sprint(f.careless[5]), true
+	case inventory.SectionSecurity:
+		return fmt.Sprint(f.careless[6]), true
+	case inventory.SectionFiles:
+		return fmt.Sprint(f.careless[7]), true
+	}
+	return "", true
 }
 
 // values is how each section but software is made.

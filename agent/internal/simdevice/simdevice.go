@@ -71,6 +71,7 @@ type Fleet struct {
 	log *slog.Logger
 
 	wares *wares
+	pack  link.Packer
 	open  chan struct{} // closed when inventories may be sent
 	once  sync.Once
 
@@ -209,7 +210,7 @@ func (f *Fleet) enroll(ctx context.Context, i int, log *slog.Logger) (*device, e
 		Enrollment: state.Enrollment{
 			Gateway: f.cfg.Gateway, Device: a.DeviceID, DeviceName: a.DeviceName, Pins: []signaling.Key{a.GatewayKey}, CAPEM: a.CAPEM,
 		},
-		Key: key, Fingerprint: fingerprint, Version: f.cfg.Version, MaxBackoff: f.cfg.MaxBackoff,
+		Key: key, Fingerprint: fingerprint, Version: f.cfg.Version, MaxBackoff: f.cfg.MaxBackoff, Packer: &f.pack,
 		Manifest: d.manifestHash, OnMessage: d.onMessage, OnState: d.onState,
 	}, log)
 	return d, err

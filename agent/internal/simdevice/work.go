@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/fnv"
+	"maps"
 	"slices"
 	"time"
 
@@ -168,17 +169,17 @@ func (d *device) timed(began time.Time, err error) error {
 
 // inventory sends everything.
 func (d *device) inventory(ctx context.Context) error {
-	all := d.sections()
-	offer := map[string]signaling.Section{}
-	for name, s := range all {
-		if inventory.IsSoftware(name) {
-			offer[name] = signaling.Section{Hash: s.Hash}
-		}
+	software := d.sections(inventory.SectionSoftware)
+	offer := make(map[string]signaling.Section, len(software))
+	for name, s := range software {
+		offer[name] = signaling.Section{Hash: s.Hash}
 	}
 	have, err := d.putInventory(ctx, false, offer)
 	if err != nil {
-		return err
+		return err // told to come later, it has made nothing in vain
 	}
+	all := d.machine(func(string) bool { return true })
+	maps.Copy(all, software)
 	for name, s := range all {
 		if have[name] == s.Hash {
 			all[name] = signaling.Section{Hash: s.Hash}
