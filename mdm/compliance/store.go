@@ -69,6 +69,10 @@ type StandingStore interface {
 	// MarkComplianceDue makes devices due at a moment, all with no ids. Those that do not
 	// exist are skipped.
 	MarkComplianceDue(ctx context.Context, at time.Time, ids ...mdm.DeviceID) error
+	// MarkComplianceMissed makes devices due whose last check cannot be relied on: it was after
+	// now, by a clock that was wrong, or, with settings, before what the device last reported of
+	// its settings. Whoever takes a report says so, but may die before.
+	MarkComplianceMissed(ctx context.Context, now time.Time, settings bool) error
 	// ComplianceStandings returns where devices stand; one never checked is absent.
 	ComplianceStandings(ctx context.Context, ids []mdm.DeviceID) (map[mdm.DeviceID]Standing, error)
 	// SaveCompliance stores what checking devices came to, in one transaction, and returns how

@@ -53,8 +53,9 @@ type Engine struct {
 	cache recent[sectionKey, any]      // decoded sections by name and hash
 	seen  recent[sectionKey, struct{}] // those decoded once: a device's own come once only
 
-	mu   sync.Mutex
-	book *rulebook
+	mu     sync.Mutex
+	book   *rulebook
+	latest time.Time // by the clock, when it was last looked at
 }
 
 // idle is how often a node looks for due devices without being told: for those another node
@@ -102,6 +103,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	if err := e.sync(ctx); err != nil {
 		return err
 	}
+	e.missed(ctx)
 	workers, ctx := errgroup.WithContext(ctx)
 	workers.Go(func() error { return e.noteDays(ctx) })
 	for range e.cfg.Workers {
@@ -162,13 +164,25 @@ func (e *Engine) noteDays(ctx context.Context) error {
 			return nil
 		case <-t.C:
 		}
+		e.missed(ctx)
 		if err := e.cfg.Rules.NoteDay(ctx, e.cfg.Now()); err != nil && ctx.Err() == nil {
 			e.log.Warn("compliance_day_unwritten", "error", err)
 		}
 	}
 }
 
-// hourly is how often the present day's numbers are written anew.
+// missed has devices checked that a node which died, or a clock that was wrong, left behind.
+func (e *Engine) missed(ctx context.Context) {
+	b, err := e.rulebook(ctx)
+	if err == nil {
+		err = e.cfg.Store.MarkComplianceMissed(ctx, e.cfg.Now(), b.settings)
+	}
+	if err != nil && ctx.Err() == nil {
+		e.log.Warn("compliance_unmarked", "error", err) // an hour later again
+	}
+}
+
+// hourly is how often the present day's numbers are written anew, and what was missed looked for.
 const hourly = time.Hour
 
 // pause is until the next device is due by the clock.
@@ -249,6 +263,13 @@ func (e *Engine) rulebook(ctx context.Context) (*rulebook, error) {
 // was. Run calls it; tests and benchmarks may.
 func (e *Engine) Round(ctx context.Context) (int, error) {
 	now := e.cfg.Now()
+	if e.wentBack(now) {
+		// What was put on the list by the wrong clock may be due in years.
+		if err := e.cfg.Store.MarkComplianceDue(ctx, now); err != nil {
+			return 0, err
+		}
+		e.log.Warn("clock_went_back", "now", now)
+	}
 	if next, err := e.cfg.Store.NextComplianceDue(ctx); err != nil || next.IsZero() || next.After(now) {
 		return 0, err // looking costs no write
 	}
@@ -277,6 +298,15 @@ func (e *Engine) Round(ctx context.Context) (int, error) {
 		e.cfg.Changed(told...)
 	}
 	return len(ids), nil
+}
+
+// wentBack reports, once, that the clock was set back by more than nodes differ anyway.
+func (e *Engine) wentBack(now time.Time) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	before := e.latest
+	e.latest = now
+	return now.Before(before.Add(-time.Minute))
 }
 
 // maxTold is how many devices a message names; beyond it says "anything".

@@ -109,6 +109,21 @@ func (s *Store) MarkComplianceDue(ctx context.Context, at time.Time, ids ...mdm.
 	})
 }
 
+// clockSlack is how far the clocks of nodes may be apart.
+const clockSlack = time.Minute
+
+// MarkComplianceMissed makes due what was missed; see compliance.StandingStore.
+func (s *Store) MarkComplianceMissed(ctx context.Context, now time.Time, settings bool) error {
+	missed := "checked_us > $2"
+	if settings {
+		missed += ` OR device_id IN (SELECT d.device_id FROM desired d JOIN compliance_devices c ON c.device_id = d.device_id
+			WHERE c.checked_us > 0 AND d.reported_us > c.checked_us)`
+	}
+	_, err := s.exec(ctx, "UPDATE compliance_devices SET due_us = $1 WHERE (due_us = 0 OR due_us > $1) AND ("+missed+")",
+		micros(now), micros(now.Add(clockSlack)))
+	return err
+}
+
 // ClaimComplianceDue takes devices to check; see compliance.StandingStore.
 func (s *Store) ClaimComplianceDue(ctx context.Context, now, lease time.Time, limit int) ([]mdm.DeviceID, error) {
 	pick := "SELECT device_id FROM compliance_devices WHERE due_us > 0 AND due_us <= $2 ORDER BY due_us DESC LIMIT $3"
