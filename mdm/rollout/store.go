@@ -10,6 +10,7 @@ import (
 type Filter struct {
 	Policy   policy.ID // "" is all
 	UnderWay bool      // only those running or paused
+	State    State     // "" is any
 	Cursor   string
 	Limit    int // 0 means 50
 }

@@ -59,6 +59,7 @@ type rolloutQuery struct {
 	Paging
 	Policy   string `query:"policy" maxLength:"64"`
 	UnderWay bool   `query:"under_way" doc:"Only those running or paused"`
+	State    string `query:"state" enum:"running,paused,done,returned" doc:"Left out: any"`
 }
 
 type rolloutVerb struct {
@@ -97,7 +98,7 @@ func (a *API) rolloutBody(ctx context.Context, r rollout.Rollout, name string, n
 }
 
 func (a *API) listRollouts(ctx context.Context, in *rolloutQuery) (*body[List[RolloutBody]], error) {
-	list, next, err := a.cfg.Desire.Rollouts(ctx, rollout.Filter{Policy: policy.ID(in.Policy), UnderWay: in.UnderWay, Cursor: in.After, Limit: in.Limit})
+	list, next, err := a.cfg.Desire.Rollouts(ctx, rollout.Filter{Policy: policy.ID(in.Policy), UnderWay: in.UnderWay, State: rollout.State(in.State), Cursor: in.After, Limit: in.Limit})
 	if err != nil {
 		return nil, err
 	}

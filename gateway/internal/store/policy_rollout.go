@@ -100,6 +100,9 @@ func (s *Store) Rollouts(ctx context.Context, f rollout.Filter) ([]rollout.Rollo
 	if f.UnderWay {
 		c.add("state IN ('running', 'paused')")
 	}
+	if f.State != "" {
+		c.add("state = ?", string(f.State))
+	}
 	if f.Cursor != "" {
 		keys, err := mdm.DecodeCursor(f.Cursor, 2)
 		if err != nil {

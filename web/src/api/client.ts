@@ -39,9 +39,14 @@ export class ApiError extends Error {
 
 type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
+/** The part of an address behind "?"; what is undefined or empty is left out. */
+export type Query = Record<string, string | number | boolean | undefined>;
+
 interface CallOptions {
-  query?: Record<string, string | number | boolean | undefined>;
+  query?: Query;
   body?: unknown;
+  /** A file in place of a body. */
+  csv?: string;
   signal?: AbortSignal;
   /** The revision the change was made from: the gateway refuses it when there is a newer one. */
   ifMatch?: number | undefined;
@@ -60,6 +65,10 @@ export async function call<T>(method: Method, path: string, options: CallOptions
     init.body = JSON.stringify(options.body);
     init.headers = { Accept: "application/json", "Content-Type": "application/json" };
   }
+  if (options.csv !== undefined) {
+    init.body = options.csv;
+    init.headers = { Accept: "application/json", "Content-Type": "text/csv" };
+  }
   if (options.ifMatch !== undefined) {
     init.headers = { ...init.headers, "If-Match": `"${options.ifMatch}"` };
   }
@@ -75,7 +84,8 @@ export async function call<T>(method: Method, path: string, options: CallOptions
   return (text === "" ? undefined : JSON.parse(text)) as T;
 }
 
-function withQuery(path: string, query: CallOptions["query"]): string {
+/** An address of the API with its query, for links to files. */
+export function withQuery(path: string, query: Query | undefined): string {
   if (!query) return path;
   const params = new URLSearchParams();
   for (const [name, value] of Object.entries(query)) {

@@ -5,14 +5,16 @@ import {
   useMutation,
   useQueryClient,
 } from "@tanstack/react-query";
-import { call } from "./client.ts";
+import { call, withQuery } from "./client.ts";
 import type {
   ChapterList,
   Device,
   DeviceBulk,
   DeviceChange,
+  DeviceLayout,
   DeviceList,
   DeviceState,
+  DuplicateList,
   InstalledSoftware,
   Inventory,
   InventoryDifference,
@@ -33,6 +35,7 @@ export interface DeviceFilter {
   rule_state?: string | undefined;
   software?: string | undefined;
   software_version?: string | undefined;
+  software_id?: string | undefined;
   encrypted?: "yes" | "no" | undefined;
   sort?: "name" | "last_seen" | undefined;
 }
@@ -52,6 +55,52 @@ export const devicesQuery = (filter: DeviceFilter) =>
     getNextPageParam: (last) => last.next || undefined,
     placeholderData: (previous) => previous,
   });
+
+/** Where the devices of a filter are had as a file, in these columns. */
+export function devicesFile(filter: DeviceFilter, columns: readonly string[]): string {
+  return withQuery("/api/devices/export", { ...filter, columns: columns.join(",") });
+}
+
+/** How the one signed in has the list of devices. */
+export const deviceLayoutQuery = queryOptions({
+  queryKey: ["device-list"],
+  queryFn: ({ signal }) => call<DeviceLayout>("GET", "/api/device-list", { signal }),
+});
+
+export function useSaveDeviceLayout() {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (body: DeviceLayout) => call<DeviceLayout>("PUT", "/api/device-list", { body }),
+    onSuccess: (saved) => client.setQueryData(deviceLayoutQuery.queryKey, saved),
+  });
+}
+
+/** Devices that seem to be one machine; or those of which somebody said that they are not. */
+export const duplicatesQuery = (kept: boolean) =>
+  queryOptions({
+    queryKey: ["devices", "duplicates", kept],
+    queryFn: ({ signal }) =>
+      call<DuplicateList>("GET", "/api/devices/duplicates", { query: { kept: kept || undefined }, signal }),
+  });
+
+/** Says that they are several machines, or takes it back. */
+export function useKeepDuplicate(kept: boolean) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (id: string) => call<void>(kept ? "PUT" : "DELETE", `/api/devices/duplicates/${id}/kept`),
+    onSettled: () => client.invalidateQueries({ queryKey: ["devices", "duplicates"] }),
+  });
+}
+
+/** Gives a device the place of the one it replaces, and cuts that off. */
+export function useReplaceDevice() {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: ({ id, old_id }: { id: string; old_id: string }) =>
+      call<Device>("POST", `/api/devices/${id}/replace`, { body: { old_id } }),
+    onSettled: () => client.invalidateQueries({ queryKey: ["devices"] }),
+  });
+}
 
 export function useDeviceBulk() {
   const client = useQueryClient();

@@ -132,6 +132,17 @@ export const rolloutsQuery = (policy?: string) =>
     queryFn: ({ signal }) => call<RolloutList>("GET", "/api/rollouts", { query: { policy }, signal }),
   });
 
+/** Roll-outs of all policies, the newest first, a page at a time. */
+export const allRolloutsQuery = (state: Rollout["state"] | undefined) =>
+  infiniteQueryOptions({
+    queryKey: ["rollouts", "all", state ?? ""],
+    queryFn: ({ signal, pageParam }) =>
+      call<RolloutList>("GET", "/api/rollouts", { query: { state, limit: 50, after: pageParam }, signal }),
+    initialPageParam: "",
+    getNextPageParam: (last) => last.next || undefined,
+    placeholderData: (previous) => previous,
+  });
+
 export function useSteerRollout(id: string) {
   return usePolicyChange((verb: "pause" | "resume" | "next" | "stop") =>
     call<Rollout>("POST", `/api/rollouts/${id}/${verb}`, { body: {} }),

@@ -8184,6 +8184,8 @@ export interface operations {
                 policy?: string;
                 /** @description Only those running or paused */
                 under_way?: boolean;
+                /** @description Left out: any */
+                state?: "running" | "paused" | "done" | "returned";
             };
             header?: never;
             path?: never;

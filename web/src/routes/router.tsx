@@ -18,9 +18,12 @@ import {
   complianceSearch,
   deviceSearch,
   devicesSearch,
+  duplicatesSearch,
   policySearch,
+  rolloutsSearch,
   sessionsSearch,
   signInSearch,
+  softwareSearch,
 } from "./search.ts";
 
 /** Server data for the whole console. A refused request is not tried again; an unreachable gateway is. */
@@ -59,6 +62,16 @@ const OverviewPage = lazyRouteComponent(
   "OverviewPage",
 );
 const DevicesPage = lazyRouteComponent(() => import("../features/devices/DevicesPage.tsx"), "DevicesPage");
+const DuplicatesPage = lazyRouteComponent(
+  () => import("../features/devices/DuplicatesPage.tsx"),
+  "DuplicatesPage",
+);
+const AssetsPage = lazyRouteComponent(() => import("../features/assets/AssetsPage.tsx"), "AssetsPage");
+const SoftwarePage = lazyRouteComponent(
+  () => import("../features/software/SoftwarePage.tsx"),
+  "SoftwarePage",
+);
+const TitlePage = lazyRouteComponent(() => import("../features/software/TitlePage.tsx"), "TitlePage");
 const DevicePage = lazyRouteComponent(() => import("../features/devices/DevicePage.tsx"), "DevicePage");
 const SessionsPage = lazyRouteComponent(
   () => import("../features/sessions/SessionsPage.tsx"),
@@ -152,12 +165,57 @@ const devices = createRoute({
   validateSearch: devicesSearch,
   component: fetchedWith(DevicesPage, function Devices() {
     const navigate = devices.useNavigate();
+    const { view, ...filter } = devices.useSearch();
     return (
       <DevicesPage
-        filter={devices.useSearch()}
+        filter={filter}
+        view={view}
+        onOpen={(next, opened) =>
+          void navigate({ search: { ...next, view: opened }, replace: opened === view, resetScroll: false })
+        }
+      />
+    );
+  }),
+});
+
+const duplicates = createRoute({
+  getParentRoute: () => framed,
+  path: "/devices/duplicates",
+  validateSearch: duplicatesSearch,
+  component: fetchedWith(DuplicatesPage, function Duplicates() {
+    const navigate = duplicates.useNavigate();
+    return (
+      <DuplicatesPage
+        kept={duplicates.useSearch().kept ?? false}
+        onKept={(kept) => void navigate({ search: { kept: kept || undefined }, replace: true })}
+      />
+    );
+  }),
+});
+
+const assets = createRoute({ getParentRoute: () => framed, path: "/assets", component: AssetsPage });
+
+const software = createRoute({
+  getParentRoute: () => framed,
+  path: "/software",
+  validateSearch: softwareSearch,
+  component: fetchedWith(SoftwarePage, function Software() {
+    const navigate = software.useNavigate();
+    return (
+      <SoftwarePage
+        filter={software.useSearch()}
         onFilter={(filter) => void navigate({ search: filter, replace: true, resetScroll: false })}
       />
     );
+  }),
+});
+
+const title = createRoute({
+  getParentRoute: () => framed,
+  path: "/software/$softwareId",
+  component: fetchedWith(TitlePage, function Title() {
+    const { softwareId } = title.useParams();
+    return <TitlePage key={softwareId} id={softwareId} />;
   }),
 });
 
@@ -222,7 +280,21 @@ const enrollment = createRoute({
 const groups = createRoute({ getParentRoute: () => framed, path: "/groups", component: GroupsPage });
 const labels = createRoute({ getParentRoute: () => framed, path: "/labels", component: LabelsPage });
 const policies = createRoute({ getParentRoute: () => framed, path: "/policies", component: PoliciesPage });
-const rollouts = createRoute({ getParentRoute: () => framed, path: "/rollouts", component: RolloutsPage });
+
+const rollouts = createRoute({
+  getParentRoute: () => framed,
+  path: "/rollouts",
+  validateSearch: rolloutsSearch,
+  component: fetchedWith(RolloutsPage, function Rollouts() {
+    const navigate = rollouts.useNavigate();
+    return (
+      <RolloutsPage
+        state={rollouts.useSearch().state}
+        onState={(state) => void navigate({ search: { state }, replace: true, resetScroll: false })}
+      />
+    );
+  }),
+});
 
 const policy = createRoute({
   getParentRoute: () => framed,
@@ -338,7 +410,11 @@ const tree = root.addChildren([
     framed.addChildren([
       overview,
       devices,
+      duplicates,
       device,
+      assets,
+      software,
+      title,
       sessions,
       session,
       enrollment,

@@ -1,7 +1,8 @@
 import type { AuditFilter } from "../api/audit.ts";
 import type { DeviceFilter } from "../api/devices.ts";
 import type { SessionFilter } from "../api/sessions.ts";
-import type { DeviceState, SessionStateName } from "../api/types.ts";
+import type { SoftwareFilter } from "../api/software.ts";
+import type { DeviceState, Rollout, SessionStateName } from "../api/types.ts";
 import { type DeviceTab, deviceTabs } from "../features/devices/tabs.ts";
 import { type PolicyTab, policyTabs } from "../features/policies/tabs.ts";
 
@@ -12,9 +13,9 @@ type Search = Record<string, unknown>;
 // raw value through.
 
 /** A short text from the address, or nothing. What the router parsed as a number is text again. */
-function text(value: unknown): string | undefined {
+function text(value: unknown, most = 200): string | undefined {
   if (typeof value === "number") return String(value);
-  return typeof value === "string" && value !== "" ? value.slice(0, 200) : undefined;
+  return typeof value === "string" && value !== "" ? value.slice(0, most) : undefined;
 }
 
 function oneOf<T extends string>(value: unknown, allowed: readonly T[]): T | undefined {
@@ -32,9 +33,10 @@ const sessionStates: readonly SessionStateName[] = [
   "failed",
 ];
 
-export function devicesSearch(s: Search): DeviceFilter {
+export function devicesSearch(s: Search): DeviceFilter & { view?: string | undefined } {
   return {
-    q: text(s.q),
+    view: text(s.view),
+    q: text(s.q, 1024),
     group: text(s.group),
     state: oneOf(s.state, deviceStates),
     os: text(s.os),
@@ -48,6 +50,7 @@ export function devicesSearch(s: Search): DeviceFilter {
     rule_state: text(s.rule_state),
     software: text(s.software),
     software_version: text(s.software_version),
+    software_id: text(s.software_id),
     encrypted: oneOf(s.encrypted, ["yes", "no"] as const),
     sort: oneOf(s.sort, ["name", "last_seen"] as const),
   };
@@ -61,6 +64,20 @@ export function deviceSearch(s: Search): { tab?: DeviceTab | undefined } {
 export function complianceSearch(s: Search): { day?: string | undefined } {
   const day = text(s.day);
   return { day: day && /^\d{4}-\d{2}-\d{2}$/.test(day) ? day : undefined };
+}
+
+export function softwareSearch(s: Search): SoftwareFilter {
+  return { q: text(s.q), source: text(s.source), sort: oneOf(s.sort, ["devices"] as const) };
+}
+
+export function duplicatesSearch(s: Search): { kept?: true | undefined } {
+  return { kept: s.kept === true ? true : undefined };
+}
+
+const rolloutStates: readonly Rollout["state"][] = ["running", "paused", "returned", "done"];
+
+export function rolloutsSearch(s: Search): { state?: Rollout["state"] | undefined } {
+  return { state: oneOf(s.state, rolloutStates) };
 }
 
 export function policySearch(s: Search): { tab?: PolicyTab | undefined } {

@@ -1,14 +1,17 @@
 import { Group, Text, Title } from "@mantine/core";
 import { type ReactNode, useEffect, useRef } from "react";
 
-interface PageProps {
+export interface PageProps {
   title: string;
   /** One line under the title: what this is, or the state of the thing shown. */
   lead?: ReactNode;
   /** Above the title: the way back. */
   above?: ReactNode;
   actions?: ReactNode;
+  /** For text to read. */
   narrow?: boolean;
+  /** As wide as the window: for tables of many columns. */
+  wide?: boolean;
   /** Shown beside the title, such as a state. */
   mark?: ReactNode;
   children: ReactNode;
@@ -18,7 +21,7 @@ interface PageProps {
  * A page with its one h1. The heading takes the focus when the page opens, so that a
  * screen reader says where one has come to and the next Tab goes into the page.
  */
-export function Page({ title, lead, above, actions, narrow, mark, children }: PageProps) {
+export function Page({ title, lead, above, actions, narrow, wide, mark, children }: PageProps) {
   const heading = useRef<HTMLHeadingElement>(null);
   useEffect(() => {
     heading.current?.focus({ preventScroll: true });
@@ -27,7 +30,7 @@ export function Page({ title, lead, above, actions, narrow, mark, children }: Pa
     document.title = `${title} · Handrail`;
   }, [title]);
   return (
-    <div className={narrow ? "page-narrow" : "page"}>
+    <div className={narrow ? "page-narrow" : wide ? "page-wide" : "page"}>
       {above}
       <Group justify="space-between" align="flex-start" gap="sm" mb="md" wrap="wrap">
         <div style={{ minWidth: 0, flex: "1 1 16rem" }}>

@@ -1,6 +1,6 @@
 import { Button, Center, Loader } from "@mantine/core";
 import { useWindowVirtualizer } from "@tanstack/react-virtual";
-import { type ReactNode, useEffect, useLayoutEffect, useRef, useState } from "react";
+import { type CSSProperties, type ReactNode, useEffect, useLayoutEffect, useRef, useState } from "react";
 import { ErrorPanel } from "./states.tsx";
 
 export interface Column<T> {
@@ -24,6 +24,8 @@ interface RowTableProps<T> {
   loadingMore: boolean;
   loadMoreError?: unknown;
   onMore: () => void;
+  /** CSS width below which the table scrolls sideways, its header with it. */
+  minWidth?: string | undefined;
 }
 
 const rowHeight = 46; // px, of a row of one line; the others are measured
@@ -55,8 +57,13 @@ export function RowTable<T>(props: RowTableProps<T>) {
   const before = (items[0]?.start ?? offset) - offset;
   const after = virtual.getTotalSize() - ((items.at(-1)?.end ?? offset) - offset);
   return (
-    <div ref={holder}>
-      <table className="rows" aria-label={props.label} aria-rowcount={hasMore ? -1 : rows.length + 1}>
+    <div ref={holder} className={props.minWidth ? "rows-wide" : undefined}>
+      <table
+        className="rows"
+        style={props.minWidth ? ({ "--rows-width": props.minWidth } as CSSProperties) : undefined}
+        aria-label={props.label}
+        aria-rowcount={hasMore ? -1 : rows.length + 1}
+      >
         <thead>
           <tr>
             {columns.map((c) => (

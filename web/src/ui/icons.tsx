@@ -293,3 +293,45 @@ export function SoftwareIcon(props: IconProps) {
     </Icon>
   );
 }
+
+export function ColumnsIcon(props: IconProps) {
+  return (
+    <Icon {...props}>
+      <rect x="4" y="4" width="16" height="16" rx="1.5" />
+      <path d="M10 4v16M15 4v16" />
+    </Icon>
+  );
+}
+
+export function ExportIcon(props: IconProps) {
+  return (
+    <Icon {...props}>
+      <path d="M12 4v11M8 11l4 4 4-4M5 19h14" />
+    </Icon>
+  );
+}
+
+export function ViewIcon(props: IconProps) {
+  return (
+    <Icon {...props}>
+      <path d="M7 4h10v16l-5-4-5 4z" />
+    </Icon>
+  );
+}
+
+export function UpIcon(props: IconProps) {
+  return (
+    <Icon {...props}>
+      <path d="M6 15l6-6 6 6" />
+    </Icon>
+  );
+}
+
+export function RolloutIcon(props: IconProps) {
+  return (
+    <Icon {...props}>
+      <path d="M4 19v-4M10 19v-8M16 19V5" />
+      <path d="M20 9l-4-4-4 4" />
+    </Icon>
+  );
+}

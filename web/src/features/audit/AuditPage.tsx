@@ -1,13 +1,13 @@
-import { Alert, Button, Group, Text, TextInput } from "@mantine/core";
-import { useDebouncedCallback } from "@mantine/hooks";
+import { Alert, Button, Group, Text } from "@mantine/core";
 import { useInfiniteQuery } from "@tanstack/react-query";
-import { useEffect, useMemo, useState } from "react";
+import { useMemo } from "react";
 import { type AuditFilter, auditQuery, useVerifyAudit } from "../../api/audit.ts";
 import type { AuditEntry } from "../../api/types.ts";
-import { AuditIcon, SearchIcon, ShieldIcon, WarningIcon } from "../../ui/icons.tsx";
-import { Page } from "../../ui/Page.tsx";
-import { type Column, RowTable } from "../../ui/RowTable.tsx";
-import { Empty, ErrorPanel, SkeletonRows } from "../../ui/states.tsx";
+import { AuditIcon, ShieldIcon, WarningIcon } from "../../ui/icons.tsx";
+import { foundWords, ListPage } from "../../ui/ListPage.tsx";
+import type { Column } from "../../ui/RowTable.tsx";
+import { Search } from "../../ui/Search.tsx";
+import { Empty, ErrorPanel } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { countWords } from "../../ui/words.ts";
 import { actionWords, detailWords, shortName } from "./auditWords.ts";
@@ -66,7 +66,7 @@ export function AuditPage({ filter, onFilter }: AuditPageProps) {
   const filtered = Object.values(filter).some((v) => v !== undefined);
   const verify = useVerifyAudit();
   return (
-    <Page
+    <ListPage
       title="Audit"
       lead="Who did what. Each entry carries the hash of the one before, so a change would show."
       actions={
@@ -79,70 +79,40 @@ export function AuditPage({ filter, onFilter }: AuditPageProps) {
           Verify the log
         </Button>
       }
-    >
-      <Verdict verify={verify} />
-      <AuditSearch filter={filter} onFilter={onFilter} />
-      <p className="visually-hidden" role="status">
-        {query.isSuccess &&
-          `${query.hasNextPage ? "More than " : ""}${countWords(rows.length, "entry", "entries")} found`}
-      </p>
-      <div className="panel" aria-busy={query.isFetching && !query.isFetchingNextPage}>
-        {query.isPending ? (
-          <SkeletonRows rows={8} />
-        ) : rows.length > 0 ? (
-          <RowTable
-            label="Audit log"
-            columns={columns}
-            rows={rows}
-            rowKey={(e) => String(e.seq)}
-            hasMore={query.hasNextPage}
-            loadingMore={query.isFetchingNextPage}
-            loadMoreError={query.isFetchNextPageError ? query.error : undefined}
-            onMore={query.fetchNextPage}
-          />
-        ) : query.isError ? (
-          <ErrorPanel error={query.error} onRetry={() => void query.refetch()} />
-        ) : (
-          <Empty
-            icon={<AuditIcon size={32} />}
-            title={filtered ? "No entry matches" : "Nothing recorded yet"}
-            action={
-              filtered && (
-                <Button variant="default" onClick={() => onFilter({})}>
-                  Show everything
-                </Button>
-              )
-            }
-          />
-        )}
-      </div>
-    </Page>
-  );
-}
-
-function AuditSearch({ filter, onFilter }: AuditPageProps) {
-  const [text, setText] = useState(filter.q ?? "");
-  useEffect(() => setText(filter.q ?? ""), [filter.q]);
-  const search = useDebouncedCallback((q: string) => {
-    const { q: _, ...rest } = filter;
-    onFilter(q.trim() === "" ? rest : { ...rest, q: q.trim() });
-  }, 250);
-  return (
-    <Group gap="xs" mb="sm" component="search">
-      <TextInput
-        aria-label="Search the audit log"
-        placeholder="Search who, what, or on what…"
-        leftSection={<SearchIcon size={16} />}
-        type="search"
-        maxLength={200}
-        value={text}
-        onChange={(e) => {
-          setText(e.currentTarget.value);
-          search(e.currentTarget.value);
-        }}
-        style={{ flex: "1 1 16rem" }}
-      />
-    </Group>
+      filters={
+        <>
+          <Verdict verify={verify} />
+          <Group gap="xs" mb="sm" component="search">
+            <Search
+              label="Search the audit log"
+              placeholder="Search who, what, or on what…"
+              value={filter.q}
+              onChange={(q) => onFilter({ ...filter, q })}
+            />
+          </Group>
+        </>
+      }
+      count={foundWords(query, `${countWords(rows.length, "entry", "entries")} found`)}
+      quiet
+      label="Audit log"
+      query={query}
+      rows={rows}
+      columns={columns}
+      rowKey={(e) => String(e.seq)}
+      empty={
+        <Empty
+          icon={<AuditIcon size={32} />}
+          title={filtered ? "No entry matches" : "Nothing recorded yet"}
+          action={
+            filtered && (
+              <Button variant="default" onClick={() => onFilter({})}>
+                Show everything
+              </Button>
+            )
+          }
+        />
+      }
+    />
   );
 }
 

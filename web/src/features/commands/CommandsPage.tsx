@@ -4,10 +4,10 @@ import { bulksQuery } from "../../api/commands.ts";
 import type { Bulk } from "../../api/types.ts";
 import { commandKindWords, commandStates, commandStateWords } from "../../ui/commandWords.tsx";
 import { CommandIcon } from "../../ui/icons.tsx";
+import { ListPage } from "../../ui/ListPage.tsx";
 import { ButtonLink, PageLink } from "../../ui/links.tsx";
-import { Page } from "../../ui/Page.tsx";
-import { type Column, RowTable } from "../../ui/RowTable.tsx";
-import { Empty, ErrorPanel, SkeletonRows } from "../../ui/states.tsx";
+import type { Column } from "../../ui/RowTable.tsx";
+import { Empty } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 
 /** What devices were told to do, newest first, with the progress of each order. */
@@ -15,7 +15,7 @@ export function CommandsPage() {
   const query = useInfiniteQuery(bulksQuery);
   const rows = query.data?.pages.flatMap((p) => p.items) ?? [];
   return (
-    <Page
+    <ListPage
       title="Commands"
       lead="What devices were told to do, and how far it has come."
       actions={
@@ -23,34 +23,21 @@ export function CommandsPage() {
           Script library
         </ButtonLink>
       }
-    >
-      <div className="panel" aria-busy={query.isFetching && !query.isFetchingNextPage}>
-        {query.isPending ? (
-          <SkeletonRows />
-        ) : rows.length > 0 ? (
-          <RowTable
-            label="Orders"
-            columns={columns}
-            rows={rows}
-            rowKey={(b) => b.id}
-            hasMore={query.hasNextPage}
-            loadingMore={query.isFetchingNextPage}
-            loadMoreError={query.isFetchNextPageError ? query.error : undefined}
-            onMore={query.fetchNextPage}
-          />
-        ) : query.isError ? (
-          <ErrorPanel error={query.error} onRetry={() => void query.refetch()} />
-        ) : (
-          <Empty
-            icon={<CommandIcon size={36} />}
-            title="No commands yet"
-            action={<ButtonLink to="/devices">Devices</ButtonLink>}
-          >
-            Open a device, or choose several in the list, and tell them what to do.
-          </Empty>
-        )}
-      </div>
-    </Page>
+      label="Orders"
+      query={query}
+      rows={rows}
+      columns={columns}
+      rowKey={(b) => b.id}
+      empty={
+        <Empty
+          icon={<CommandIcon size={36} />}
+          title="No commands yet"
+          action={<ButtonLink to="/devices">Devices</ButtonLink>}
+        >
+          Open a device, or choose several in the list, and tell them what to do.
+        </Empty>
+      }
+    />
   );
 }
 

@@ -3,6 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import type { DeviceFilter } from "../../api/devices.ts";
 import { labelsQuery } from "../../api/labels.ts";
 import { policyQuery } from "../../api/policies.ts";
+import { softwareVersionsQuery } from "../../api/software.ts";
 
 interface ActiveFiltersProps {
   filter: DeviceFilter;
@@ -13,6 +14,9 @@ interface ActiveFiltersProps {
 export function ActiveFilters({ filter, onFilter }: ActiveFiltersProps) {
   const labels = useQuery({ ...labelsQuery, enabled: filter.label !== undefined }).data?.items ?? [];
   const policy = useQuery({ ...policyQuery(filter.policy ?? ""), enabled: filter.policy !== undefined }).data;
+  const [softwareId = "", versionId] = (filter.software_id ?? "").split("/");
+  const software = useQuery({ ...softwareVersionsQuery(softwareId), enabled: softwareId !== "" }).data;
+  const version = software?.versions.find((v) => v.id === versionId)?.version ?? "";
   const word = (s: string) => s.replaceAll("_", " ");
   const shown: [keyof DeviceFilter, string][] = [];
   if (filter.label) {
@@ -27,6 +31,9 @@ export function ActiveFilters({ filter, onFilter }: ActiveFiltersProps) {
   if (filter.compliance) shown.push(["compliance", `As a whole ${word(filter.compliance)}`]);
   if (filter.software) {
     shown.push(["software", `Software ${filter.software} ${filter.software_version ?? ""}`.trim()]);
+  }
+  if (filter.software_id) {
+    shown.push(["software_id", `Software ${software?.name ?? softwareId} ${version}`.trim()]);
   }
   if (filter.encrypted) shown.push(["encrypted", filter.encrypted === "yes" ? "Encrypted" : "Not encrypted"]);
   if (shown.length === 0) return null;

@@ -20,6 +20,7 @@ import { SessionList } from "../../ui/SessionList.tsx";
 import { Empty, ErrorPanel } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { ConnectButton } from "./ConnectButton.tsx";
+import { DeviceAssets } from "./DeviceAssets.tsx";
 import { DeviceCommands } from "./DeviceCommands.tsx";
 import { DeviceCompliance } from "./DeviceCompliance.tsx";
 import { type DeviceDialog, DeviceDialogs } from "./DeviceDialogs.tsx";
@@ -118,6 +119,7 @@ function DeviceParts({ device, tab, onTab }: { device: Device } & Tabbed) {
             <>
               <Access device={device} />
               <DeviceLabels device={device} />
+              <DeviceAssets device={device} />
             </>
           }
         />

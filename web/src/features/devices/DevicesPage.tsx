@@ -1,73 +1,116 @@
-import { Button, Checkbox, Group, Select, Text, TextInput } from "@mantine/core";
-import { useDebouncedCallback, useHotkeys } from "@mantine/hooks";
+import { Button, Group, Menu, Select } from "@mantine/core";
+import { useHotkeys } from "@mantine/hooks";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { useNavigate } from "@tanstack/react-router";
 import { useEffect, useMemo, useRef, useState } from "react";
-import { type DeviceFilter, devicesQuery } from "../../api/devices.ts";
+import { assetFieldsQuery } from "../../api/assets.ts";
+import {
+  type DeviceFilter,
+  deviceLayoutQuery,
+  devicesFile,
+  devicesQuery,
+  useSaveDeviceLayout,
+} from "../../api/devices.ts";
 import { groupsQuery } from "../../api/groups.ts";
 import { useMe } from "../../api/me.ts";
-import type { Device, DeviceState } from "../../api/types.ts";
+import type { Device, DeviceLayout, DeviceState, View } from "../../api/types.ts";
+import { useReplaceView, viewsQuery } from "../../api/views.ts";
 import { GroupSelect } from "../../ui/GroupSelect.tsx";
-import { pathWords } from "../../ui/groupTree.ts";
-import { DeviceIcon, EnrollIcon, SearchIcon } from "../../ui/icons.tsx";
-import { LabelBadge } from "../../ui/labelWords.tsx";
-import { ButtonLink, PageLink } from "../../ui/links.tsx";
-import { DeviceMark } from "../../ui/marks.tsx";
-import { Page } from "../../ui/Page.tsx";
+import { IconButton } from "../../ui/IconButton.tsx";
+import { ColumnsIcon, DeviceIcon, EnrollIcon, ExportIcon, MoreIcon, SearchIcon } from "../../ui/icons.tsx";
+import { foundWords, ListPage } from "../../ui/ListPage.tsx";
+import { ButtonLink } from "../../ui/links.tsx";
 import { may } from "../../ui/permissions.ts";
-import { type Column, RowTable } from "../../ui/RowTable.tsx";
-import { Empty, ErrorPanel, SkeletonRows } from "../../ui/states.tsx";
-import { Time } from "../../ui/Time.tsx";
+import { Search } from "../../ui/Search.tsx";
+import { Empty } from "../../ui/states.tsx";
 import { countWords } from "../../ui/words.ts";
 import { ActiveFilters } from "./ActiveFilters.tsx";
 import { ChosenDevices } from "./ChosenDevices.tsx";
-import { ConnectButton } from "./ConnectButton.tsx";
-import { osWords } from "./osWords.ts";
+import { ColumnsDialog } from "./ColumnsDialog.tsx";
+import { columnsOf, type DeviceColumn, deviceColumns } from "./deviceColumns.tsx";
+import { roomOf, useTableColumns } from "./deviceTable.tsx";
+import { noView, ViewsMenu } from "./ViewsMenu.tsx";
 
 interface DevicesPageProps {
   filter: DeviceFilter;
-  onFilter: (filter: DeviceFilter) => void;
+  /** Id of the saved view the list was opened with; `noView`: none, not even one's own first. */
+  view: string | undefined;
+  onOpen: (filter: DeviceFilter, view: string | undefined) => void;
 }
 
-/** Every device the operator may see: search, filter, connect. */
-export function DevicesPage({ filter, onFilter }: DevicesPageProps) {
+const wideRoom = 74; // rem of columns beyond which the page takes the whole window
+
+/** Every device the operator may see: search, filter, keep as a view, connect. */
+export function DevicesPage({ filter, view, onOpen }: DevicesPageProps) {
   const me = useMe();
-  const query = useInfiniteQuery(devicesQuery(filter));
+  const desk = useDesk({ filter, view, onOpen });
+  const query = useInfiniteQuery({ ...devicesQuery(filter), enabled: !desk.waits });
   const rows = useMemo(() => query.data?.pages.flatMap((p) => p.items) ?? [], [query.data]);
   const filtered = Object.values({ ...filter, sort: undefined }).some((v) => v !== undefined);
   const total = query.data?.pages[0]?.total;
   const [chosen, setChosen] = useState<ReadonlyMap<string, Device>>(new Map());
+  const [choosing, setChoosing] = useState(false);
+  const columns = useTableColumns(desk.columns, chosen, setChosen);
+  const room = roomOf(desk.columns);
+  const onFilter = (next: DeviceFilter) => onOpen(next, view);
   return (
-    <Page
+    <ListPage
       title="Devices"
-      actions={
-        may(me, "device.enroll") && (
-          <ButtonLink to="/enrollment" variant="default" leftSection={<EnrollIcon size={16} />}>
-            Enroll devices
-          </ButtonLink>
-        )
+      wide={room > wideRoom}
+      actions={<DevicesActions />}
+      filters={
+        <>
+          <Filters filter={filter} onFilter={onFilter} />
+          <ActiveFilters filter={filter} onFilter={onFilter} />
+          <Group gap="xs" mb="xs">
+            <ViewsMenu
+              views={desk.views}
+              open={desk.open}
+              filter={filter}
+              columns={desk.columns.map((c) => c.key)}
+              layout={desk.layout}
+              onOpen={desk.openView}
+            />
+            <Button
+              variant="default"
+              leftSection={<ColumnsIcon size={16} />}
+              onClick={() => setChoosing(true)}
+            >
+              Columns
+            </Button>
+            {rows.length > 0 && (
+              <Button
+                component="a"
+                variant="default"
+                leftSection={<ExportIcon size={16} />}
+                href={devicesFile(filter, ["name", ...desk.columns.map((c) => c.key)])}
+                download="devices.csv"
+                title="All devices of this list as CSV, with these columns"
+              >
+                Export
+              </Button>
+            )}
+          </Group>
+        </>
       }
-    >
-      <Filters filter={filter} onFilter={onFilter} />
-      <ActiveFilters filter={filter} onFilter={onFilter} />
-      <Text size="sm" c="dimmed" role="status" mb={6} mih={20}>
-        {query.isSuccess &&
-          (total !== undefined
-            ? countWords(total, "device")
-            : `${query.hasNextPage ? "More than " : ""}${countWords(rows.length, "device")}`)}
-      </Text>
-      <div className="panel" aria-busy={query.isFetching && !query.isFetchingNextPage}>
-        {query.isPending ? (
-          <SkeletonRows rows={8} />
-        ) : rows.length > 0 ? (
-          <DeviceTable rows={rows} query={query} chosen={chosen} onChoose={setChosen} />
-        ) : query.isError ? (
-          <ErrorPanel error={query.error} onRetry={() => void query.refetch()} />
-        ) : filtered ? (
+      count={
+        total !== undefined
+          ? countWords(total, "device")
+          : foundWords(query, countWords(rows.length, "device"))
+      }
+      label="Devices"
+      query={query}
+      rows={rows}
+      columns={columns}
+      rowKey={(d) => d.id}
+      minWidth={`${room}rem`}
+      empty={
+        filtered ? (
           <Empty
             icon={<SearchIcon size={32} />}
             title="No device matches"
             action={
-              <Button variant="default" onClick={() => onFilter({})}>
+              <Button variant="default" onClick={() => onOpen({}, noView)}>
                 Show all devices
               </Button>
             }
@@ -88,19 +131,120 @@ export function DevicesPage({ filter, onFilter }: DevicesPageProps) {
               ? "Make an enrollment token and run one command on the device. It appears here by itself."
               : "When an admin enrolls devices in your groups, they appear here."}
           </Empty>
-        )}
-      </div>
+        )
+      }
+    >
       {chosen.size > 0 && <ChosenDevices chosen={chosen} onClear={() => setChosen(new Map())} />}
-    </Page>
+      {choosing && <Columns desk={desk} onClose={() => setChoosing(false)} />}
+    </ListPage>
   );
 }
 
-function Filters({ filter, onFilter }: DevicesPageProps) {
+interface Desk {
+  views: readonly View[];
+  open: View | undefined;
+  layout: DeviceLayout | undefined;
+  all: readonly DeviceColumn[];
+  columns: DeviceColumn[];
+  /** The list is about to open with another view than none. */
+  waits: boolean;
+  openView: (view: View | null) => void;
+}
+
+/** What the operator made of the list: views, columns, and what it opens with. */
+function useDesk({ filter, view, onOpen }: DevicesPageProps): Desk {
+  const views = useQuery(viewsQuery);
+  const layout = useQuery(deviceLayoutQuery);
+  const fields = useQuery(assetFieldsQuery).data?.fields;
+  const all = useMemo(() => deviceColumns(fields ?? []), [fields]);
+  const list = views.data?.items ?? [];
+  const open = list.find((v) => v.id === view);
+  const columns = useMemo(
+    () => columnsOf(open?.columns.length ? open.columns : (layout.data?.columns ?? []), all),
+    [open, layout.data, all],
+  );
+  const openView = (v: View | null) =>
+    v
+      ? onOpen({ q: v.filter || undefined, sort: v.sort === "last_seen" ? "last_seen" : undefined }, v.id)
+      : onOpen({}, layout.data?.view_id ? noView : undefined);
+  const bare = view === undefined && Object.values(filter).every((v) => v === undefined);
+  const first = bare && layout.data?.view_id ? list.find((v) => v.id === layout.data.view_id) : undefined;
+  const waits =
+    bare && (layout.isPending || first !== undefined || (Boolean(layout.data?.view_id) && views.isPending));
+  const opening = first?.id;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: once for each first view
+  useEffect(() => {
+    if (first) openView(first);
+  }, [opening]);
+  return { views: list, open, layout: layout.data, all, columns, waits, openView };
+}
+
+function Columns({ desk, onClose }: { desk: Desk; onClose: () => void }) {
+  const replace = useReplaceView();
+  const save = useSaveDeviceLayout();
+  const mine = desk.open?.mine ? desk.open : undefined;
+  return (
+    <ColumnsDialog
+      all={desk.all}
+      chosen={desk.columns}
+      kept={
+        mine ? `They are kept with the view ${mine.name}.` : "They are kept for you, wherever you sign in."
+      }
+      busy={replace.isPending || save.isPending}
+      error={replace.error ?? save.error}
+      onClose={onClose}
+      onSave={(columns) => {
+        if (mine) {
+          const { id, name, shared, filter, sort } = mine;
+          replace.mutate({ id, name, shared, filter, sort, columns }, { onSuccess: onClose });
+          return;
+        }
+        save.mutate(
+          { columns, view_id: desk.layout?.view_id ?? "" },
+          {
+            onSuccess: () => {
+              onClose();
+              // The columns of somebody else's view are theirs: one's own show without it.
+              if (desk.open) desk.openView(null);
+            },
+          },
+        );
+      }}
+    />
+  );
+}
+
+function DevicesActions() {
+  const me = useMe();
+  const navigate = useNavigate();
+  return (
+    <>
+      {may(me, "device.enroll") && (
+        <ButtonLink to="/enrollment" variant="default" leftSection={<EnrollIcon size={16} />}>
+          Enroll devices
+        </ButtonLink>
+      )}
+      <Menu position="bottom-end">
+        <Menu.Target>
+          <IconButton label="More about devices" variant="default" size={36}>
+            <MoreIcon />
+          </IconButton>
+        </Menu.Target>
+        <Menu.Dropdown>
+          <Menu.Item onClick={() => void navigate({ to: "/devices/duplicates" })}>
+            Suspected duplicates
+          </Menu.Item>
+          <Menu.Item onClick={() => void navigate({ to: "/assets" })}>Asset fields and import</Menu.Item>
+          <Menu.Item onClick={() => void navigate({ to: "/software" })}>Software on all devices</Menu.Item>
+        </Menu.Dropdown>
+      </Menu>
+    </>
+  );
+}
+
+function Filters({ filter, onFilter }: { filter: DeviceFilter; onFilter: (f: DeviceFilter) => void }) {
   const groups = useQuery(groupsQuery);
   const field = useRef<HTMLInputElement>(null);
-  const [text, setText] = useState(filter.q ?? "");
-  useEffect(() => setText(filter.q ?? ""), [filter.q]);
-  const search = useDebouncedCallback((q: string) => set({ q: q.trim() || undefined }), 200);
   useHotkeys([["/", () => field.current?.focus()]]);
   const set = (part: Partial<DeviceFilter>) => {
     const next = { ...filter, ...part };
@@ -108,19 +252,13 @@ function Filters({ filter, onFilter }: DevicesPageProps) {
   };
   return (
     <Group gap="xs" mb="sm" component="search">
-      <TextInput
+      <Search
         ref={field}
-        aria-label="Search devices"
+        label="Search devices"
         placeholder="Name, serial, user… or openssl < 3.0.15, no encryption  ( / )"
-        leftSection={<SearchIcon size={16} />}
-        value={text}
-        onChange={(e) => {
-          setText(e.currentTarget.value);
-          search(e.currentTarget.value);
-        }}
-        style={{ flex: "3 1 16rem" }}
-        type="search"
-        maxLength={256}
+        value={filter.q}
+        onChange={(q) => set({ q })}
+        maxLength={1024}
       />
       <Select
         aria-label="State"
@@ -169,138 +307,5 @@ function Filters({ filter, onFilter }: DevicesPageProps) {
         onChange={(v) => set({ sort: v === "last_seen" ? "last_seen" : undefined })}
       />
     </Group>
-  );
-}
-
-type DevicesResult = ReturnType<typeof useInfiniteQuery<{ items: Device[]; next?: string }>>;
-
-function DeviceTable({
-  rows,
-  query,
-  chosen,
-  onChoose,
-}: {
-  rows: Device[];
-  chosen: ReadonlyMap<string, Device>;
-  onChoose: (chosen: ReadonlyMap<string, Device>) => void;
-  query: Pick<
-    DevicesResult,
-    "hasNextPage" | "isFetchingNextPage" | "isFetchNextPageError" | "error" | "fetchNextPage"
-  >;
-}) {
-  const columns = useMemo<Column<Device>[]>(
-    () => [
-      {
-        key: "choose",
-        header: "Choose",
-        quiet: true,
-        width: "2.5rem",
-        wide: true,
-        render: (d) => (
-          <span className="above-link">
-            <Checkbox
-              size="xs"
-              aria-label={`Choose ${d.name}`}
-              checked={chosen.has(d.id)}
-              onChange={(e) => {
-                const next = new Map(chosen);
-                if (e.currentTarget.checked) next.set(d.id, d);
-                else next.delete(d.id);
-                onChoose(next);
-              }}
-            />
-          </span>
-        ),
-      },
-      {
-        key: "name",
-        header: "Name",
-        render: (d) => (
-          <>
-            <PageLink
-              to="/devices/$deviceId"
-              params={{ deviceId: d.id }}
-              className="row-link one-line"
-              display="block"
-              underline="never"
-            >
-              {d.name}
-            </PageLink>
-            <span className="narrow-only quiet" style={{ fontSize: "var(--mantine-font-size-sm)" }}>
-              <DeviceMark state={d.state} />
-            </span>
-          </>
-        ),
-      },
-      {
-        key: "state",
-        header: "State",
-        width: "7rem",
-        wide: true,
-        render: (d) => <DeviceMark state={d.state} />,
-      },
-      {
-        key: "os",
-        header: "System",
-        width: "22%",
-        wide: true,
-        render: (d) => <span className="one-line">{osWords(d)}</span>,
-      },
-      {
-        key: "labels",
-        header: "Labels",
-        width: "16%",
-        wide: true,
-        render: (d) => (
-          <Group gap={4}>
-            {d.labels.slice(0, 3).map((l) => (
-              <LabelBadge key={l.id} label={l} />
-            ))}
-            {d.labels.length > 3 && <span className="quiet">+{d.labels.length - 3}</span>}
-          </Group>
-        ),
-      },
-      {
-        key: "group",
-        header: "Group",
-        width: "16%",
-        wide: true,
-        render: (d) => <span className="one-line quiet">{pathWords(d.group_path)}</span>,
-      },
-      {
-        key: "seen",
-        header: "Last seen",
-        width: "8rem",
-        wide: true,
-        render: (d) => (
-          <span className="above-link">{d.state === "online" ? "Now" : <Time at={d.last_seen_at} />}</span>
-        ),
-      },
-      {
-        key: "connect",
-        header: "Connect",
-        quiet: true,
-        width: "7.5rem",
-        render: (d) =>
-          d.may.includes("session.view") && d.state === "online" ? (
-            <span className="above-link" style={{ float: "right" }}>
-              <ConnectButton device={d} compact />
-            </span>
-          ) : null,
-      },
-    ],
-    [chosen, onChoose],
-  );
-  return (
-    <RowTable
-      label="Devices"
-      columns={columns}
-      rows={rows}
-      rowKey={(d) => d.id}
-      hasMore={query.hasNextPage}
-      loadingMore={query.isFetchingNextPage}
-      loadMoreError={query.isFetchNextPageError ? query.error : undefined}
-      onMore={query.fetchNextPage}
-    />
   );
 }

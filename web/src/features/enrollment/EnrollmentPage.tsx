@@ -8,12 +8,12 @@ import type { EnrollmentToken, NewToken } from "../../api/types.ts";
 import { Confirm } from "../../ui/Confirm.tsx";
 import { groupPath } from "../../ui/groupTree.ts";
 import { EnrollIcon, TokenIcon } from "../../ui/icons.tsx";
+import { ListPage } from "../../ui/ListPage.tsx";
 import { Mark } from "../../ui/marks.tsx";
 import { notifyDone } from "../../ui/notify.ts";
-import { Page } from "../../ui/Page.tsx";
 import { may } from "../../ui/permissions.ts";
-import { type Column, RowTable } from "../../ui/RowTable.tsx";
-import { Empty, ErrorPanel, SkeletonRows } from "../../ui/states.tsx";
+import type { Column } from "../../ui/RowTable.tsx";
+import { Empty } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { NewTokenForm } from "./NewTokenForm.tsx";
 import { TokenShown } from "./TokenShown.tsx";
@@ -27,12 +27,13 @@ export function EnrollmentPage() {
   const [made, setMade] = useState<NewToken | null>(null);
   const [revoking, setRevoking] = useState<EnrollmentToken | null>(null);
   const mayEnroll = may(me, "device.enroll");
+  const columns = useColumns(mayEnroll ? setRevoking : null);
   const close = () => {
     setMaking(false);
     setMade(null);
   };
   return (
-    <Page
+    <ListPage
       title="Enrollment"
       lead="A token lets machines join a group, as often and as long as you say."
       actions={
@@ -42,24 +43,21 @@ export function EnrollmentPage() {
           </Button>
         )
       }
+      label="Enrollment tokens"
+      query={query}
+      rows={rows}
+      columns={columns}
+      rowKey={(t) => t.id}
+      empty={
+        <Empty
+          icon={<TokenIcon size={36} />}
+          title="No tokens yet"
+          action={mayEnroll && <Button onClick={() => setMaking(true)}>Make a token</Button>}
+        >
+          You get one command to run on the machine. It makes its own key, joins, and appears under Devices.
+        </Empty>
+      }
     >
-      <div className="panel">
-        {query.isPending ? (
-          <SkeletonRows />
-        ) : rows.length > 0 ? (
-          <TokenTable rows={rows} query={query} onRevoke={mayEnroll ? setRevoking : null} />
-        ) : query.isError ? (
-          <ErrorPanel error={query.error} onRetry={() => void query.refetch()} />
-        ) : (
-          <Empty
-            icon={<TokenIcon size={36} />}
-            title="No tokens yet"
-            action={mayEnroll && <Button onClick={() => setMaking(true)}>Make a token</Button>}
-          >
-            You get one command to run on the machine. It makes its own key, joins, and appears under Devices.
-          </Empty>
-        )}
-      </div>
       <Modal
         opened={making}
         onClose={close}
@@ -74,7 +72,7 @@ export function EnrollmentPage() {
         )}
       </Modal>
       <RevokeDialog token={revoking} onClose={() => setRevoking(null)} />
-    </Page>
+    </ListPage>
   );
 }
 
@@ -106,21 +104,9 @@ function RevokeDialog({ token, onClose }: { token: EnrollmentToken | null; onClo
   );
 }
 
-interface TokenTableProps {
-  rows: EnrollmentToken[];
-  query: {
-    hasNextPage: boolean;
-    isFetchingNextPage: boolean;
-    isFetchNextPageError: boolean;
-    error: Error | null;
-    fetchNextPage: () => unknown;
-  };
-  onRevoke: ((t: EnrollmentToken) => void) | null;
-}
-
-function TokenTable({ rows, query, onRevoke }: TokenTableProps) {
+function useColumns(onRevoke: ((t: EnrollmentToken) => void) | null): Column<EnrollmentToken>[] {
   const groups = useQuery(groupsQuery).data;
-  const columns = useMemo<Column<EnrollmentToken>[]>(
+  return useMemo(
     () => [
       {
         key: "note",
@@ -178,18 +164,6 @@ function TokenTable({ rows, query, onRevoke }: TokenTableProps) {
       },
     ],
     [groups, onRevoke],
-  );
-  return (
-    <RowTable
-      label="Enrollment tokens"
-      columns={columns}
-      rows={rows}
-      rowKey={(t) => t.id}
-      hasMore={query.hasNextPage}
-      loadingMore={query.isFetchingNextPage}
-      loadMoreError={query.isFetchNextPageError ? query.error : undefined}
-      onMore={query.fetchNextPage}
-    />
   );
 }
 

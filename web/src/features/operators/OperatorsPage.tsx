@@ -1,17 +1,17 @@
 import { Button, Modal, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { useMemo, useState } from "react";
+import { useState } from "react";
 import { groupsQuery } from "../../api/groups.ts";
 import { useMe } from "../../api/me.ts";
 import { operatorsQuery, rolesQuery } from "../../api/operators.ts";
 import type { Operator } from "../../api/types.ts";
 import { EnrollIcon } from "../../ui/icons.tsx";
+import { ListPage } from "../../ui/ListPage.tsx";
 import { PageLink } from "../../ui/links.tsx";
 import { Mark } from "../../ui/marks.tsx";
-import { Page } from "../../ui/Page.tsx";
 import { may } from "../../ui/permissions.ts";
-import { type Column, RowTable } from "../../ui/RowTable.tsx";
-import { Loaded } from "../../ui/states.tsx";
+import type { Column } from "../../ui/RowTable.tsx";
+import { Empty } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { grantWords } from "./grantWords.ts";
 import { NewOperatorForm } from "./NewOperatorForm.tsx";
@@ -25,7 +25,7 @@ export function OperatorsPage() {
   const groups = useQuery(groupsQuery).data ?? [];
   const [making, setMaking] = useState(false);
   return (
-    <Page
+    <ListPage
       title="Operators"
       lead="People who may sign in here, and their roles on groups of devices."
       actions={
@@ -35,10 +35,13 @@ export function OperatorsPage() {
           </Button>
         )
       }
+      label="Operators"
+      query={operators}
+      rows={operators.data ?? []}
+      columns={columns}
+      rowKey={(o) => o.id}
+      empty={<Empty title="No operators" />}
     >
-      <div className="panel">
-        <Loaded query={operators}>{(list) => <OperatorTable rows={list} />}</Loaded>
-      </div>
       <RolesPanel roles={roles} />
       <Modal
         opened={making}
@@ -48,78 +51,58 @@ export function OperatorsPage() {
       >
         <NewOperatorForm roles={roles} groups={groups} onClose={() => setMaking(false)} />
       </Modal>
-    </Page>
+    </ListPage>
   );
 }
 
-function OperatorTable({ rows }: { rows: Operator[] }) {
-  const columns = useMemo<Column<Operator>[]>(
-    () => [
-      {
-        key: "name",
-        header: "Name",
-        render: (o) => (
-          <>
-            <PageLink
-              to="/operators/$operatorId"
-              params={{ operatorId: o.id }}
-              className="row-link one-line"
-              display="block"
-              underline="never"
-            >
-              {o.name}
-            </PageLink>
-            <div className="one-line quiet" style={{ fontSize: "var(--mantine-font-size-sm)" }}>
-              {o.email}
-            </div>
-          </>
-        ),
-      },
-      {
-        key: "grants",
-        header: "Roles",
-        width: "44%",
-        wide: true,
-        render: (o) => <div className="one-line">{grantWords(o.grants)}</div>,
-      },
-      {
-        key: "state",
-        header: "State",
-        width: "7rem",
-        render: (o) =>
-          o.disabled ? (
-            <Mark color="var(--handrail-bad)">Disabled</Mark>
-          ) : (
-            <Mark color="var(--handrail-good)">Active</Mark>
-          ),
-      },
-      {
-        key: "seen",
-        header: "Signed in",
-        width: "8rem",
-        wide: true,
-        render: (o) => (
-          <span className="above-link">
-            <Time at={o.signed_in_at} />
-          </span>
-        ),
-      },
-    ],
-    [],
-  );
-  return (
-    <RowTable
-      label="Operators"
-      columns={columns}
-      rows={rows}
-      rowKey={(o) => o.id}
-      hasMore={false}
-      loadingMore={false}
-      onMore={noMore}
-    />
-  );
-}
-
-function noMore() {
-  // Operators come in one piece.
-}
+const columns: Column<Operator>[] = [
+  {
+    key: "name",
+    header: "Name",
+    render: (o) => (
+      <>
+        <PageLink
+          to="/operators/$operatorId"
+          params={{ operatorId: o.id }}
+          className="row-link one-line"
+          display="block"
+          underline="never"
+        >
+          {o.name}
+        </PageLink>
+        <div className="one-line quiet" style={{ fontSize: "var(--mantine-font-size-sm)" }}>
+          {o.email}
+        </div>
+      </>
+    ),
+  },
+  {
+    key: "grants",
+    header: "Roles",
+    width: "44%",
+    wide: true,
+    render: (o) => <div className="one-line">{grantWords(o.grants)}</div>,
+  },
+  {
+    key: "state",
+    header: "State",
+    width: "7rem",
+    render: (o) =>
+      o.disabled ? (
+        <Mark color="var(--handrail-bad)">Disabled</Mark>
+      ) : (
+        <Mark color="var(--handrail-good)">Active</Mark>
+      ),
+  },
+  {
+    key: "seen",
+    header: "Signed in",
+    width: "8rem",
+    wide: true,
+    render: (o) => (
+      <span className="above-link">
+        <Time at={o.signed_in_at} />
+      </span>
+    ),
+  },
+];

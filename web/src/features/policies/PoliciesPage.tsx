@@ -1,77 +1,81 @@
-import { Badge, Button, Group, Modal, Stack, Text, Textarea, TextInput } from "@mantine/core";
-import { useForm } from "@mantine/form";
-import { useDebouncedValue } from "@mantine/hooks";
+import { Badge, Button, Group, Modal, Text } from "@mantine/core";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { useMe } from "../../api/me.ts";
 import { policiesQuery, useCreatePolicy } from "../../api/policies.ts";
 import type { Policy } from "../../api/types.ts";
-import { showFieldProblems } from "../../ui/form.ts";
 import { PolicyIcon, SearchIcon } from "../../ui/icons.tsx";
+import { ListPage } from "../../ui/ListPage.tsx";
 import { PageLink } from "../../ui/links.tsx";
-import { Page } from "../../ui/Page.tsx";
+import { NameForm } from "../../ui/NameForm.tsx";
 import { may } from "../../ui/permissions.ts";
-import { type Column, RowTable } from "../../ui/RowTable.tsx";
+import type { Column } from "../../ui/RowTable.tsx";
+import { Search } from "../../ui/Search.tsx";
 import { StateTally } from "../../ui/settingWords.tsx";
-import { Empty, ErrorPanel, SkeletonRows } from "../../ui/states.tsx";
+import { Empty } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 
 /** Every policy: what devices must be, for how many it counts, and how it stands there. */
 export function PoliciesPage() {
   const me = useMe();
-  const [text, setText] = useState("");
-  const [q] = useDebouncedValue(text.trim(), 200);
-  const query = useInfiniteQuery(policiesQuery(q || undefined));
+  const navigate = useNavigate();
+  const [q, setQ] = useState<string>();
+  const query = useInfiniteQuery(policiesQuery(q));
   const [making, setMaking] = useState(false);
+  const make = useCreatePolicy();
   const rows = query.data?.pages.flatMap((p) => p.items) ?? [];
   const create = may(me, "policy.manage") && <Button onClick={() => setMaking(true)}>New policy</Button>;
   return (
-    <Page
+    <ListPage
       title="Policies"
       lead="What devices must be. A policy does nothing until it is published and assigned."
       actions={create}
-    >
-      <TextInput
-        type="search"
-        aria-label="Search policies"
-        placeholder="Search by name"
-        leftSection={<SearchIcon size={16} />}
-        value={text}
-        onChange={(e) => setText(e.currentTarget.value)}
-        maxLength={80}
-        maw={420}
-        mb="sm"
-      />
-      <div className="panel" aria-busy={query.isFetching && !query.isFetchingNextPage}>
-        {query.isPending ? (
-          <SkeletonRows />
-        ) : rows.length > 0 ? (
-          <RowTable
-            label="Policies"
-            columns={columns}
-            rows={rows}
-            rowKey={(p) => p.id}
-            hasMore={query.hasNextPage}
-            loadingMore={query.isFetchingNextPage}
-            loadMoreError={query.isFetchNextPageError ? query.error : undefined}
-            onMore={query.fetchNextPage}
+      filters={
+        <Group mb="sm" component="search">
+          <Search
+            label="Search policies"
+            placeholder="Search by name"
+            value={q}
+            onChange={setQ}
+            maxLength={80}
           />
-        ) : query.isError ? (
-          <ErrorPanel error={query.error} onRetry={() => void query.refetch()} />
-        ) : q ? (
+        </Group>
+      }
+      label="Policies"
+      query={query}
+      rows={rows}
+      columns={columns}
+      rowKey={(p) => p.id}
+      empty={
+        q ? (
           <Empty icon={<SearchIcon size={32} />} title="No policy has such a name" />
         ) : (
           <Empty icon={<PolicyIcon size={36} />} title="No policies yet" action={create}>
             A policy holds settings such as Wi-Fi networks, a screen lock or firewall rules, and is assigned
             to groups and labels.
           </Empty>
-        )}
-      </div>
+        )
+      }
+    >
       <Modal opened={making} onClose={() => setMaking(false)} title={<Text fw={650}>New policy</Text>}>
-        <NewPolicyForm onClose={() => setMaking(false)} />
+        <NameForm
+          what="A policy"
+          about="For colleagues: what it is for."
+          verb="Make policy"
+          failed="The policy was not made"
+          busy={make.isPending}
+          error={make.error}
+          onSave={(v, onError) =>
+            make.mutate(v, {
+              onSuccess: (p) => void navigate({ to: "/policies/$policyId", params: { policyId: p.id } }),
+              onError,
+            })
+          }
+          onClose={() => setMaking(false)}
+        />
       </Modal>
-    </Page>
+    </ListPage>
   );
 }
 
@@ -139,56 +143,3 @@ const columns: Column<Policy>[] = [
     ),
   },
 ];
-
-function NewPolicyForm({ onClose }: { onClose: () => void }) {
-  const navigate = useNavigate();
-  const create = useCreatePolicy();
-  const form = useForm({
-    mode: "uncontrolled",
-    initialValues: { name: "", description: "" },
-    validate: { name: (v) => (v.trim() === "" ? "A policy needs a name." : null) },
-  });
-  const [said, setSaid] = useState(false);
-  return (
-    <form
-      onSubmit={form.onSubmit((v) =>
-        create.mutate(v, {
-          onSuccess: (p) => {
-            onClose();
-            void navigate({ to: "/policies/$policyId", params: { policyId: p.id } });
-          },
-          onError: (e) => setSaid(showFieldProblems(form, e)),
-        }),
-      )}
-    >
-      <Stack>
-        <TextInput
-          label="Name"
-          required
-          maxLength={80}
-          data-autofocus
-          key={form.key("name")}
-          {...form.getInputProps("name")}
-        />
-        <Textarea
-          label="Description"
-          description="For colleagues: what it is for."
-          maxLength={2000}
-          autosize
-          minRows={2}
-          key={form.key("description")}
-          {...form.getInputProps("description")}
-        />
-        {create.error && !said ? <ErrorPanel error={create.error} title="The policy was not made" /> : null}
-        <Group justify="flex-end" gap="xs">
-          <Button variant="default" onClick={onClose}>
-            Cancel
-          </Button>
-          <Button type="submit" loading={create.isPending}>
-            Make policy
-          </Button>
-        </Group>
-      </Stack>
-    </form>
-  );
-}

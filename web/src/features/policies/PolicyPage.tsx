@@ -1,5 +1,4 @@
-import { Button, Group, Menu, Modal, Skeleton, Stack, Tabs, Text, Textarea, TextInput } from "@mantine/core";
-import { useForm } from "@mantine/form";
+import { Group, Menu, Modal, Skeleton, Stack, Tabs, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
@@ -7,10 +6,10 @@ import { isNotFound } from "../../api/client.ts";
 import { policyQuery, useDeletePolicy, useUpdatePolicy } from "../../api/policies.ts";
 import type { Policy } from "../../api/types.ts";
 import { Confirm } from "../../ui/Confirm.tsx";
-import { showFieldProblems } from "../../ui/form.ts";
 import { IconButton } from "../../ui/IconButton.tsx";
 import { MoreIcon, PolicyIcon } from "../../ui/icons.tsx";
 import { ButtonLink, PageLink } from "../../ui/links.tsx";
+import { NameForm } from "../../ui/NameForm.tsx";
 import { notifyDone } from "../../ui/notify.ts";
 import { Page } from "../../ui/Page.tsx";
 import { StateTally } from "../../ui/settingWords.tsx";
@@ -178,45 +177,16 @@ function PolicyMenu({ policy }: { policy: Policy }) {
 
 function RenameForm({ policy, onClose }: { policy: Policy; onClose: () => void }) {
   const update = useUpdatePolicy(policy.id, policy.revision);
-  const [said, setSaid] = useState(false);
-  const form = useForm({
-    mode: "uncontrolled",
-    initialValues: { name: policy.name, description: policy.description },
-    validate: { name: (v) => (v.trim() === "" ? "A policy needs a name." : null) },
-  });
   return (
-    <form
-      onSubmit={form.onSubmit((v) =>
-        update.mutate(v, { onSuccess: onClose, onError: (e) => setSaid(showFieldProblems(form, e)) }),
-      )}
-    >
-      <Stack>
-        <TextInput
-          label="Name"
-          required
-          maxLength={80}
-          data-autofocus
-          key={form.key("name")}
-          {...form.getInputProps("name")}
-        />
-        <Textarea
-          label="Description"
-          maxLength={2000}
-          autosize
-          minRows={2}
-          key={form.key("description")}
-          {...form.getInputProps("description")}
-        />
-        {update.error && !said ? <ErrorPanel error={update.error} title="That did not work" /> : null}
-        <Group justify="flex-end" gap="xs">
-          <Button variant="default" onClick={onClose}>
-            Cancel
-          </Button>
-          <Button type="submit" loading={update.isPending}>
-            Save
-          </Button>
-        </Group>
-      </Stack>
-    </form>
+    <NameForm
+      initial={policy}
+      what="A policy"
+      verb="Save"
+      failed="That did not work"
+      busy={update.isPending}
+      error={update.error}
+      onSave={(v, onError) => update.mutate(v, { onSuccess: onClose, onError })}
+      onClose={onClose}
+    />
   );
 }

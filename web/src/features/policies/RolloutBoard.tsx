@@ -68,23 +68,65 @@ export function RolloutBoard({ rollout: r }: { rollout: Rollout }) {
         <Progress.Section value={share(r.progress.failed, r.progress.total)} color="red.7" />
         <Progress.Section value={share(r.progress.pending, r.progress.total)} color="yellow.6" />
       </Progress.Root>
-      <Text size="sm" role="status">
+      <Text size="sm" role="status" component="div">
         {r.progress.devices.toLocaleString("en")} of {countWords(r.progress.total, "device")} reached:{" "}
-        {r.progress.applied.toLocaleString("en")} applied, {r.progress.pending.toLocaleString("en")} pending,{" "}
-        {r.progress.failed.toLocaleString("en")} failed.
+        {(["applied", "pending", "failed"] as const).map((state, i) => (
+          <span key={state}>
+            {i > 0 && ", "}
+            <PageLink to="/devices" search={{ policy: r.policy_id, policy_state: state }} c="inherit">
+              {r.progress[state].toLocaleString("en")} {state}
+            </PageLink>
+          </span>
+        ))}
+        .
       </Text>
-      <Group component="ol" gap="md" mt="sm" style={{ listStyle: "none", margin: 0, padding: 0 }}>
+      <ol className="stages" aria-label="Stages">
         {r.plan.stages.map((s, i) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: stages have no other name than their place
           <li key={i} aria-current={isOpen && i === r.stage ? "step" : undefined}>
-            <Text size="sm" fw={isOpen && i === r.stage ? 650 : 400} c={i > r.stage ? "dimmed" : ""}>
-              {i < r.stage || r.state === "done" ? "✓ " : ""}
-              {s.percent} %{s.soak_seconds > 0 && `, wait ${durationWords(s.soak_seconds * 1000)}`}
-            </Text>
+            <Stage rollout={r} at={i} percent={s.percent} soakSeconds={s.soak_seconds} />
           </li>
         ))}
-      </Group>
+      </ol>
     </section>
+  );
+}
+
+/** One stage: which share of the devices it adds, and how far it has come. */
+function Stage({
+  rollout: r,
+  at,
+  percent,
+  soakSeconds,
+}: {
+  rollout: Rollout;
+  at: number;
+  percent: number;
+  soakSeconds: number;
+}) {
+  const from = r.plan.stages[at - 1]?.percent ?? 0;
+  const isOver = at < r.stage || r.state === "done";
+  const isNow = at === r.stage && (r.state === "running" || r.state === "paused");
+  const reached = share(r.progress.devices, r.progress.total);
+  const value = isOver ? 100 : isNow ? Math.min(100, Math.max(0, share(reached - from, percent - from))) : 0;
+  const state = isOver ? "Done" : isNow ? (r.state === "paused" ? "Paused" : "Now") : "Not begun";
+  return (
+    <>
+      <Group justify="space-between" gap={6} wrap="nowrap">
+        <Text size="sm" fw={isNow ? 650 : 450} c={isOver || isNow ? "" : "dimmed"}>
+          {percent} %
+        </Text>
+        <Text size="sm" c="dimmed">
+          {state}
+        </Text>
+      </Group>
+      <Progress size="sm" value={value} color={isOver ? "green.7" : "rail"} aria-hidden="true" />
+      {soakSeconds > 0 && (
+        <Text size="xs" c="dimmed" mt={2}>
+          then wait {durationWords(soakSeconds * 1000)}
+        </Text>
+      )}
+    </>
   );
 }
 

@@ -7,12 +7,12 @@ import { operatorsQuery } from "../../api/operators.ts";
 import { type SessionFilter, sessionsQuery } from "../../api/sessions.ts";
 import type { SessionStateName, SupportSession } from "../../api/types.ts";
 import { SessionIcon } from "../../ui/icons.tsx";
+import { foundWords, ListPage } from "../../ui/ListPage.tsx";
 import { ButtonLink, PageLink } from "../../ui/links.tsx";
 import { SessionMark, sessionStateWords } from "../../ui/marks.tsx";
-import { Page } from "../../ui/Page.tsx";
 import { may } from "../../ui/permissions.ts";
-import { type Column, RowTable } from "../../ui/RowTable.tsx";
-import { Empty, ErrorPanel, SkeletonRows } from "../../ui/states.tsx";
+import type { Column } from "../../ui/RowTable.tsx";
+import { Empty } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { countWords } from "../../ui/words.ts";
 
@@ -86,29 +86,19 @@ export function SessionsPage({ filter, onFilter }: SessionsPageProps) {
   const rows = useMemo(() => query.data?.pages.flatMap((p) => p.items) ?? [], [query.data]);
   const filtered = Object.values(filter).some((v) => v !== undefined);
   return (
-    <Page title="Sessions" lead="Who looked at which device, when, and what came of it.">
-      <SessionFilters filter={filter} onFilter={onFilter} />
-      <p className="visually-hidden" role="status">
-        {query.isSuccess &&
-          `${query.hasNextPage ? "More than " : ""}${countWords(rows.length, "session")} found`}
-      </p>
-      <div className="panel" aria-busy={query.isFetching && !query.isFetchingNextPage}>
-        {query.isPending ? (
-          <SkeletonRows rows={8} />
-        ) : rows.length > 0 ? (
-          <RowTable
-            label="Sessions"
-            columns={columns}
-            rows={rows}
-            rowKey={(s) => s.id}
-            hasMore={query.hasNextPage}
-            loadingMore={query.isFetchingNextPage}
-            loadMoreError={query.isFetchNextPageError ? query.error : undefined}
-            onMore={query.fetchNextPage}
-          />
-        ) : query.isError ? (
-          <ErrorPanel error={query.error} onRetry={() => void query.refetch()} />
-        ) : filtered ? (
+    <ListPage
+      title="Sessions"
+      lead="Who looked at which device, when, and what came of it."
+      filters={<SessionFilters filter={filter} onFilter={onFilter} />}
+      count={foundWords(query, `${countWords(rows.length, "session")} found`)}
+      quiet
+      label="Sessions"
+      query={query}
+      rows={rows}
+      columns={columns}
+      rowKey={(s) => s.id}
+      empty={
+        filtered ? (
           <Empty
             icon={<SessionIcon size={32} />}
             title="No session matches"
@@ -126,9 +116,9 @@ export function SessionsPage({ filter, onFilter }: SessionsPageProps) {
           >
             Open a device and connect. Each session is kept here with its timeline.
           </Empty>
-        )}
-      </div>
-    </Page>
+        )
+      }
+    />
   );
 }
 

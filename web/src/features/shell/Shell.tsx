@@ -18,8 +18,10 @@ import {
   OverviewIcon,
   PeopleIcon,
   PolicyIcon,
+  RolloutIcon,
   SessionIcon,
   SignOutIcon,
+  SoftwareIcon,
   TokenIcon,
 } from "../../ui/icons.tsx";
 import { Logo } from "../../ui/Logo.tsx";
@@ -73,9 +75,11 @@ export function Shell() {
 const entries = [
   { to: "/", label: "Overview", icon: OverviewIcon, need: "overview.view" },
   { to: "/devices", label: "Devices", icon: DeviceIcon, need: "device.view" },
+  { to: "/software", label: "Software", icon: SoftwareIcon, need: "device.view" },
   { to: "/sessions", label: "Sessions", icon: SessionIcon, need: "session.list" },
   { to: "/enrollment", label: "Enrollment", icon: TokenIcon, need: "device.enroll" },
   { to: "/policies", label: "Policies", icon: PolicyIcon, need: "policy.view" },
+  { to: "/rollouts", label: "Roll-outs", icon: RolloutIcon, need: "policy.view" },
   { to: "/compliance", label: "Compliance", icon: ComplianceIcon, need: "compliance.view" },
   { to: "/commands", label: "Commands", icon: CommandIcon, need: "device.view" },
   { to: "/groups", label: "Groups", icon: GroupIcon, need: "group.view" },

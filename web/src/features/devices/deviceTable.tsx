@@ -1,0 +1,104 @@
+import { Checkbox } from "@mantine/core";
+import { useMemo } from "react";
+import type { Device } from "../../api/types.ts";
+import { PageLink } from "../../ui/links.tsx";
+import { DeviceMark } from "../../ui/marks.tsx";
+import type { Column } from "../../ui/RowTable.tsx";
+import { ConnectButton } from "./ConnectButton.tsx";
+import { type DeviceColumn, usualColumns } from "./deviceColumns.tsx";
+
+const nameRoom = 12; // rem
+const chooseRoom = 2.5;
+const connectRoom = 7.5;
+
+/** Room that the table takes with these columns, in rem. */
+export function roomOf(columns: readonly DeviceColumn[]): number {
+  return columns.reduce((sum, c) => sum + c.room, nameRoom + chooseRoom + connectRoom);
+}
+
+/** The chosen columns between what every list of devices has: tick, name, connect. */
+export function useTableColumns(
+  columns: readonly DeviceColumn[],
+  chosen: ReadonlyMap<string, Device>,
+  onChoose: (chosen: ReadonlyMap<string, Device>) => void,
+): Column<Device>[] {
+  return useMemo(() => {
+    // Narrow screens show these below the name, and of the usual ones only the state.
+    const below = columns.filter((c) => !usualColumns.includes(c.key));
+    return [
+      {
+        key: "choose",
+        header: "Choose",
+        quiet: true,
+        width: `${chooseRoom}rem`,
+        wide: true,
+        render: (d) => (
+          <span className="above-link">
+            <Checkbox
+              size="xs"
+              aria-label={`Choose ${d.name}`}
+              checked={chosen.has(d.id)}
+              onChange={(e) => {
+                const next = new Map(chosen);
+                if (e.currentTarget.checked) next.set(d.id, d);
+                else next.delete(d.id);
+                onChoose(next);
+              }}
+            />
+          </span>
+        ),
+      },
+      {
+        key: "name",
+        header: "Name",
+        render: (d) => (
+          <>
+            <PageLink
+              to="/devices/$deviceId"
+              params={{ deviceId: d.id }}
+              className="row-link one-line"
+              display="block"
+              underline="never"
+            >
+              {d.name}
+            </PageLink>
+            <div className="narrow-only quiet" style={{ fontSize: "var(--mantine-font-size-sm)" }}>
+              <DeviceMark state={d.state} />
+              {below.length > 0 && (
+                <dl className="row-facts">
+                  {below.map((c) => (
+                    <div key={c.key}>
+                      <dt>{c.header}</dt>
+                      <dd>{c.render(d) ?? "–"}</dd>
+                    </div>
+                  ))}
+                </dl>
+              )}
+            </div>
+          </>
+        ),
+      },
+      ...columns.map(
+        (c): Column<Device> => ({
+          key: c.key,
+          header: c.header,
+          wide: true,
+          ...(c.grows ? {} : { width: `${c.room}rem` }),
+          render: c.render,
+        }),
+      ),
+      {
+        key: "connect",
+        header: "Connect",
+        quiet: true,
+        width: `${connectRoom}rem`,
+        render: (d) =>
+          d.may.includes("session.view") && d.state === "online" ? (
+            <span className="above-link" style={{ float: "right" }}>
+              <ConnectButton device={d} compact />
+            </span>
+          ) : null,
+      },
+    ];
+  }, [columns, chosen, onChoose]);
+}
