@@ -15,6 +15,7 @@ type simulateCmd struct {
 	Count    int           `help:"How many devices." default:"100"`
 	Seed     uint64        `help:"Chooses the fleet: the same seed is the same devices." default:"1"`
 	Workers  int           `help:"Enrollments under way at a time." default:"16"`
+	Twins    int           `help:"How many pairs of devices have one serial number, as after a repair."`
 	Every    time.Duration `help:"Between lines of the tally." default:"5s"`
 	Hold     bool          `help:"Send inventories only once every device is connected: all at once."`
 	Drift    time.Duration `help:"Between changes of each device's inventory, on average; 0 for none."`
@@ -29,7 +30,7 @@ type simulateCmd struct {
 func (c *simulateCmd) Run(t *terminal) error {
 	debug.SetGCPercent(300) // thousands of devices' stacks are long to look through
 	fleet, err := simdevice.New(simdevice.Config{
-		Gateway: c.Gateway, Token: c.Token, CASHA256: c.CASHA256, Count: c.Count, Seed: c.Seed, Workers: c.Workers, Version: versionText(),
+		Gateway: c.Gateway, Token: c.Token, CASHA256: c.CASHA256, Count: c.Count, Seed: c.Seed, Twins: c.Twins, Workers: c.Workers, Version: versionText(),
 		Hold: c.Hold, Drift: c.Drift, Flap: c.Flap, Fail: c.Fail, Apply: c.Apply,
 		Tally: c.Every, OnTally: func(y simdevice.Tally) {
 			fmt.Fprintf(t.stdout, "enrolled %d online %d refused %d complete %d uploads %d fetches %d reports %d settled %d commands %d later %d slowest_ms %d\n",

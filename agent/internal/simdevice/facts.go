@@ -80,6 +80,9 @@ func (d *device) invent(i int) facts {
 		Vendor: m.vendor, Model: m.model, Serial: fmt.Sprintf("SIM%08X", r.Uint32()), Firmware: "N32ET95W (1.71 )", FirmwareDate: "06/14/2025", Chassis: m.chassis, TPM: "2.0",
 		CPU: inventory.CPU{Model: m.cpu, Cores: m.cores, Threads: 2 * m.cores, MHz: 4700}, MemoryBytes: memory * gib,
 	}
+	if i < 2*d.f.cfg.Twins {
+		f.hardware.Serial, f.hardware.Vendor, f.hardware.Model = fmt.Sprintf("SIMTWIN%05d", i/2), machines[0].vendor, machines[0].model
+	}
 	for slot := range 2 {
 		f.hardware.MemoryModules = append(f.hardware.MemoryModules, inventory.MemoryModule{
 			Slot: fmt.Sprintf("Channel%c-DIMM0", 'A'+slot), SizeBytes: memory * gib / 2, Type: "DDR4", SpeedMTS: 3200, Vendor: "Samsung", Part: "M471A1K43EB1-CWE",

@@ -36,6 +36,7 @@ type Config struct {
 	Seed     uint64 // the same seed is the same devices, keys and all
 	Workers  int    // enrollments under way at a time; 0 means 16
 	Version  string // "" means "sim"
+	Twins    int    // pairs of devices with one serial number, as a machine has that was enrolled anew after a repair
 	Hold     bool   // inventories wait until every device is connected: then all come at once
 
 	Drift time.Duration // between changes of each device's inventory, on average; 0 means never
