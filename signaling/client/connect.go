@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"handrail/signaling"
@@ -211,11 +212,9 @@ func (c *Client) serve(ctx context.Context, conn *websocket.Conn) error {
 	l.extend()
 	conn.SetPingHandler(func(data string) error {
 		l.extend()
-		err := conn.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(writeTimeout))
-		if isTimeout(err) {
-			return nil
-		}
-		return err
+		l.pinged.Store(&data)
+		c.out.poke()
+		return nil
 	})
 	conn.SetPongHandler(func(string) error { l.extend(); return nil })
 	go l.write(ctx)
@@ -232,9 +231,10 @@ func (c *Client) serve(ctx context.Context, conn *websocket.Conn) error {
 type link struct {
 	c      *Client
 	conn   *websocket.Conn
-	closed chan struct{} // the reader is done
-	wrote  chan error    // the writer is done; nil when the reader ended first
-	busy   bool          // of the writer: the link is watched closely
+	closed chan struct{}          // the reader is done
+	wrote  chan error             // the writer is done; nil when the reader ended first
+	busy   bool                   // of the writer: the link is watched closely
+	pinged atomic.Pointer[string] // what a ping said that the writer has not answered
 }
 
 // extend gives the gateway until the end of the allowed silence to be heard again.
@@ -344,7 +344,7 @@ func (l *link) writeUntil(ctx context.Context) error {
 		select {
 		case <-l.c.out.ready:
 		case <-ticks:
-			if err := l.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(writeTimeout)); err != nil {
+			if err := l.control(websocket.PingMessage, nil); err != nil {
 				return err
 			}
 		case <-l.closed:
@@ -381,6 +381,11 @@ func (l *link) sayClose(deadline time.Time) {
 
 func (l *link) flush() error {
 	for {
+		if data := l.pinged.Swap(nil); data != nil {
+			if err := l.control(websocket.PongMessage, []byte(*data)); err != nil {
+				return err
+			}
+		}
 		w, ok, stop := l.c.out.take()
 		if stop != nil {
 			return stop
@@ -393,6 +398,20 @@ func (l *link) flush() error {
 			l.c.out.putBack(w)
 			return err
 		}
+		l.noDeadline()
 		l.c.out.sent(w)
 	}
 }
+
+// control sends a ping or a pong.
+func (l *link) control(kind int, data []byte) error {
+	err := l.conn.WriteControl(kind, data, time.Now().Add(writeTimeout))
+	if err == nil {
+		l.noDeadline()
+	}
+	return err
+}
+
+// noDeadline lifts the deadline of a write that is through: it would wake a program at rest for
+// nothing. Only the writer, whose deadlines they are, may.
+func (l *link) noDeadline() { l.conn.NetConn().SetWriteDeadline(time.Time{}) }
