@@ -7,6 +7,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"handrail/agent/internal/daemon"
 	"handrail/agent/internal/state"
@@ -21,6 +22,9 @@ type runCmd struct {
 	DesktopUser string `help:"Account besides root whose companion may speak for the person at the device." env:"HANDRAIL_DESKTOP_USER"`
 	Fingerprint string `hidden:"" help:"As given to enroll."`
 	Root        string `help:"Tree that settings of policies are applied to: / for this system, which is the default of a root agent with the default state directory; others try things out and get a tree in their state directory. With another tree the agent speaks for the system whose files are there, its inventory included, and leaves this machine alone." env:"HANDRAIL_ROOT"`
+
+	ConfirmWithin time.Duration `help:"A setting that may cut this device off is undone when the gateway cannot be reached with it for so long." default:"1m" env:"HANDRAIL_CONFIRM_WITHIN"`
+	Kernel        bool          `hidden:"" help:"Settings of the running kernel are applied although --root is another tree; for tests in a namespace."`
 
 	logFlags `embed:""`
 }
@@ -38,6 +42,7 @@ func (c *runCmd) Run(t *terminal) error {
 	}
 	cfg := daemon.Config{
 		State: dir, Version: versionText(), Socket: c.Socket, Display: c.Display, DesktopUID: -1, Fingerprint: c.Fingerprint,
+		ConfirmWithin: c.ConfirmWithin, Kernel: c.Kernel,
 	}
 	if cfg.Root = c.Root; cfg.Root == "" && os.Geteuid() == 0 && filepath.Clean(c.State) == filepath.Clean(defaultState()) {
 		cfg.Root = "/"

@@ -290,6 +290,17 @@ func (c *Client) Reconnect() {
 	c.Retry()
 }
 
+// Probe has a link that is up say something. A packet filter that was set up meanwhile, with
+// connections it has not seen yet, then knows this one and lets answers in.
+func (c *Client) Probe() {
+	c.mu.Lock()
+	conn := c.conn
+	c.mu.Unlock()
+	if conn != nil {
+		_ = conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(writeTimeout)) // the reader notices a link that is dead
+	}
+}
+
 // State returns the link as it stands.
 func (c *Client) State() State {
 	c.mu.Lock()

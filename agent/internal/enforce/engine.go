@@ -237,7 +237,7 @@ func (e *Engine) pass(ctx context.Context, which map[manifest.ID]bool) {
 	}
 	began := time.Now()
 	for _, s := range e.inOrder(m.Settings) {
-		if which != nil && !which[s.ID] {
+		if which != nil && !which[s.ID] || e.rests(s) {
 			continue
 		}
 		if ctx.Err() != nil {
@@ -299,7 +299,7 @@ func (e *Engine) removeGone(ctx context.Context, there map[manifest.ID]bool) {
 				ID: id, State: manifest.Failed, Source: rec.Setting.Source,
 				Message: "it is in no policy any more, but what was before could not be put back yet: " + err.Error(),
 			}, rec.Setting.Value)
-			e.again(id)
+			e.again(id, nil)
 			continue
 		}
 		e.forget(id)

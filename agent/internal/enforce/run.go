@@ -2,6 +2,7 @@ package enforce
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"math/rand/v2"
 	"time"
@@ -33,6 +34,16 @@ const settle = 200 * time.Millisecond
 type backoff struct {
 	tries int
 	at    time.Time
+	// cut is the value that cut the device off and was taken back. Until at, nothing tries it
+	// again, neither its own going back, which is a change of what is watched, nor a manifest
+	// that changes something else: each try takes the device away from its gateway.
+	cut json.RawMessage
+}
+
+// rests reports whether a setting is the one that cut the device off a while ago.
+func (e *Engine) rests(s manifest.Setting) bool {
+	b := e.retry[s.ID]
+	return b != nil && b.cut != nil && time.Now().Before(b.at) && sameJSON(b.cut, s.Value)
 }
 
 // mends counts how often a setting was mended lately.
@@ -42,14 +53,19 @@ type mends struct {
 	rest  time.Time
 }
 
-// again plans another try of a setting that is not applied.
-func (e *Engine) again(id manifest.ID) {
+// again plans another try of a setting that is not applied; cut is its value where that cut
+// the device off, else nil.
+func (e *Engine) again(id manifest.ID, cut json.RawMessage) {
 	b := e.retry[id]
 	if b == nil {
 		b = &backoff{}
 		e.retry[id] = b
 	}
+	b.cut = cut
 	pause := min(firstRetry<<min(b.tries, 16), lastRetry)
+	if b.cut != nil {
+		pause = lastRetry
+	}
 	b.tries++
 	b.at = time.Now().Add(pause/2 + rand.N(pause))
 }

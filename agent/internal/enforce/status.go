@@ -201,8 +201,12 @@ func (e *Engine) noteResult(s manifest.Setting, r result) {
 	default:
 		st.State = manifest.Failed
 	}
+	var cut json.RawMessage
+	if errors.Is(r.err, errUnconfirmed) {
+		cut = s.Value
+	}
 	if st.State != manifest.NotApplicable {
-		e.again(s.ID)
+		e.again(s.ID, cut)
 	}
 	if was, ok := e.statuses.kept.Now[s.ID]; !ok || was.State != st.State || was.Message != st.Message {
 		e.log.Warn("setting is not applied", "setting", s.ID, "state", st.State, "reason", st.Message)

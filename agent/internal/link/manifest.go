@@ -85,7 +85,8 @@ func (l *Link) bulk(ctx context.Context, method, path string, header http.Header
 const reachWithin = 5 * time.Second
 
 // Reach makes a new connection to the gateway and asks it something, whatever connections
-// are open already: those may live on behind a packet filter that lets no new one through.
+// are open already: those may live on behind a packet filter that lets no new one through. It
+// has the link's own connection say something too, of which a new filter knows nothing yet.
 func (l *Link) Reach(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, reachWithin)
 	defer cancel()
@@ -114,6 +115,9 @@ func (l *Link) Reach(ctx context.Context) error {
 	_, err = io.Copy(io.Discard, io.LimitReader(resp.Body, maxAnswer))
 	if errors.Is(err, io.EOF) {
 		err = nil
+	}
+	if err == nil {
+		l.client.Probe()
 	}
 	return err
 }
