@@ -48,7 +48,11 @@ var ErrInventoryTooLarge = errors.New("inventory is too large")
 // in refused with the reason; the others are kept. What it holds in memory at any time is at most
 // some 16 MiB, however long the upload is.
 func ReadInventory(r io.Reader, maxSection int) (u InventoryUpload, refused map[string]string, err error) {
-	s := &skimmer{in: bufio.NewReaderSize(r, 32<<10), left: MaxInventoryUnpacked}
+	return readInventory(r, maxSection, MaxInventoryUnpacked)
+}
+
+func readInventory(r io.Reader, maxSection, maxUnpacked int) (u InventoryUpload, refused map[string]string, err error) {
+	s := &skimmer{in: bufio.NewReaderSize(r, 32<<10), left: maxUnpacked}
 	u.Sections, refused = map[string]Section{}, map[string]string{}
 	room := maxInventoryHeld
 	err = s.object(func(key string) error {

@@ -1,0 +1,4 @@
+package signaling
+
+// ReadInventoryUpTo is ReadInventory with another limit of the whole.
+var ReadInventoryUpTo = readInventory
