@@ -115,7 +115,8 @@ type API struct {
 	huma    huma.API
 	handler http.Handler
 
-	turnstile *turnstile // of inventories
+	turnstile *turnstile   // of inventories
+	pacer     *devicePacer // of everything devices ask
 }
 
 // New checks the configuration and returns the room; it starts nothing.
@@ -148,7 +149,7 @@ func build(cfg Config, log *slog.Logger) (*API, error) {
 	}
 	now := cfg.Now
 	cfg.Now = func() time.Time { return now().UTC().Truncate(time.Microsecond) } // as exact as it is stored
-	a := &API{cfg: cfg, log: log, turnstile: newTurnstile(inventoryWorkers)}
+	a := &API{cfg: cfg, log: log, turnstile: newTurnstile(inventoryWorkers), pacer: newDevicePacer()}
 	mux := http.NewServeMux()
 	hc := huma.DefaultConfig("Handrail", "1")
 	hc.Info.Description = "Remote support gateway and device management. Browsers and command lines sign in for the cookie " + auth.CookieName +

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -30,6 +31,7 @@ type request struct {
 	http      *http.Request // for addresses and the like; for the body only where an operation streams it
 	cookie    string
 	address   string
+	leave     func() // ends the device's request; nil for operators
 }
 
 type requestKey struct{}
@@ -57,6 +59,9 @@ func (a *API) authorize(hc huma.Context, next func(huma.Context)) {
 	if err := a.admit(ctx, permission, rq); err != nil {
 		a.writeProblem(w, a.refused(ctx, a.problemOf(ctx, err)))
 		return
+	}
+	if rq.leave != nil {
+		defer rq.leave()
 	}
 	next(huma.WithContext(hc, ctx))
 }
@@ -98,14 +103,20 @@ func (a *API) admitDevice(ctx context.Context, rq *request) error {
 	if err != nil {
 		return err
 	}
-	d, err := a.cfg.Devices.Device(ctx, id)
+	rq.device = id
+	leave, err := a.pacer.enter(id, rq.operation, time.Now())
 	if err != nil {
+		return err
+	}
+	d, err := a.cfg.Devices.Device(ctx, id)
+	if err == nil && d.IsRevoked() {
+		err = errRevoked
+	}
+	if err != nil {
+		leave()
 		return unknownDevice(err)
 	}
-	if d.IsRevoked() {
-		return errRevoked
-	}
-	rq.device = id
+	rq.leave = leave
 	return nil
 }
 

@@ -46,6 +46,8 @@ type Problem struct { //nolint:errname // a document that is also an error
 	ID           string         `json:"id,omitempty" doc:"Names the line in the gateway's log that holds the cause"`
 	RetryAfterMS int64          `json:"retry_after_ms,omitempty" doc:"When the same request may go through; 0 means not by waiting"`
 	Errors       []FieldProblem `json:"errors,omitempty" doc:"Fields that were refused"`
+
+	quiet bool // said before: the log need not say it again
 }
 
 // FieldProblem says what is wrong with one field.
@@ -178,7 +180,7 @@ func (a *API) logged(ctx context.Context, err error, p *Problem) *Problem {
 // refused gives a refusal that somebody may have to look into an id and a line in the log. Not
 // being signed in and asking for what is not there are everyday.
 func (a *API) refused(ctx context.Context, p *Problem) *Problem {
-	if p.ID != "" || p.Status == http.StatusUnauthorized && p.Code == signaling.CodeUnauthorized || p.Status == http.StatusNotFound {
+	if p.ID != "" || p.quiet || p.Status == http.StatusUnauthorized && p.Code == signaling.CodeUnauthorized || p.Status == http.StatusNotFound {
 		return p
 	}
 	c := *p // some are shared
