@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"handrail/mdm"
 	"handrail/mdm/manifest"
@@ -43,6 +44,17 @@ func TestIDs(t *testing.T) {
 	}
 }
 
+func TestReportIsText(t *testing.T) {
+	r, err := manifest.DecodeReport([]byte("{\"hash\":\"\xff\",\"statuses\":[{\"id\":\"a\",\"state\":\"applied\",\"observed\":{\"x\":\"\xff\xfe\"},\"message\":\"\xff\"}]}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := r.Statuses[0]
+	if !utf8.Valid(s.Observed) || !json.Valid(s.Observed) || !utf8.ValidString(s.Message) || !utf8.ValidString(r.Hash) {
+		t.Errorf("taken: %q, %q, %q", s.Observed, s.Message, r.Hash)
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	f.Add([]byte(`{"generation":1,"hash":"x","settings":[{"id":"a","value":1,"source":{}}]}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -62,7 +74,7 @@ func FuzzDecodeReport(f *testing.F) {
 			t.Errorf("error is not %v: %v", mdm.ErrInvalid, err)
 		}
 		for _, s := range r.Statuses {
-			if err == nil && (s.ID.Check() != nil || len(s.Message) > manifest.MaxText) {
+			if err == nil && (s.ID.Check() != nil || len(s.Message) > manifest.MaxText || !utf8.Valid(s.Observed)) {
 				t.Errorf("taken: %+v", s)
 			}
 		}

@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -78,6 +79,7 @@ func DecodeReport(b []byte) (Report, error) {
 			return r, fmt.Errorf("status of %s is over its limits: %w", s.ID, mdm.ErrInvalid)
 		}
 		s.Message = mdm.Clean(s.Message, MaxText)
+		s.Observed = bytes.ToValidUTF8(s.Observed, []byte("\uFFFD")) // JSON it is, but not every database takes what is no text
 	}
 	return r, nil
 }

@@ -628,3 +628,36 @@ func TestRolloutToNobody(t *testing.T) {
 		h.await("done", func() bool { return h.rollout(e, id).State == rollout.Done })
 	})
 }
+
+// TestReportTheDatabaseDoesNotTake stores reports together, one of which PostgreSQL refuses:
+// the others are stored all the same.
+func TestReportTheDatabaseDoesNotTake(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		t.Helper()
+		h := newHouse(t, s)
+		g := h.group("Office", mdm.RootGroup)
+		h.join(g, 20)
+		e := h.node(nil)
+		h.policy("Lock", true, []policy.Setting{screenLock(300)}, to(g))
+		e.Wake()
+		h.settled()
+		var wg sync.WaitGroup
+		for i, d := range h.devices {
+			m := h.manifest(e, d)
+			r := manifest.Report{Generation: m.Generation, Hash: m.Hash}
+			for _, one := range m.Settings {
+				st := manifest.Status{ID: one.ID, State: manifest.Applied, Source: one.Source}
+				if i == 0 {
+					st.Observed = json.RawMessage("\"\xff\"")
+				}
+				r.Statuses = append(r.Statuses, st)
+			}
+			wg.Go(func() {
+				if err := e.Report(t.Context(), d, r); err != nil && i > 0 {
+					t.Errorf("%s: %v", d, err)
+				}
+			})
+		}
+		wg.Wait()
+	})
+}

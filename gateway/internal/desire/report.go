@@ -61,14 +61,37 @@ func (e *Engine) takeReports(ctx context.Context) {
 				break gather
 			}
 		}
-		err := e.store(context.WithoutCancel(ctx), batch)
-		for _, one := range batch {
-			one.done <- err
-		}
-		if err == nil {
+		if e.storeAll(ctx, batch) {
 			signal(e.recount)
 		}
 	}
+}
+
+// alone bounds the time that reports of a batch that could not be stored get one by one.
+const alone = 10 * time.Second
+
+// storeAll stores a batch and answers its reports; stored says whether one was stored. One that
+// the database does not take must not take the others along.
+func (e *Engine) storeAll(ctx context.Context, batch []report) (stored bool) {
+	ctx = context.WithoutCancel(ctx)
+	err := e.store(ctx, batch)
+	if err == nil || len(batch) == 1 || errors.Is(err, mdm.ErrUnavailable) || errors.Is(err, mdm.ErrFull) {
+		for _, one := range batch {
+			one.done <- err
+		}
+		return err == nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, alone)
+	defer cancel()
+	for _, one := range batch {
+		err := e.store(ctx, []report{one})
+		if err != nil {
+			e.log.Warn("report_not_stored", "device", string(one.device), "error", err)
+		}
+		one.done <- err
+		stored = stored || err == nil
+	}
+	return stored
 }
 
 func (e *Engine) store(ctx context.Context, batch []report) error {
@@ -122,11 +145,12 @@ func (e *Engine) merge(ctx context.Context, st *Standing, r report) (bool, error
 		}
 	}
 	said := map[manifest.ID]bool{}
+	strange := 0
 	for _, s := range r.Statuses {
 		given, now := about[s.ID]
 		_, once := st.Statuses[s.ID]
 		if !now && !once {
-			e.log.Info("status_of_unknown_setting", "device", r.device, "setting", string(s.ID))
+			strange++
 			continue
 		}
 		said[s.ID] = true
@@ -143,6 +167,9 @@ func (e *Engine) merge(ctx context.Context, st *Standing, r report) (bool, error
 			k.SinceUS = was.SinceUS
 		}
 		st.Statuses[s.ID] = k
+	}
+	if strange > 0 {
+		e.log.Info("status_of_unknown_setting", "device", string(r.device), "count", strange)
 	}
 	for _, id := range r.Gone {
 		if _, now := about[id]; !now {
