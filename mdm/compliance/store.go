@@ -216,5 +216,6 @@ type Store interface {
 	RuleStore
 	WaiverStore
 	StandingStore
+	RemedyStore
 	Reader
 }

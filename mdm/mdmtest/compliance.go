@@ -21,6 +21,7 @@ type ComplianceStore interface {
 // RunComplianceStore is the suite of compliance.Store.
 func RunComplianceStore(t *testing.T, open func(t *testing.T) ComplianceStore) {
 	t.Helper()
+	t.Run("remedies", func(t *testing.T) { complianceRemedies(t, open(t)) })
 	t.Run("rules", func(t *testing.T) { complianceRules(t, open(t)) })
 	t.Run("due", func(t *testing.T) { complianceDue(t, open(t)) })
 	t.Run("intervals", func(t *testing.T) { complianceIntervals(t, open(t)) })
@@ -340,5 +341,34 @@ func complianceWaivers(t *testing.T, s ComplianceStore) {
 	}
 	if list := must(r.Waivers(ctx, compliance.WaiverFilter{Rule: "a"}))(t); len(list) != 2 || list[0].ID != w.ID {
 		t.Errorf("waivers = %+v", list)
+	}
+}
+
+func complianceRemedies(t *testing.T, s ComplianceStore) {
+	t.Helper()
+	a, b := Join(t, s, 1, mdm.RootGroup), Join(t, s, 2, mdm.RootGroup)
+	first := []compliance.Remedy{
+		{Device: a, Rule: "r", At: Start, By: "Ana", Bulk: "blk_1"},
+		{Device: b, Rule: "r", At: Start, By: "Ana", Bulk: "blk_1"},
+		{Device: a, Rule: "other", At: Start, By: "Ana", Policy: "pol_1", Setting: "ssh.server"},
+	}
+	if err := s.PutComplianceRemedies(t.Context(), first); err != nil {
+		t.Fatal(err)
+	}
+	later := compliance.Remedy{Device: a, Rule: "r", At: Start.Add(time.Hour), By: "Bo", Bulk: "blk_2"}
+	if err := s.PutComplianceRemedies(t.Context(), []compliance.Remedy{later}); err != nil {
+		t.Fatal(err)
+	}
+	if got := must(s.ComplianceRemedies(t.Context(), []mdm.DeviceID{a}, ""))(t); !slices.Equal(got, []compliance.Remedy{first[2], later}) {
+		t.Errorf("remedies of one device = %+v", got)
+	}
+	if got := must(s.ComplianceRemedies(t.Context(), []mdm.DeviceID{a, b, "dev_none"}, "r"))(t); len(got) != 2 {
+		t.Errorf("remedies of a rule = %+v", got)
+	}
+	if err := s.PutComplianceRemedies(t.Context(), nil); err != nil {
+		t.Errorf("none: %v", err)
+	}
+	if err := s.PutComplianceRemedies(t.Context(), []compliance.Remedy{{Device: "dev_none", Rule: "r", At: Start}}); !errors.Is(err, mdm.ErrConflict) {
+		t.Errorf("no such device: %v", err)
 	}
 }

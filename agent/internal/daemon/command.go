@@ -28,6 +28,7 @@ func (d *Daemon) newExecutor() (*command.Executor, error) {
 		},
 		Report: func(ctx context.Context, r mdmcommand.Results) (a mdmcommand.ResultsAnswer, err error) {
 			err = d.overLink(func(l *link.Link) error { a, err = l.PostResults(ctx, r); return err })
+			d.reporter.Nudge() // what was done may show in the inventory
 			return a, err
 		},
 		Upload: func(ctx context.Context, id mdmcommand.ID, path string) error {

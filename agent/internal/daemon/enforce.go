@@ -101,7 +101,9 @@ func (d *Daemon) fetchManifest(ctx context.Context, hash string) (m manifest.Man
 
 func (d *Daemon) postStatus(ctx context.Context, r manifest.Report) error {
 	d.work()
-	return d.onLine(func(l *link.Link) error { return l.PostStatus(ctx, r) })
+	err := d.onLine(func(l *link.Link) error { return l.PostStatus(ctx, r) })
+	d.reporter.Nudge() // what was applied shows in the inventory; not all of it is a file that is watched
+	return err
 }
 
 func (d *Daemon) reachGateway(ctx context.Context) error {

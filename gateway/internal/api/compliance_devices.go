@@ -37,6 +37,7 @@ type DeviceComplianceItem struct {
 	Remediation string        `json:"remediation"`
 	Fix         *FixBody      `json:"fix,omitempty"`
 	Waiver      *WaiverBody   `json:"waiver,omitempty"`
+	Mending     *MendingBody  `json:"mending,omitempty" doc:"How the last remedy by one click goes; left out: none was ordered, or not now"`
 	Frameworks  []MappingBody `json:"frameworks"`
 }
 
@@ -65,14 +66,15 @@ type IntervalBody struct {
 
 // StandingDevice is a device in a list of those that stand so.
 type StandingDevice struct {
-	DeviceID  string     `json:"device_id"`
-	Name      string     `json:"name"`
-	GroupID   string     `json:"group_id"`
-	GroupPath []string   `json:"group_path"`
-	State     string     `json:"state"`
-	Since     *time.Time `json:"since,omitempty"`
-	Evidence  any        `json:"evidence,omitempty"`
-	Message   string     `json:"message,omitempty"`
+	DeviceID   string     `json:"device_id"`
+	Name       string     `json:"name"`
+	GroupID    string     `json:"group_id"`
+	GroupPath  []string   `json:"group_path"`
+	State      string     `json:"state"`
+	Since      *time.Time `json:"since,omitempty"`
+	GraceUntil *time.Time `json:"grace_until,omitempty" doc:"Of in_grace under a rule: from when on it counts"`
+	Evidence   any        `json:"evidence,omitempty"`
+	Message    string     `json:"message,omitempty"`
 }
 
 type ruleDevicesQuery struct {
@@ -152,7 +154,7 @@ func (a *API) standing(ctx context.Context, q compliance.DeviceQuery, group stri
 	for _, d := range page {
 		b := StandingDevice{DeviceID: string(d.Device), Name: d.Name, GroupID: string(d.Group), GroupPath: c.Tree().Path(d.Group), State: string(d.State), Since: timePtr(d.Since)}
 		if e, ok := standings[d.Device].Entry(q.Rule); ok && e.State == d.State {
-			b.Since, b.Evidence, b.Message = timePtr(e.Since), evidenceOf(e.Evidence), e.Reason
+			b.Since, b.Evidence, b.Message, b.GraceUntil = timePtr(e.Since), evidenceOf(e.Evidence), e.Reason, timePtr(e.GraceUntil)
 		}
 		list.Items = append(list.Items, b)
 	}
@@ -205,8 +207,24 @@ func (a *API) getDeviceCompliance(ctx context.Context, in *struct {
 	} else {
 		err = a.standingThen(ctx, d.ID, in.AsOf, &b, add)
 	}
+	if err != nil {
+		return nil, err
+	}
+	if in.AsOf.IsZero() {
+		var checked time.Time
+		if b.CheckedAt != nil {
+			checked = *b.CheckedAt
+		}
+		mending, err := a.mending(ctx, d.ID, checked)
+		if err != nil {
+			return nil, err
+		}
+		for i := range b.Items {
+			b.Items[i].Mending = mending[b.Items[i].Rule]
+		}
+	}
 	b.Counts = stateCounts(counts)
-	return &body[DeviceComplianceBody]{b}, err
+	return &body[DeviceComplianceBody]{b}, nil
 }
 
 func (a *API) standingNow(ctx context.Context, id mdm.DeviceID, b *DeviceComplianceBody, add func(compliance.Entry, json.RawMessage)) error {

@@ -78,6 +78,9 @@ func (a *API) remediate(ctx context.Context, in *body[RemediateInput]) (*body[Re
 	} else {
 		err = a.fixBySetting(ctx, r, targets, &out)
 	}
+	if err == nil {
+		err = a.noteRemedies(ctx, r, targets, out)
+	}
 	return &body[RemediateBody]{out}, err
 }
 

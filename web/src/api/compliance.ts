@@ -52,6 +52,9 @@ export const deviceComplianceQuery = (device: string, asOf?: string) =>
     queryKey: ["compliance", "device", device, asOf ?? ""],
     queryFn: ({ signal }) =>
       call<DeviceCompliance>("GET", `/api/devices/${device}/compliance`, { query: { as_of: asOf }, signal }),
+    // How a remedy goes is told by the device, the command and the policy: asked for while one is under way.
+    refetchInterval: (query) =>
+      query.state.data?.items.some((i) => i.mending?.state === "pending") ? 2000 : false,
   });
 
 export const waiversQuery = (rule?: string) =>

@@ -2479,6 +2479,8 @@ export interface components {
             frameworks: components["schemas"]["MappingBody"][];
             /** Format: date-time */
             grace_until?: string;
+            /** @description How the last remedy by one click goes; left out: none was ordered, or not now */
+            mending?: components["schemas"]["MendingBody"];
             /** @description Of unknown and error: why */
             message?: string;
             /** @description What is observed now */
@@ -3404,6 +3406,29 @@ export interface components {
             speed_mts: number;
             type: string;
             vendor: string;
+        };
+        MendingBody: {
+            /**
+             * Format: date-time
+             * @description When it was ordered
+             */
+            at: string;
+            /** @description The order that has the script run */
+            bulk_id?: string;
+            /** @description Name of the operator */
+            by: string;
+            /** @description The device's command of it */
+            command_id?: string;
+            /** @description What it waits for, or why it failed */
+            message: string;
+            /** @description The policy that gives the setting */
+            policy_id?: string;
+            setting?: string;
+            /**
+             * @description done: the device did what the remedy says; whether the rule is met is for the rule to say
+             * @enum {string}
+             */
+            state: "pending" | "done" | "failed";
         };
         Monitor: {
             /** Format: int32 */
@@ -4346,6 +4371,11 @@ export interface components {
         StandingDevice: {
             device_id: string;
             evidence?: unknown;
+            /**
+             * Format: date-time
+             * @description Of in_grace under a rule: from when on it counts
+             */
+            grace_until?: string;
             group_id: string;
             group_path: string[];
             message?: string;

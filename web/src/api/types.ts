@@ -126,6 +126,7 @@ export type ComplianceState = keyof ComplianceCounts;
 export type Severity = ComplianceRule["severity"];
 export type DeviceCompliance = Schemas["DeviceComplianceBody"];
 export type DeviceComplianceItem = Schemas["DeviceComplianceItem"];
+export type Mending = Schemas["MendingBody"];
 export type ComplianceDeviceList = Schemas["ListStandingDevice"];
 export type ComplianceTrial = Schemas["TryBody"];
 export type ComplianceTrialWish = Schemas["TryInput"];

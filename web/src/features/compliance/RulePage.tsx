@@ -261,6 +261,11 @@ function RuleDevices({ rule }: { rule: ComplianceRule }) {
                       since <Time at={d.since} />
                     </>
                   )}
+                  {d.grace_until && (
+                    <>
+                      , counts from <Time at={d.grace_until} /> on
+                    </>
+                  )}
                 </span>
                 {evidenceWords(d.evidence) && (
                   <Text size="sm" className="wrap-anywhere">

@@ -1,8 +1,8 @@
-import { Alert, Button, Group, Modal, Stack, Text, TextInput, Title } from "@mantine/core";
+import { Alert, Button, Group, Loader, Modal, Stack, Text, TextInput, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useId, useState } from "react";
 import { deviceComplianceQuery, useRemediate } from "../../api/compliance.ts";
-import type { ComplianceState, Device, DeviceComplianceItem } from "../../api/types.ts";
+import type { ComplianceState, Device, DeviceComplianceItem, Mending } from "../../api/types.ts";
 import {
   ComplianceMark,
   complianceStates,
@@ -85,6 +85,57 @@ export function DeviceCompliance({ device }: { device: Device }) {
         {waiving && <WaiverForm rule={waiving.rule} device={device.id} onClose={() => setWaiving(null)} />}
       </Modal>
     </>
+  );
+}
+
+/** How the last remedy by one click goes: on its way, done, or failed and why. */
+function MendingLine({ mending: m, broken }: { mending: Mending; broken: boolean }) {
+  const ordered = (
+    <span className="quiet">
+      {" "}
+      Ordered by {m.by} <Time at={m.at} />.
+    </span>
+  );
+  const more = m.bulk_id ? (
+    <>
+      {" "}
+      <PageLink to="/commands/$bulkId" params={{ bulkId: m.bulk_id }} size="sm">
+        The command
+      </PageLink>
+    </>
+  ) : m.policy_id ? (
+    <>
+      {" "}
+      <PageLink to="/policies/$policyId" params={{ policyId: m.policy_id }} size="sm">
+        The policy
+      </PageLink>
+    </>
+  ) : null;
+  if (m.state === "failed") {
+    return (
+      <Alert color="red" variant="light" mt={4} py={6}>
+        It could not be mended. {m.message}
+        {ordered}
+        {more}
+      </Alert>
+    );
+  }
+  if (m.state === "pending") {
+    return (
+      <Text size="sm" role="status">
+        <Loader size={12} mr={6} aria-hidden="true" />
+        Being mended. {m.message}
+        {ordered}
+        {more}
+      </Text>
+    );
+  }
+  return (
+    <Text size="sm" role="status">
+      {broken ? "The device did what the remedy says, but breaks the rule still." : "Mended."} {m.message}
+      {ordered}
+      {more}
+    </Text>
   );
 }
 
@@ -172,9 +223,10 @@ function Item({
         )}
         {i.grace_until && i.state === "in_grace" && (
           <Text size="sm">
-            Counts from <Time at={i.grace_until} /> on.
+            Broken, but in grace: it counts as not compliant from <Time at={i.grace_until} /> on.
           </Text>
         )}
+        {i.mending && <MendingLine mending={i.mending} broken={broken} />}
         {i.waiver && (
           <Text size="sm">
             Waived until <Time at={i.waiver.expires_at} /> by {i.waiver.owner}: {i.waiver.reason}
@@ -187,6 +239,7 @@ function Item({
             <Button
               size="compact-sm"
               loading={mend.isPending}
+              disabled={i.mending?.state === "pending"}
               onClick={() =>
                 mend.mutate(
                   { rule: i.rule, devices: [device.id] },
@@ -202,7 +255,7 @@ function Item({
                 )
               }
             >
-              Mend it
+              {i.mending?.state === "failed" ? "Mend it again" : "Mend it"}
             </Button>
           )}
           {device.may.includes("compliance.manage") && (
