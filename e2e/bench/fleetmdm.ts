@@ -1,9 +1,7 @@
 /** A fleet of simulated devices under management: what rest costs, how soon a change is everywhere, and all inventories at once. */
-import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
-import { residentMib } from "../desktop.ts";
-import { bin, eventually, freePort, Program, run, scratch } from "../program.ts";
+import { bin, eventually, freePort, Program, scratch } from "../program.ts";
 import { api, setUp } from "../stack.ts";
 import { type Benchmark, type Result, summarise } from "./figure.ts";
 
@@ -205,49 +203,6 @@ export const offlineEdits: Benchmark = {
       return [summarise("offline_edit_fetches", [fetches])];
     } finally {
       await g.stop();
-    }
-  },
-};
-
-/** How often the threads of a process went to sleep by themselves: each time something had woken them. */
-async function wakeups(pid: number): Promise<number> {
-  let sum = 0;
-  for (const task of await readdir(`/proc/${pid}/task`)) {
-    const text = await readFile(`/proc/${pid}/task/${task}/status`, "utf8").catch(() => "");
-    sum += Number(/^voluntary_ctxt_switches:\s+(\d+)/m.exec(text)?.[1] ?? 0);
-  }
-  return sum;
-}
-
-/** The daemon of a real device without a desktop, once it has said everything. */
-export const agentAtRest: Benchmark = {
-  bars: [
-    { name: "agent_rest_mib", unit: "MiB", bar: 25, better: "lower" },
-    { name: "agent_rest_wakeups", unit: "/min", bar: 60, better: "lower" },
-  ],
-  async run() {
-    const g = await startGateway("sqlite");
-    const { dir, remove } = await scratch();
-    const agent = join(bin, "handrail-agent");
-    const env = { DISPLAY: "" };
-    try {
-      await run([agent, "enroll", "--gateway", g.url, "--token", await g.token(1), "--state", dir], env);
-      const daemon = new Program([agent, "run", "--state", dir], env);
-      const pid = daemon.child.pid ?? 0;
-      await eventually("its inventory", async () => (await g.figure("handrail_agents")) === 1, 30_000);
-      await wait(90_000);
-      const before = await wakeups(pid);
-      const memory: number[] = [];
-      for (let i = 0; i < 6; i++) {
-        await wait(10_000);
-        memory.push(await residentMib(pid));
-      }
-      const woken = (await wakeups(pid)) - before;
-      await daemon.stop();
-      return [summarise("agent_rest_mib", memory), summarise("agent_rest_wakeups", [woken])];
-    } finally {
-      await g.stop();
-      await remove();
     }
   },
 };

@@ -4,12 +4,13 @@ import { codec } from "./codec.ts";
 import { connect } from "./connect.ts";
 import { type Benchmark, line } from "./figure.ts";
 import { fleet } from "./fleet.ts";
-import { agentAtRest, managedFleetPg, managedFleetSqlite, offlineEdits } from "./fleetmdm.ts";
+import { managedFleetPg, managedFleetSqlite, offlineEdits } from "./fleetmdm.ts";
 import { gateway } from "./gateway.ts";
 import { keyToPixel } from "./keys.ts";
 import { complianceFleet, deviceList, policyFleet, resolver } from "./management.ts";
 import { network } from "./network.ts";
 import { page } from "./page.ts";
+import { agentAtRest } from "./rest.ts";
 import { scroll } from "./scroll.ts";
 import { still } from "./still.ts";
 
