@@ -58,7 +58,7 @@ func (j *job) runScript(ctx context.Context, p command.Script) outcome {
 	}
 	defer os.RemoveAll(dir)
 	file := filepath.Join(dir, "script")
-	if err := errors.Join(os.WriteFile(file, []byte(p.Body), 0o600), who.own(dir, file)); err != nil {
+	if err := errors.Join(os.WriteFile(file, []byte(p.Body), 0o600), who.own(file, dir)); err != nil {
 		return failed(fmt.Errorf("directory to run in: %w", err))
 	}
 	read, write, err := os.Pipe()

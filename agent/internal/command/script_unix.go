@@ -55,7 +55,8 @@ func accountOf(name string) (account, error) {
 	return a, nil
 }
 
-// own gives files to the account.
+// own gives files to the account, in their order: what is in a directory before the directory,
+// where the account could put something else in its place.
 func (a account) own(paths ...string) error {
 	if a.cred == nil {
 		return nil

@@ -320,7 +320,7 @@ func (e *Engine) parents(rec *record, at string) error {
 	root := join(e.cfg.System.Root, "/")
 	added := false
 	for dir := filepath.Dir(at); dir != root && len(dir) > len(root); dir = filepath.Dir(dir) {
-		if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) {
 			break
 		}
 		own := "/" + strings.TrimPrefix(strings.TrimPrefix(dir, root), "/")
@@ -334,8 +334,7 @@ func (e *Engine) parents(rec *record, at string) error {
 			return err
 		}
 	}
-	_, err := makeParents(at)
-	return err
+	return e.cfg.System.makeParents(at)
 }
 
 // restore puts back what was at a path.
@@ -356,7 +355,7 @@ func (e *Engine) restore(name string, st pathState) error {
 		}
 	}
 	if st.Kind != kindAbsent {
-		if _, err := makeParents(at); err != nil {
+		if err := e.cfg.System.makeParents(at); err != nil {
 			return err
 		}
 	}

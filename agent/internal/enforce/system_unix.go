@@ -37,3 +37,11 @@ func syncDir(dir string) error {
 
 // errNotDir is what looking below something that is no directory gives.
 const errNotDir = syscall.ENOTDIR
+
+// Flags of opening: no link at the end of the path, and no waiting for a pipe's other end.
+const (
+	noFollow = syscall.O_NOFOLLOW
+	noWait   = syscall.O_NONBLOCK
+)
+
+func setMode(f *os.File, m fs.FileMode) error { return f.Chmod(m) }

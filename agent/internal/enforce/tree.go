@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -161,12 +162,30 @@ func look(at string) (pathState, []byte, error) {
 	case info.Size() > maxKept:
 		return st, nil, Conflict("%s holds %d bytes, more than is kept to be put back (%d)", at, info.Size(), maxKept)
 	}
-	b, err := os.ReadFile(at)
+	b, err := readSame(at, info)
 	if err != nil {
 		return st, nil, err
 	}
 	st.Kind, st.Sum = kindFile, sum(b)
 	return st, b, nil
+}
+
+// readSame reads the file that info is of. Where other accounts may put things, as in /tmp,
+// another may be in its place by now: a link to a file of root's is not followed.
+func readSame(at string, info fs.FileInfo) ([]byte, error) {
+	f, err := os.OpenFile(at, os.O_RDONLY|noFollow|noWait, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if now, err := f.Stat(); err != nil || !os.SameFile(info, now) {
+		return nil, errors.Join(err, Conflict("%s was replaced while it was looked at", at))
+	}
+	b, err := io.ReadAll(io.LimitReader(f, maxKept+1))
+	if err == nil && len(b) > maxKept {
+		err = Conflict("%s holds more than is kept to be put back (%d)", at, maxKept)
+	}
+	return b, err
 }
 
 func sum(b []byte) string {
@@ -210,10 +229,7 @@ func put(at string, st pathState, content []byte) error {
 		if err := os.Mkdir(at, st.Mode); err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
-		if info, err := os.Lstat(at); err != nil || !info.IsDir() {
-			return errors.Join(err, Conflict("%s is there and is not a directory", at))
-		}
-		if err := attributes(at, st); err != nil {
+		if err := dirAttributes(at, st); err != nil {
 			return err
 		}
 	case kindLink:
@@ -247,56 +263,81 @@ func writeNew(temp string, st pathState, content []byte) error {
 	}
 	_, err = f.Write(content)
 	if err == nil {
+		err = attributes(f, st)
+	}
+	if err == nil {
 		err = f.Sync()
 	}
 	if closeErr := f.Close(); err == nil {
 		err = closeErr
 	}
+	return err
+}
+
+// dirAttributes gives the directory at a place its owner and mode, and nothing that a link
+// there leads to.
+func dirAttributes(at string, st pathState) error {
+	info, err := os.Lstat(at)
+	if err != nil || !info.IsDir() {
+		return errors.Join(err, Conflict("%s is there and is not a directory", at))
+	}
+	d, err := os.OpenFile(at, os.O_RDONLY|noFollow|noWait, 0)
 	if err != nil {
 		return err
 	}
-	return attributes(temp, st)
+	defer d.Close()
+	if now, err := d.Stat(); err != nil || !os.SameFile(info, now) {
+		return errors.Join(err, Conflict("%s was replaced while it was looked at", at))
+	}
+	return attributes(d, st)
 }
 
-// attributes gives a new file its owner, then its mode: the other way round would drop bits.
-func attributes(at string, st pathState) error {
+// attributes gives what is open its owner, then its mode: the other way round would drop
+// bits. By its name another account could have put something else in its place.
+func attributes(f *os.File, st pathState) error {
 	if os.Geteuid() == 0 && st.UID >= 0 {
-		if err := os.Lchown(at, st.UID, st.GID); err != nil {
+		if err := f.Chown(st.UID, st.GID); err != nil {
 			return err
 		}
 	}
-	return os.Chmod(at, st.Mode)
+	return setMode(f, st.Mode)
 }
 
-// makeParents makes the missing directories above a place and returns those it made,
-// outermost first.
-func makeParents(at string) ([]string, error) {
+// makeParents makes the missing directories above a place, which place has resolved: a link
+// among them was put there since, by somebody who may write where we are about to.
+func (s *System) makeParents(at string) error {
 	var missing []string
-	for dir := filepath.Dir(at); ; dir = filepath.Dir(dir) {
-		info, err := os.Stat(dir)
-		if err == nil && !info.IsDir() {
-			return nil, Conflict("%s is not a directory", dir)
+	for dir := filepath.Dir(at); dir != join(s.Root, "/"); dir = filepath.Dir(dir) {
+		info, err := os.Lstat(dir)
+		if errors.Is(err, fs.ErrNotExist) {
+			missing = append([]string{dir}, missing...)
+			continue
 		}
-		if err == nil {
-			break
+		if err != nil {
+			return err
 		}
-		if !errors.Is(err, fs.ErrNotExist) {
-			return nil, err
+		if !info.IsDir() {
+			return Conflict("%s is not a directory", dir)
 		}
-		missing = append([]string{dir}, missing...)
+		if uid, _ := ownerOf(info); uid > 0 && uid != os.Geteuid() {
+			return Conflict("%s belongs to another account (uid %d)", dir, uid)
+		}
+		break
 	}
 	for _, dir := range missing {
-		if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) { //nolint:gosec // directories of the system are for everybody
-			return nil, err
+		if err := os.Mkdir(dir, 0o755); errors.Is(err, fs.ErrExist) { //nolint:gosec // directories of the system are for everybody
+			return Conflict("%s was made by somebody else just now", dir)
+		} else if err != nil {
+			return err
 		}
-		if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // whatever the umask is
-			return nil, err
+		if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // whatever the umask is; ours, so nobody else can replace it
+			return err
 		}
 		if err := syncDir(filepath.Dir(dir)); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return missing, nil
+	return nil
 }
 
 // sweep removes what a killed agent left half written beside a place.
@@ -327,7 +368,7 @@ func (s *System) Put(f File) error {
 		return err
 	}
 	if !f.Absent {
-		if _, err := makeParents(at); err != nil {
+		if err := s.makeParents(at); err != nil {
 			return err
 		}
 	}

@@ -134,7 +134,7 @@ func run(ctx context.Context, sys *enforce.System, v value, text string) (enforc
 		return enforce.Result{}, err
 	}
 	if p.UID != 0 && os.Geteuid() == 0 {
-		for _, f := range []string{dir, at} {
+		for _, f := range []string{at, dir} { // the directory last: in one of theirs the account could put another file in its place
 			if err := os.Lchown(f, p.UID, p.GID); err != nil {
 				return enforce.Result{}, err
 			}
