@@ -143,7 +143,7 @@ test("a smart label shows whom it matches and sets itself", async () => {
   await page.getByRole("button", { name: "Save" }).click();
   await page.getByRole("button", { name: "Change Debian" }).waitFor();
   await shot("labels");
-  await page.getByRole("link", { name: "1 device", exact: true }).waitFor();
+  await page.getByRole("link", { name: "1 device with the label Debian" }).waitFor();
   await page.goto(`${demo.url}/devices?q=label:Debian`);
   await page.getByRole("link", { name: "demo-desktop" }).waitFor();
   await expectAccessible(page, "devices by label");

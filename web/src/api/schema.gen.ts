@@ -1120,6 +1120,41 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/me/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One's own API tokens, newest first */
+        get: operations["list-own-api-tokens"];
+        put?: never;
+        /** Make an API token for a program that acts for oneself; this answer alone shows it */
+        post: operations["create-api-token"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/me/tokens/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Make one of one's own API tokens useless */
+        delete: operations["revoke-own-api-token"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/operators": {
         parameters: {
             query?: never;
@@ -1169,6 +1204,40 @@ export interface paths {
         /** Give an operator a new password; their sign-ins end */
         post: operations["set-operator-password"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/operators/{id}/tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** An operator's API tokens, newest first */
+        get: operations["list-api-tokens"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/operators/{id}/tokens/{token}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Make an API token of an operator useless */
+        delete: operations["revoke-api-token"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1793,6 +1862,24 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        APITokenBody: {
+            /** Format: date-time */
+            created_at: string;
+            expired: boolean;
+            /** Format: date-time */
+            expires_at: string;
+            group_id: string;
+            group_name: string;
+            id: string;
+            name: string;
+            role: string;
+            role_name: string;
+            /**
+             * Format: date-time
+             * @description To the minute; left out while it was never used
+             */
+            used_at?: string;
+        };
         Account: {
             admin: boolean;
             /** Format: int64 */
@@ -3127,6 +3214,16 @@ export interface components {
              */
             unknown: number;
         };
+        ListAPITokenBody: {
+            items: components["schemas"]["APITokenBody"][];
+            /** @description Give it as after for the next page; left out on the last */
+            next?: string;
+            /**
+             * Format: int64
+             * @description How many there are on all pages, where the list counts them
+             */
+            total?: number;
+        };
         ListAuditBody: {
             items: components["schemas"]["AuditBody"][];
             /** @description Give it as after for the next page; left out on the last */
@@ -3451,6 +3548,39 @@ export interface components {
         NamedDevice: {
             id: string;
             name: string;
+        };
+        NewAPITokenBody: {
+            /** Format: date-time */
+            created_at: string;
+            expired: boolean;
+            /** Format: date-time */
+            expires_at: string;
+            group_id: string;
+            group_name: string;
+            id: string;
+            name: string;
+            role: string;
+            role_name: string;
+            /** @description Shown this once; only its hash is kept. Sent as Authorization: Bearer */
+            token: string;
+            /**
+             * Format: date-time
+             * @description To the minute; left out while it was never used
+             */
+            used_at?: string;
+        };
+        NewAPITokenInput: {
+            /**
+             * @description On which devices: those of this group and below
+             * @default grp_root
+             */
+            group_id: string;
+            /** @description What it is for */
+            name: string;
+            /** @description The most it may do; one the caller holds */
+            role: string;
+            /** Format: int64 */
+            ttl_seconds: number;
         };
         NewCommandInput: {
             /** @description Hold it until somebody else approves */
@@ -7315,6 +7445,97 @@ export interface operations {
             };
         };
     };
+    "list-own-api-tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListAPITokenBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "create-api-token": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewAPITokenInput"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewAPITokenBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "revoke-own-api-token": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     "list-operators": {
         parameters: {
             query?: {
@@ -7490,6 +7711,67 @@ export interface operations {
                 "application/json": components["schemas"]["PasswordInput"];
             };
         };
+        responses: {
+            /** @description No Content */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-api-tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListAPITokenBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "revoke-api-token": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: string;
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
         responses: {
             /** @description No Content */
             204: {

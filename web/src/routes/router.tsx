@@ -1,4 +1,4 @@
-import { MutationCache, QueryCache, QueryClient } from "@tanstack/react-query";
+import { CancelledError, MutationCache, QueryCache, QueryClient } from "@tanstack/react-query";
 import {
   createRootRouteWithContext,
   createRoute,
@@ -11,6 +11,7 @@ import {
 import type { ReactNode } from "react";
 import { meQuery } from "../api/account.ts";
 import { ApiError, isSignedOut } from "../api/client.ts";
+import type { Me } from "../api/types.ts";
 import { NotFoundPage, RouteErrorPage } from "../features/shell/Fallbacks.tsx";
 import { Shell } from "../features/shell/Shell.tsx";
 import {
@@ -137,12 +138,23 @@ const signIn = createRoute({
   }),
 });
 
+/** Who is signed in. A change that is told of meanwhile has it asked again: then the new answer counts. */
+async function whoIsThere(client: QueryClient): Promise<Me | null> {
+  for (;;) {
+    try {
+      return await client.ensureQueryData(meQuery);
+    } catch (error) {
+      if (!(error instanceof CancelledError)) throw error;
+    }
+  }
+}
+
 /** Everything below needs somebody signed in. */
 const inside = createRoute({
   getParentRoute: () => root,
   id: "inside",
   beforeLoad: async ({ context, location }) => {
-    const me = await context.queryClient.ensureQueryData(meQuery);
+    const me = await whoIsThere(context.queryClient);
     if (!me) throw redirect({ to: "/sign-in", search: location.href === "/" ? {} : { to: location.href } });
     return { me };
   },

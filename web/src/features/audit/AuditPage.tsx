@@ -23,6 +23,7 @@ const columns: Column<AuditEntry>[] = [
     key: "actor",
     header: "Who",
     width: "20%",
+    wide: true,
     render: (e) => (
       <div className="one-line" title={e.actor.name || e.actor.kind}>
         {shortName(e.actor) || "Handrail"}
@@ -36,6 +37,9 @@ const columns: Column<AuditEntry>[] = [
       <div className="one-line" title={e.target.name}>
         <span style={{ fontWeight: 550 }}>{actionWords(e.action)}</span>
         {e.target.name && <span className="quiet"> · {shortName(e.target)}</span>}
+        <div className="narrow-only quiet" style={{ fontSize: "var(--mantine-font-size-sm)" }}>
+          {shortName(e.actor) || "Handrail"}
+        </div>
       </div>
     ),
   },

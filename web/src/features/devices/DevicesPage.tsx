@@ -46,13 +46,15 @@ export function DevicesPage({ filter, view, onOpen }: DevicesPageProps) {
   const desk = useDesk({ filter, view, onOpen });
   const query = useInfiniteQuery({ ...devicesQuery(filter), enabled: !desk.waits });
   const rows = useMemo(() => query.data?.pages.flatMap((p) => p.items) ?? [], [query.data]);
-  const filtered = Object.values({ ...filter, sort: undefined }).some((v) => v !== undefined);
+  const filtered = !isBare(filter);
   const total = query.data?.pages[0]?.total;
   const [chosen, setChosen] = useState<ReadonlyMap<string, Device>>(new Map());
   const [choosing, setChoosing] = useState(false);
   const columns = useTableColumns(desk.columns, chosen, setChosen);
   const room = roomOf(desk.columns);
-  const onFilter = (next: DeviceFilter) => onOpen(next, view);
+  // Once all filters are taken away, the list is that of the view no more.
+  const onFilter = (next: DeviceFilter) =>
+    onOpen(next, isBare(next) && (desk.open?.filter || view === undefined) ? desk.noView : view);
   return (
     <ListPage
       title="Devices"
@@ -103,7 +105,7 @@ export function DevicesPage({ filter, view, onOpen }: DevicesPageProps) {
       rows={rows}
       columns={columns}
       rowKey={(d) => d.id}
-      minWidth={`${room}rem`}
+      minWidth={`${roomOf(desk.columns, true)}rem`}
       empty={
         filtered ? (
           <Empty
@@ -140,6 +142,9 @@ export function DevicesPage({ filter, view, onOpen }: DevicesPageProps) {
   );
 }
 
+const isBare = (filter: DeviceFilter) =>
+  Object.values({ ...filter, sort: undefined }).every((v) => v === undefined);
+
 interface Desk {
   views: readonly View[];
   open: View | undefined;
@@ -149,6 +154,8 @@ interface Desk {
   /** The list is about to open with another view than none. */
   waits: boolean;
   openView: (view: View | null) => void;
+  /** What the address says where no view is open. */
+  noView: string | undefined;
 }
 
 /** What the operator made of the list: views, columns, and what it opens with. */
@@ -163,20 +170,25 @@ function useDesk({ filter, view, onOpen }: DevicesPageProps): Desk {
     () => columnsOf(open?.columns.length ? open.columns : (layout.data?.columns ?? []), all),
     [open, layout.data, all],
   );
+  const none = layout.data?.view_id ? noView : undefined;
   const openView = (v: View | null) =>
     v
       ? onOpen({ q: v.filter || undefined, sort: v.sort === "last_seen" ? "last_seen" : undefined }, v.id)
-      : onOpen({}, layout.data?.view_id ? noView : undefined);
-  const bare = view === undefined && Object.values(filter).every((v) => v === undefined);
-  const first = bare && layout.data?.view_id ? list.find((v) => v.id === layout.data.view_id) : undefined;
+      : onOpen({}, none);
+  // An address without a filter: the view that it names, else one's own first.
+  const bare = view !== noView && isBare(filter);
+  const wanted = view ?? layout.data?.view_id ?? "";
+  const named = bare && wanted !== "" ? list.find((v) => v.id === wanted) : undefined;
+  const first = named && (named.filter !== "" || view === undefined) ? named : undefined;
   const waits =
-    bare && (layout.isPending || first !== undefined || (Boolean(layout.data?.view_id) && views.isPending));
+    bare &&
+    ((view === undefined && layout.isPending) || first !== undefined || (wanted !== "" && views.isPending));
   const opening = first?.id;
   // biome-ignore lint/correctness/useExhaustiveDependencies: once for each first view
   useEffect(() => {
     if (first) openView(first);
   }, [opening]);
-  return { views: list, open, layout: layout.data, all, columns, waits, openView };
+  return { views: list, open, layout: layout.data, all, columns, waits, openView, noView: none };
 }
 
 function Columns({ desk, onClose }: { desk: Desk; onClose: () => void }) {

@@ -78,7 +78,9 @@ function DuplicatePanel({ duplicate, kept }: { duplicate: Duplicate; kept: boole
   const [retiring, setRetiring] = useState<Device | null>(null);
   const keep = useKeepDuplicate(!kept);
   const id = `duplicate-${duplicate.id}`;
-  const [newest] = duplicate.devices;
+  // Of those that stay, the one seen last takes the place of the one that goes.
+  const otherThan = (d: Device) => duplicate.devices.find((o) => o !== d);
+  const stays = retiring && otherThan(retiring);
   const mayManage = duplicate.devices.every((d) => d.may.includes("device.manage"));
   return (
     <section className="panel panel-pad" aria-labelledby={id}>
@@ -124,24 +126,20 @@ function DuplicatePanel({ duplicate, kept }: { duplicate: Duplicate; kept: boole
                 )}
               </Text>
             </div>
-            {!kept &&
-              d !== newest &&
-              newest &&
-              d.may.includes("device.revoke") &&
-              newest.may.includes("device.revoke") && (
-                <Button
-                  size="compact-md"
-                  variant="default"
-                  onClick={() => setRetiring(d)}
-                  aria-label={`Retire ${d.name}, enrolled ${d.enrolled_at.slice(0, 10)}`}
-                >
-                  Retire…
-                </Button>
-              )}
+            {!kept && d.may.includes("device.revoke") && otherThan(d)?.may.includes("device.revoke") && (
+              <Button
+                size="compact-md"
+                variant="default"
+                onClick={() => setRetiring(d)}
+                aria-label={`Retire ${d.name}, enrolled ${d.enrolled_at.slice(0, 10)}`}
+              >
+                Retire…
+              </Button>
+            )}
           </li>
         ))}
       </ul>
-      {retiring && newest && <Retire old={retiring} stays={newest} onClose={() => setRetiring(null)} />}
+      {retiring && stays && <Retire old={retiring} stays={stays} onClose={() => setRetiring(null)} />}
     </section>
   );
 }
@@ -169,8 +167,8 @@ function Retire({ old, stays, onClose }: { old: Device; stays: Device; onClose: 
         )
       }
     >
-      The record seen last{stays.name === old.name ? "" : `, ${stays.name},`} takes its name, group, labels
-      and asset fields. The old record is revoked: its key is never accepted again.
+      {stays.name === old.name ? "The other record" : stays.name} takes its name, group, labels and asset
+      fields. The old record is revoked: its key is never accepted again.
     </Confirm>
   );
 }

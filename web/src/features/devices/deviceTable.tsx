@@ -7,13 +7,17 @@ import type { Column } from "../../ui/RowTable.tsx";
 import { ConnectButton } from "./ConnectButton.tsx";
 import { type DeviceColumn, usualColumns } from "./deviceColumns.tsx";
 
-const nameRoom = 12; // rem
+const nameRoom = 14; // rem
 const chooseRoom = 2.5;
 const connectRoom = 7.5;
 
-/** Room that the table takes with these columns, in rem. */
-export function roomOf(columns: readonly DeviceColumn[]): number {
-  return columns.reduce((sum, c) => sum + c.room, nameRoom + chooseRoom + connectRoom);
+/** Room that the table takes with these columns, in rem; `least`: before it scrolls sideways. */
+export function roomOf(columns: readonly DeviceColumn[], least = false): number {
+  const room = (of: number, grows?: boolean) => (least && grows ? 0.6 * of : of);
+  return columns.reduce(
+    (sum, c) => sum + room(c.room, c.grows),
+    room(nameRoom, true) + chooseRoom + connectRoom,
+  );
 }
 
 /** The chosen columns between what every list of devices has: tick, name, connect. */

@@ -1,4 +1,4 @@
-import { Badge, Button, Group, Menu, Modal, Text } from "@mantine/core";
+import { Button, Group, Menu, Modal, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { labelsQuery, useDeleteLabel } from "../../api/labels.ts";
@@ -7,12 +7,13 @@ import type { Label } from "../../api/types.ts";
 import { Confirm } from "../../ui/Confirm.tsx";
 import { IconButton } from "../../ui/IconButton.tsx";
 import { LabelIcon, MoreIcon } from "../../ui/icons.tsx";
+import { ListPage } from "../../ui/ListPage.tsx";
 import { LabelBadge } from "../../ui/labelWords.tsx";
 import { PageLink } from "../../ui/links.tsx";
 import { notifyDone } from "../../ui/notify.ts";
-import { Page } from "../../ui/Page.tsx";
 import { may } from "../../ui/permissions.ts";
-import { Empty, Loaded } from "../../ui/states.tsx";
+import type { Column } from "../../ui/RowTable.tsx";
+import { Empty } from "../../ui/states.tsx";
 import { countWords } from "../../ui/words.ts";
 import { LabelForm } from "./LabelForm.tsx";
 
@@ -25,61 +26,22 @@ export function LabelsPage() {
   const mayManage = may(me, "device.manage");
   const create = mayManage && <Button onClick={() => setEditing("new")}>New label</Button>;
   return (
-    <Page
+    <ListPage
       title="Labels"
       lead="Marks that cut across the tree of groups. Smart labels set themselves, and policies follow them."
       actions={create}
+      label="Labels"
+      query={query}
+      rows={query.data?.items ?? []}
+      columns={columnsOf(mayManage ? { onEdit: setEditing, onDelete: setDeleting } : null)}
+      rowKey={(l) => l.id}
+      empty={
+        <Empty icon={<LabelIcon size={36} />} title="No labels yet" action={create}>
+          A smart label such as “laptops without encryption” keeps itself up to date; a static one is set by
+          hand.
+        </Empty>
+      }
     >
-      <div className="panel">
-        <Loaded query={query}>
-          {({ items }) =>
-            items.length === 0 ? (
-              <Empty icon={<LabelIcon size={36} />} title="No labels yet" action={create}>
-                A smart label such as “laptops without encryption” keeps itself up to date; a static one is
-                set by hand.
-              </Empty>
-            ) : (
-              <ul className="bare-list panel-pad">
-                {items.map((l) => (
-                  <li key={l.id} className="tree-row">
-                    <div style={{ flex: 1, minWidth: 0 }}>
-                      <Group gap="sm">
-                        <LabelBadge label={l} />
-                        <Badge size="sm" variant="light">
-                          {l.kind}
-                        </Badge>
-                        <PageLink to="/devices" search={{ label: l.id }} size="sm">
-                          {countWords(l.devices, "device")}
-                        </PageLink>
-                      </Group>
-                      {l.description && <Text c="dimmed">{l.description}</Text>}
-                      {l.expression && <code className="wrap-anywhere">{l.expression}</code>}
-                      {l.problem && <Text c="var(--handrail-bad)">{l.problem}</Text>}
-                      {!l.evaluated && <Text c="dimmed">Looking at all devices…</Text>}
-                    </div>
-                    {mayManage && (
-                      <Menu position="bottom-end">
-                        <Menu.Target>
-                          <IconButton label={`Change ${l.name}`}>
-                            <MoreIcon />
-                          </IconButton>
-                        </Menu.Target>
-                        <Menu.Dropdown>
-                          <Menu.Item onClick={() => setEditing(l)}>Edit…</Menu.Item>
-                          <Menu.Divider />
-                          <Menu.Item c="var(--handrail-bad)" onClick={() => setDeleting(l)}>
-                            Delete…
-                          </Menu.Item>
-                        </Menu.Dropdown>
-                      </Menu>
-                    )}
-                  </li>
-                ))}
-              </ul>
-            )
-          }
-        </Loaded>
-      </div>
       <Modal
         opened={editing !== null}
         onClose={() => setEditing(null)}
@@ -91,8 +53,98 @@ export function LabelsPage() {
         )}
       </Modal>
       {deleting && <DeleteLabel label={deleting} onClose={() => setDeleting(null)} />}
-    </Page>
+    </ListPage>
   );
+}
+
+function columnsOf(
+  change: { onEdit: (l: Label) => void; onDelete: (l: Label) => void } | null,
+): Column<Label>[] {
+  return [
+    {
+      key: "name",
+      header: "Label",
+      render: (l) => (
+        <>
+          <Group gap="xs">
+            <LabelBadge label={l} />
+            <span className="quiet">{l.kind === "smart" ? "sets itself" : "set by hand"}</span>
+          </Group>
+          {l.description && (
+            <Text size="sm" c="dimmed" mt={2}>
+              {l.description}
+            </Text>
+          )}
+          {l.expression && (
+            <code className="wrap-anywhere narrow-only" style={{ fontSize: "var(--mantine-font-size-sm)" }}>
+              {l.expression}
+            </code>
+          )}
+          {l.problem && (
+            <Text size="sm" c="var(--handrail-bad)">
+              {l.problem}
+            </Text>
+          )}
+        </>
+      ),
+    },
+    {
+      key: "expression",
+      header: "Expression",
+      width: "46%",
+      wide: true,
+      render: (l) =>
+        l.expression && (
+          <code className="wrap-anywhere" style={{ fontSize: "var(--mantine-font-size-sm)" }}>
+            {l.expression}
+          </code>
+        ),
+    },
+    {
+      key: "devices",
+      header: "Devices",
+      width: "7rem",
+      render: (l) => (
+        <>
+          <PageLink
+            to="/devices"
+            search={{ label: l.id }}
+            aria-label={`${countWords(l.devices, "device")} with the label ${l.name}`}
+          >
+            {l.devices.toLocaleString("en")}
+          </PageLink>
+          {!l.evaluated && (
+            <Text size="sm" c="dimmed">
+              Looking…
+            </Text>
+          )}
+        </>
+      ),
+    },
+    {
+      key: "change",
+      header: "Change",
+      quiet: true,
+      width: "3.5rem",
+      render: (l) =>
+        change && (
+          <Menu position="bottom-end">
+            <Menu.Target>
+              <IconButton label={`Change ${l.name}`}>
+                <MoreIcon />
+              </IconButton>
+            </Menu.Target>
+            <Menu.Dropdown>
+              <Menu.Item onClick={() => change.onEdit(l)}>Edit…</Menu.Item>
+              <Menu.Divider />
+              <Menu.Item c="var(--handrail-bad)" onClick={() => change.onDelete(l)}>
+                Delete…
+              </Menu.Item>
+            </Menu.Dropdown>
+          </Menu>
+        ),
+    },
+  ];
 }
 
 function DeleteLabel({ label, onClose }: { label: Label; onClose: () => void }) {

@@ -13,6 +13,7 @@ import { PublishDialog } from "./PublishDialog.tsx";
 import { settingProblems } from "./problems.ts";
 import { SettingPanel } from "./SettingPanel.tsx";
 import { SettingPicker } from "./SettingPicker.tsx";
+import { shownVersion } from "./versionWords.ts";
 
 const sameJson = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
 
@@ -21,15 +22,13 @@ const sameJson = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringif
  * the page until they are saved as the draft; nothing reaches a device before it is published.
  */
 export function DraftPart({ policy, mayManage }: { policy: Policy; mayManage: boolean }) {
-  const live = useQuery({
-    ...versionQuery(policy.id, policy.live),
-    enabled: !policy.draft && policy.live > 0,
-  });
+  const number = shownVersion(policy);
+  const shown = useQuery({ ...versionQuery(policy.id, number), enabled: !policy.draft && number > 0 });
   if (policy.draft)
     return <Editor policy={policy} saved={policy.draft.settings ?? []} mayManage={mayManage} />;
-  if (policy.live === 0) return <Editor policy={policy} saved={[]} mayManage={mayManage} />;
+  if (number === 0) return <Editor policy={policy} saved={[]} mayManage={mayManage} />;
   return (
-    <Loaded query={live}>
+    <Loaded query={shown}>
       {(v) => <Editor policy={policy} saved={v.settings ?? []} mayManage={mayManage} />}
     </Loaded>
   );
@@ -76,7 +75,9 @@ function Editor({ policy, saved, mayManage }: EditorProps) {
             ? "This is a draft: devices keep to the published version."
             : policy.live > 0
               ? `Version ${policy.live} is in force.`
-              : "Nothing is published yet."}
+              : policy.newest > 0
+                ? `These are the settings of version ${policy.newest}.`
+                : "Nothing is published yet."}
       </Text>
       {changed && (
         <Button variant="default" onClick={() => setSettings(saved)}>

@@ -15,6 +15,7 @@ import { Search } from "../../ui/Search.tsx";
 import { StateTally } from "../../ui/settingWords.tsx";
 import { Empty } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
+import { versionWords } from "./versionWords.ts";
 
 /** Every policy: what devices must be, for how many it counts, and how it stands there. */
 export function PoliciesPage() {
@@ -101,10 +102,10 @@ const columns: Column<Policy>[] = [
   {
     key: "version",
     header: "Version",
-    width: "9rem",
+    width: "11rem",
     render: (p) => (
-      <Group gap={6} wrap="nowrap">
-        {p.live > 0 ? `Version ${p.live}` : <span className="quiet">Not published</span>}
+      <Group gap={6}>
+        <span className={p.live > 0 || p.rollout ? undefined : "quiet"}>{versionWords(p)}</span>
         {p.draft && (
           <Badge size="sm" variant="light">
             Draft

@@ -20,6 +20,7 @@ import { DraftPart } from "./DraftPart.tsx";
 import { PolicyRollouts } from "./PolicyRollouts.tsx";
 import type { PolicyTab } from "./tabs.ts";
 import { VersionsPart } from "./VersionsPart.tsx";
+import { versionWords } from "./versionWords.ts";
 
 interface PolicyPageProps {
   id: string;
@@ -115,7 +116,7 @@ function Lead({ policy }: { policy: Policy }) {
     <Stack gap={4}>
       {policy.description && <span className="wrap-anywhere">{policy.description}</span>}
       <Group gap="md">
-        <span>{policy.live > 0 ? `Version ${policy.live} in force` : "Not published yet"}</span>
+        <span>{versionWords(policy)}</span>
         <PageLink to="/devices" search={{ policy: policy.id }}>
           {countWords(policy.counts?.devices ?? 0, "device")}
         </PageLink>

@@ -1,17 +1,18 @@
-import { Alert, Badge, Button, Group, Progress, Text, Title } from "@mantine/core";
+import { Alert, Button, Group, Progress, Text, Title } from "@mantine/core";
 import { useId } from "react";
 import { useSteerRollout } from "../../api/policies.ts";
 import type { Rollout } from "../../api/types.ts";
 import { PageLink } from "../../ui/links.tsx";
+import { Mark } from "../../ui/marks.tsx";
 import { ErrorPanel } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { countWords, durationWords } from "../../ui/words.ts";
 
 const words: Record<Rollout["state"], { text: string; color: string }> = {
-  running: { text: "Running", color: "rail" },
-  paused: { text: "Paused", color: "yellow" },
-  returned: { text: "Stopped and returned", color: "red" },
-  done: { text: "Done", color: "green" },
+  running: { text: "Running", color: "var(--mantine-primary-color-filled)" },
+  paused: { text: "Paused", color: "var(--handrail-warn)" },
+  returned: { text: "Stopped and returned", color: "var(--handrail-bad)" },
+  done: { text: "Done", color: "var(--handrail-good)" },
 };
 
 /** How far a roll-out has come, ring by ring, and the levers to steer it. */
@@ -30,14 +31,17 @@ export function RolloutBoard({ rollout: r }: { rollout: Rollout }) {
       <Group justify="space-between" mb="xs">
         <Group gap="xs">
           <Title order={2} id={id}>
-            <PageLink to="/policies/$policyId" params={{ policyId: r.policy_id }}>
+            <PageLink
+              to="/policies/$policyId"
+              params={{ policyId: r.policy_id }}
+              search={{ tab: "rollouts" }}
+              inherit
+            >
               {r.policy_name}
             </PageLink>
-            : version {r.from || "none"} to {r.to}
+            {r.from > 0 ? `: version ${r.from} to ${r.to}` : `: version ${r.to}, the first`}
           </Title>
-          <Badge color={state.color} variant="light">
-            {state.text}
-          </Badge>
+          <Mark color={state.color}>{state.text}</Mark>
         </Group>
         {r.may_manage && isOpen && (
           <Group gap="xs">
@@ -63,23 +67,31 @@ export function RolloutBoard({ rollout: r }: { rollout: Rollout }) {
         </Alert>
       )}
       {steer.error && <ErrorPanel error={steer.error} title="That did not work" />}
-      <Progress.Root size="md" mb={4} aria-hidden="true">
-        <Progress.Section value={share(r.progress.applied, r.progress.total)} color="green.7" />
-        <Progress.Section value={share(r.progress.failed, r.progress.total)} color="red.7" />
-        <Progress.Section value={share(r.progress.pending, r.progress.total)} color="yellow.6" />
-      </Progress.Root>
-      <Text size="sm" role="status" component="div">
-        {r.progress.devices.toLocaleString("en")} of {countWords(r.progress.total, "device")} reached:{" "}
-        {(["applied", "pending", "failed"] as const).map((state, i) => (
-          <span key={state}>
-            {i > 0 && ", "}
-            <PageLink to="/devices" search={{ policy: r.policy_id, policy_state: state }} c="inherit">
-              {r.progress[state].toLocaleString("en")} {state}
-            </PageLink>
-          </span>
-        ))}
-        .
-      </Text>
+      {r.progress.total > 0 ? (
+        <>
+          <Progress.Root size="md" mb={4} aria-hidden="true">
+            <Progress.Section value={share(r.progress.applied, r.progress.total)} color="green.7" />
+            <Progress.Section value={share(r.progress.failed, r.progress.total)} color="red.7" />
+            <Progress.Section value={share(r.progress.pending, r.progress.total)} color="yellow.6" />
+          </Progress.Root>
+          <Text size="sm" role="status" component="div">
+            {r.progress.devices.toLocaleString("en")} of {countWords(r.progress.total, "device")} reached:{" "}
+            {(["applied", "pending", "failed"] as const).map((state, i) => (
+              <span key={state}>
+                {i > 0 && ", "}
+                <PageLink to="/devices" search={{ policy: r.policy_id, policy_state: state }}>
+                  {r.progress[state].toLocaleString("en")} {state}
+                </PageLink>
+              </span>
+            ))}
+            .
+          </Text>
+        </>
+      ) : (
+        <Text size="sm" c="dimmed" role="status">
+          {isOpen ? "No device is reached yet." : "It reached no device."}
+        </Text>
+      )}
       <ol className="stages" aria-label="Stages">
         {r.plan.stages.map((s, i) => (
           // biome-ignore lint/suspicious/noArrayIndexKey: stages have no other name than their place
