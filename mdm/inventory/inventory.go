@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -31,7 +32,8 @@ type Section struct {
 type Row struct {
 	Section   string
 	Hash      string
-	Data      []byte // nil to save, of software that Store.KnownSoftware knows
+	Data      []byte     // nil to save, of software that Store.KnownSoftware knows, or that is in Software
+	Software  []Software // to save, of a bucket: what its cleaned JSON would say
 	ChangedAt time.Time
 }
 
@@ -39,7 +41,8 @@ type Row struct {
 type Store interface {
 	// SaveSections replaces the given sections of a device. With full set, every section not
 	// among rows or keep is removed. What changed goes to the history at the time at.
-	// mdm.ErrNotFound when there is no such device.
+	// mdm.ErrNotFound when there is no such device; mdm.ErrConflict when software that was said to be
+	// known is no longer.
 	SaveSections(ctx context.Context, device mdm.DeviceID, rows []Row, full bool, keep []string, at time.Time) error
 	// Sections returns what is kept of a device, by name; empty for none or no such device.
 	Sections(ctx context.Context, device mdm.DeviceID) ([]Row, error)
@@ -54,7 +57,10 @@ type Store interface {
 }
 
 // Registry applies the rules of inventory over a Store. It is safe for concurrent use.
-type Registry struct{ store Store }
+type Registry struct {
+	store   Store
+	decoded decoded
+}
 
 // New returns a registry over store.
 func New(store Store) *Registry { return &Registry{store: store} }
@@ -72,6 +78,17 @@ type Outcome struct {
 // that do not decode are refused one by one, the others kept; sections this version does
 // not know are remembered by hash only, so that the device does not send them for ever.
 func (r *Registry) Apply(ctx context.Context, device mdm.DeviceID, full bool, sections map[string]Section, now time.Time) (Outcome, error) {
+	out, err := r.apply(ctx, device, full, sections, now, r.store.KnownSoftware)
+	if errors.Is(err, mdm.ErrConflict) { // what was known was deleted before it was saved: go by what was sent
+		out, err = r.apply(ctx, device, full, sections, now, func(context.Context, map[string]string) (map[string]bool, error) { return nil, nil })
+	}
+	return out, err
+}
+
+func (r *Registry) apply(
+	ctx context.Context, device mdm.DeviceID, full bool, sections map[string]Section, now time.Time,
+	ask func(context.Context, map[string]string) (map[string]bool, error),
+) (Outcome, error) {
 	out := Outcome{Refused: map[string]string{}}
 	if len(sections) > MaxSections {
 		return out, fmt.Errorf("%d sections, at most %d: %w", len(sections), MaxSections, mdm.ErrInvalid)
@@ -80,7 +97,7 @@ func (r *Registry) Apply(ctx context.Context, device mdm.DeviceID, full bool, se
 	if err != nil {
 		return out, fmt.Errorf("inventory of %s: %w", device, err)
 	}
-	known, err := r.knownSoftware(ctx, have, sections)
+	known, err := knownSoftware(ctx, ask, have, sections)
 	if err != nil {
 		return out, fmt.Errorf("inventory of %s: %w", device, err)
 	}
@@ -99,7 +116,7 @@ func (r *Registry) Apply(ctx context.Context, device mdm.DeviceID, full bool, se
 			keep = append(keep, name)
 			continue
 		}
-		row, err := accept(name, sections[name], known[name], now)
+		row, err := r.accept(name, sections[name], known[name], now)
 		if err != nil {
 			out.Refused[name] = err.Error()
 			keep = append(keep, name) // what was known before is better than nothing
@@ -135,7 +152,9 @@ func (r *Registry) Apply(ctx context.Context, device mdm.DeviceID, full bool, se
 }
 
 // knownSoftware returns which sections need no decoding, because some device sent the same.
-func (r *Registry) knownSoftware(ctx context.Context, have map[string]string, sections map[string]Section) (map[string]bool, error) {
+func knownSoftware(
+	ctx context.Context, ask func(context.Context, map[string]string) (map[string]bool, error), have map[string]string, sections map[string]Section,
+) (map[string]bool, error) {
 	hashes := map[string]string{}
 	for name, s := range sections {
 		if IsSoftware(name) && have[name] != s.Hash {
@@ -145,11 +164,11 @@ func (r *Registry) knownSoftware(ctx context.Context, have map[string]string, se
 	if len(hashes) == 0 {
 		return nil, nil
 	}
-	return r.store.KnownSoftware(ctx, hashes)
+	return ask(ctx, hashes)
 }
 
 // accept checks the hash and, unless the very same data is known, decodes.
-func accept(name string, s Section, known bool, now time.Time) (Row, error) {
+func (r *Registry) accept(name string, s Section, known bool, now time.Time) (Row, error) {
 	if known && len(s.Data) == 0 {
 		return Row{Section: name, Hash: s.Hash, ChangedAt: now}, nil
 	}
@@ -160,9 +179,18 @@ func accept(name string, s Section, known bool, now time.Time) (Row, error) {
 	if known {
 		return Row{Section: name, Hash: s.Hash, ChangedAt: now}, nil
 	}
-	data, err := Decode(name, s.Data)
-	if err != nil {
-		return Row{}, err
+	if n := softwareBucketOf(name); n >= 0 && len(s.Data) <= MaxSection {
+		list, err := readSoftware(n, s.Data)
+		return Row{Section: name, Hash: s.Hash, Software: list, ChangedAt: now}, err
+	}
+	key := decodedKey{name, s.Hash}
+	data, ok := r.decoded.get(key)
+	if !ok {
+		var err error
+		if data, err = Decode(name, s.Data); err != nil {
+			return Row{}, err
+		}
+		r.decoded.put(key, data)
 	}
 	return Row{Section: name, Hash: s.Hash, Data: data, ChangedAt: now}, nil
 }

@@ -63,9 +63,18 @@ func SplitSoftware(list []Software) [][]Software {
 	return out
 }
 
-// decodeSoftware reads bucket n. Entries that belong elsewhere, have no name or more than fits
-// are left out.
+// decodeSoftware is Decode for bucket n.
 func decodeSoftware(n int, data []byte) ([]byte, error) {
+	list, err := readSoftware(n, data)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(list)
+}
+
+// readSoftware reads bucket n. Entries that belong elsewhere, have no name or more than fits
+// are left out.
+func readSoftware(n int, data []byte) ([]Software, error) {
 	var raw []Software
 	if err := parse(data, &raw); err != nil {
 		return nil, err
@@ -82,7 +91,7 @@ func decodeSoftware(n int, data []byte) ([]byte, error) {
 		}
 	}
 	slices.SortFunc(list, CompareSoftware)
-	return json.Marshal(slices.Compact(list))
+	return slices.Compact(list), nil
 }
 
 // cutText cleans the given texts.

@@ -22,7 +22,7 @@ import (
 // Bounds on taking inventories. A whole fleet may come at once, after an update of the
 // agent or the loss of a database: each device is then told when its turn is.
 const (
-	inventoryWorkers  = 4                      // read and written at a time
+	inventoryWorkers  = 24                     // read and written at a time; what comes together is written together
 	inventoryInside   = 64                     // that send, wait for one of those, or have one
 	inventoryWithin   = 20 * time.Second       // for a body to come in
 	inventoryPace     = 10 * time.Millisecond  // between two, before anything was measured
@@ -50,8 +50,10 @@ func (a *API) registerAgentInventory() {
 }
 
 func (a *API) putInventory(ctx context.Context, _ *empty) (*body[signaling.InventoryAnswer], error) {
-	leave, wait := a.turnstile.enter(time.Now())
+	now := time.Now()
+	leave, wait := a.turnstile.enter(now)
 	if wait > 0 {
+		a.cfg.Fleet.Expect(now.Add(wait))
 		p := problem(http.StatusServiceUnavailable, signaling.CodeBusy, "many devices report at once; this one's turn comes later")
 		p.RetryAfterMS = wait.Milliseconds()
 		return nil, p

@@ -41,6 +41,9 @@ type Config struct {
 	Workers int
 	// Batch is how many devices a worker takes at once; 0 means 250.
 	Batch int
+	// Lag says for how long work that can wait leaves the machine to what is more urgent; nil means
+	// never.
+	Lag func() time.Duration
 	// Lease is when a batch comes back that nobody saved; 0 means 1 minute.
 	Lease time.Duration
 }
@@ -69,6 +72,9 @@ func New(cfg Config, log *slog.Logger) (*Engine, error) {
 	}
 	if cfg.Changed == nil {
 		cfg.Changed = func(...string) {}
+	}
+	if cfg.Lag == nil {
+		cfg.Lag = func() time.Duration { return 0 }
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -137,6 +143,9 @@ const retry = 2 * time.Second
 
 func (e *Engine) work(ctx context.Context) error {
 	for {
+		if !e.letPass(ctx) {
+			return nil
+		}
 		n, err := e.Round(ctx)
 		switch {
 		case ctx.Err() != nil:
@@ -152,6 +161,20 @@ func (e *Engine) work(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// letPass waits for what is more urgent; false when ctx ended.
+func (e *Engine) letPass(ctx context.Context) bool {
+	for lag := e.cfg.Lag(); lag > 0; lag = e.cfg.Lag() {
+		t := time.NewTimer(lag)
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			return false
+		case <-t.C:
+		}
+	}
+	return ctx.Err() == nil
 }
 
 // noteDays keeps the numbers trends are drawn from.

@@ -40,6 +40,8 @@ type Store interface {
 	// IndexSoftware makes the software index say what the devices have, and nothing of those
 	// that are gone or revoked.
 	IndexSoftware(ctx context.Context, ids []mdm.DeviceID) error
+	// SweepSoftware deletes some of the software that no device has any more, and returns how much.
+	SweepSoftware(ctx context.Context) (int, error)
 	// SoftwareSet returns the devices, by Record.N, that have software of that name (* stands for
 	// anything) in a version that is wanted.
 	SoftwareSet(ctx context.Context, name string, wanted func(version string) bool) (Set, error)
@@ -121,6 +123,7 @@ type Fleet struct {
 	compiler *rule.Compiler
 	wake     chan struct{}
 	index    index
+	storm    storm
 
 	mu    sync.Mutex
 	exprs map[string]*rule.Expr // by text
@@ -166,7 +169,8 @@ const (
 	clockEvery  = time.Hour              // labels whose expression reads the clock
 	gatherFor   = 150 * time.Millisecond // uploads come in storms; a batch costs little more than one
 	gatherMost  = 10 * time.Second
-	batch       = 1000      // devices of one turn
+	batch       = 1000 // devices of one turn
+	sweepEvery  = 6 * time.Hour
 	reloadEvery = time.Hour // everything anew, should a message have been lost
 )
 
@@ -176,7 +180,9 @@ func (f *Fleet) Run(ctx context.Context) error {
 	defer look.Stop()
 	hourly := time.NewTicker(clockEvery)
 	defer hourly.Stop()
-	for {
+	sweeping := time.NewTicker(sweepEvery)
+	defer sweeping.Stop()
+	for f.letPass(ctx) {
 		began := time.Now()
 		if err := f.Work(ctx); err != nil && ctx.Err() == nil {
 			f.log.WarnContext(ctx, "fleet_work_failed", "error", err)
@@ -190,6 +196,12 @@ func (f *Fleet) Run(ctx context.Context) error {
 		case <-hourly.C:
 			f.Tick(ctx)
 			f.index.touch(nil)
+		case <-sweeping.C:
+			if n, err := f.cfg.Store.SweepSoftware(ctx); err != nil && ctx.Err() == nil {
+				f.log.WarnContext(ctx, "software_unswept", "error", err)
+			} else if n > 0 {
+				f.log.InfoContext(ctx, "software_swept", "rows", n)
+			}
 		case <-f.wake:
 			pause := time.NewTimer(gather)
 			select {
@@ -200,6 +212,7 @@ func (f *Fleet) Run(ctx context.Context) error {
 			}
 		}
 	}
+	return nil
 }
 
 // Work does everything there is to do now and returns when none is left.

@@ -27,6 +27,7 @@ func (s *Server) openCompliance() error {
 		Compiler: compiler,
 		Tree:     s.Groups.Tree,
 		Changed:  func(ids ...string) { s.changed(signaling.TopicCompliance, ids...) },
+		Lag:      s.Fleet.Lag,
 	}, s.log)
 	return err
 }

@@ -6,7 +6,11 @@ import (
 	"database/sql"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
+	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -175,45 +179,110 @@ func (s *Store) CountDevices(ctx context.Context, groups []mdm.GroupID, all bool
 	return n, classify(err)
 }
 
-// ChangeDevice changes one device in a transaction; see device.Writer.
+// deviceChange is a change of one device.
+type deviceChange struct {
+	id     mdm.DeviceID
+	change func(*device.Device) error
+	result device.Device
+}
+
+// ChangeDevice changes one device in a transaction, which changes of others at the same time
+// share; see device.Writer.
 func (s *Store) ChangeDevice(ctx context.Context, id mdm.DeviceID, change func(*device.Device) error) (device.Device, error) {
-	var d device.Device
-	err := s.write(ctx, func(tx *sql.Tx) error {
-		var err error
-		// The update that changes nothing locks the row, on both databases alike.
-		d, err = scanDevice(tx.QueryRowContext(ctx, "UPDATE devices SET id = id WHERE id = $1 RETURNING "+deviceColumns, id))
+	c := &deviceChange{id: id, change: change}
+	if err := s.changes.do(ctx, c); err != nil {
+		return device.Device{}, err
+	}
+	return c.result, nil
+}
+
+func (s *Store) changeDevices(ctx context.Context, batch []*job[*deviceChange]) {
+	s.changes.each(batch, func(some []*job[*deviceChange]) error {
+		return s.write(ctx, func(tx *sql.Tx) error { return s.changeTogether(ctx, tx, some) })
+	})
+}
+
+func (s *Store) changeTogether(ctx context.Context, tx *sql.Tx, batch []*job[*deviceChange]) error {
+	ids := make([]mdm.DeviceID, len(batch))
+	for i, j := range batch {
+		ids[i] = j.what.id
+	}
+	devices, err := s.lockDevices(ctx, tx, ids)
+	if err != nil {
+		return err
+	}
+	before := maps.Clone(devices)
+	for _, j := range batch {
+		d, ok := devices[j.what.id]
+		if !ok {
+			j.err = mdm.ErrNotFound
+			continue
+		}
+		d.Asset, d.SignedIn, d.Hardware.MACs = maps.Clone(d.Asset), slices.Clone(d.SignedIn), slices.Clone(d.Hardware.MACs)
+		if j.err = j.what.change(&d); j.err == nil && d.Group != devices[d.ID].Group {
+			j.err = groupExists(ctx, tx, d.Group)
+		}
+		if j.err == nil {
+			devices[d.ID], j.what.result = d, d
+		}
+	}
+	return s.putChanged(ctx, tx, before, devices)
+}
+
+// lockDevices reads devices that nobody else changes meanwhile.
+func (s *Store) lockDevices(ctx context.Context, tx *sql.Tx, ids []mdm.DeviceID) (map[mdm.DeviceID]device.Device, error) {
+	var c conditions
+	in(&c, "id", ids)
+	query := "SELECT " + deviceColumns + " FROM devices" + c.where() + " ORDER BY id"
+	if s.postgres {
+		query += " FOR UPDATE" // SQLite has one writer
+	}
+	rows, err := tx.QueryContext(ctx, query, c.args...)
+	list, err := collect(rows, err, scanDevice)
+	out := make(map[mdm.DeviceID]device.Device, len(list))
+	for _, d := range list {
+		out[d.ID] = d
+	}
+	return out, err
+}
+
+// putChanged writes what changed of devices, and has those look at them who read it.
+func (s *Store) putChanged(ctx context.Context, tx *sql.Tx, before, after map[mdm.DeviceID]device.Device) error {
+	ins := inserter{tx: tx, bare: !s.postgres, into: putColumns, tail: putConflict}
+	now := time.Now()
+	work := map[mdm.DeviceID][]string{}
+	var check, moved []mdm.DeviceID
+	for _, id := range sortedKeys(after) {
+		was, is := before[id], after[id]
+		if reflect.DeepEqual(was, is) {
+			continue
+		}
+		row, err := deviceRow(is)
+		if err == nil {
+			err = ins.add(ctx, row...)
+		}
 		if err != nil {
 			return err
 		}
-		group, before := d.Group, d
-		if err := change(&d); err != nil {
-			return err
+		if read := changedFacts(was, is); len(read) > 0 {
+			work[id] = read
+		} else if was.Group != is.Group || was.IsRevoked() != is.IsRevoked() {
+			check = append(check, id)
 		}
-		if d.Group != group {
-			if err := groupExists(ctx, tx, d.Group); err != nil {
-				return err
-			}
+		if was.Group != is.Group {
+			moved = append(moved, id)
 		}
-		if err := putDevice(ctx, tx, d); err != nil {
-			return err
-		}
-		read := changedFacts(before, d)
-		if len(read) > 0 {
-			if err := leaveWork(ctx, tx, id, read, time.Now()); err != nil {
-				return err
-			}
-		}
-		if len(read) > 0 || d.Group != group || d.IsRevoked() != before.IsRevoked() {
-			if err := markCompliance(ctx, tx, time.Now(), id); err != nil {
-				return err
-			}
-		}
-		if d.Group == group {
-			return nil
-		}
-		return resolveDevices(ctx, tx, id)
-	})
-	return d, err
+	}
+	if err := ins.flush(ctx); err != nil {
+		return err
+	}
+	if err := s.leaveWorks(ctx, tx, work, now); err != nil {
+		return err
+	}
+	if err := markCompliance(ctx, tx, now, check...); err != nil || len(moved) == 0 {
+		return err
+	}
+	return resolveDevices(ctx, tx, moved...)
 }
 
 // changedFacts names what smart labels and the software index read of a record that changed.
@@ -240,34 +309,47 @@ func groupExists(ctx context.Context, tx *sql.Tx, id mdm.GroupID) error {
 	return nil
 }
 
-// putDevice inserts or replaces one device.
-func putDevice(ctx context.Context, tx *sql.Tx, d device.Device) error {
-	asset := ""
-	if len(d.Asset) > 0 {
-		b, err := json.Marshal(d.Asset)
-		if err != nil {
-			return err
-		}
-		asset = string(b)
-	}
-	h := d.Hardware
-	_, err := tx.ExecContext(ctx, `INSERT INTO devices (id, group_id, token_id, fingerprint, public_key, name, name_key, hostname, os, os_version,
+const (
+	putColumns = `devices (id, group_id, token_id, fingerprint, public_key, name, name_key, hostname, os, os_version,
 			arch, agent_version, model, serial, signed_in, search, enrolled_us, last_seen_us, revoked_us, copied_us,
-			returned_us, cpu, macs, memory_bytes, disk_bytes, encrypted, updates, updates_security, asset)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29)
-		ON CONFLICT (id) DO UPDATE SET group_id = excluded.group_id, token_id = excluded.token_id, fingerprint = excluded.fingerprint,
+			returned_us, cpu, macs, memory_bytes, disk_bytes, encrypted, updates, updates_security, asset)`
+	putConflict = `ON CONFLICT (id) DO UPDATE SET group_id = excluded.group_id, token_id = excluded.token_id, fingerprint = excluded.fingerprint,
 			public_key = excluded.public_key, name = excluded.name, name_key = excluded.name_key, hostname = excluded.hostname, os = excluded.os,
 			os_version = excluded.os_version, arch = excluded.arch, agent_version = excluded.agent_version, model = excluded.model,
 			serial = excluded.serial, signed_in = excluded.signed_in, search = excluded.search, enrolled_us = excluded.enrolled_us,
 			last_seen_us = excluded.last_seen_us, revoked_us = excluded.revoked_us, copied_us = excluded.copied_us,
 			returned_us = excluded.returned_us, cpu = excluded.cpu, macs = excluded.macs, memory_bytes = excluded.memory_bytes,
 			disk_bytes = excluded.disk_bytes, encrypted = excluded.encrypted, updates = excluded.updates,
-			updates_security = excluded.updates_security, asset = excluded.asset`,
-		d.ID, d.Group, d.TokenID, d.Fingerprint, base64.StdEncoding.EncodeToString(d.PublicKey), d.Name, strings.ToLower(d.Name), d.Hostname,
+			updates_security = excluded.updates_security, asset = excluded.asset`
+)
+
+// putDevice inserts or replaces one device.
+func putDevice(ctx context.Context, tx *sql.Tx, d device.Device) error {
+	row, err := deviceRow(d)
+	if err != nil {
+		return err
+	}
+	ins := inserter{tx: tx, into: putColumns, tail: putConflict}
+	return errors.Join(ins.add(ctx, row...), ins.flush(ctx))
+}
+
+// deviceRow is a device as putColumns has it.
+func deviceRow(d device.Device) ([]any, error) {
+	asset := ""
+	if len(d.Asset) > 0 {
+		b, err := json.Marshal(d.Asset)
+		if err != nil {
+			return nil, err
+		}
+		asset = string(b)
+	}
+	h := d.Hardware
+	return []any{
+		string(d.ID), string(d.Group), string(d.TokenID), d.Fingerprint, base64.StdEncoding.EncodeToString(d.PublicKey), d.Name, strings.ToLower(d.Name), d.Hostname,
 		d.OS, d.OSVersion, d.Arch, d.AgentVersion, d.Model, d.Serial, strings.Join(d.SignedIn, ","), d.SearchText(),
 		micros(d.EnrolledAt), micros(d.LastSeenAt), micros(d.RevokedAt), micros(d.CopiedAt),
-		micros(d.ReturnedAt), h.CPU, strings.Join(h.MACs, ","), h.MemoryBytes, h.DiskBytes, int64(h.Encrypted), h.Updates, h.UpdatesSecurity, asset)
-	return err
+		micros(d.ReturnedAt), h.CPU, strings.Join(h.MACs, ","), h.MemoryBytes, h.DiskBytes, int64(h.Encrypted), h.Updates, h.UpdatesSecurity, asset,
+	}, nil
 }
 
 // DeleteDevice forgets a device; see device.Writer.

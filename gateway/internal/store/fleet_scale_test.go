@@ -9,6 +9,7 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -218,35 +219,28 @@ type interned struct {
 	id  int64
 }
 
-// internAll stores buckets of many devices; a row's section names one bucket only, so each
-// turn takes one a section.
+// internAll stores buckets of many devices.
 func internAll(tb testing.TB, s *Store, wanted map[string]inventory.Row) []interned {
 	tb.Helper()
-	var out []interned
-	by := map[string][]string{}
+	ctx := context.Background()
+	found, err := s.lookBuckets(ctx, slices.Collect(maps.Values(wanted)))
+	ids := found.known
+	if err == nil && len(found.unknown) > 0 {
+		err = s.write(ctx, func(tx *sql.Tx) error {
+			n := s.newSoftware(tx)
+			err := n.store(ctx, found)
+			maps.Copy(ids, n.buckets)
+			return err
+		})
+	}
+	if err != nil {
+		tb.Fatal(err)
+	}
+	out := make([]interned, 0, len(wanted))
 	for key, r := range wanted {
-		by[r.Section] = append(by[r.Section], key)
+		out = append(out, interned{key, ids[bucketName(r)]})
 	}
-	for {
-		turn := map[string]string{}
-		var rows []inventory.Row
-		for section, keys := range by {
-			if len(keys) > 0 {
-				turn[section], by[section] = keys[0], keys[1:]
-				rows = append(rows, wanted[keys[0]])
-			}
-		}
-		if len(rows) == 0 {
-			return out
-		}
-		ids, err := s.internBuckets(context.Background(), rows)
-		if err != nil {
-			tb.Fatal(err)
-		}
-		for section, key := range turn {
-			out = append(out, interned{key, ids[section]})
-		}
-	}
+	return out
 }
 
 // figure prints one line that `make bench` reads.

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -103,6 +104,7 @@ func bucketNumber(section string) int {
 // change once they are written.
 type titles struct {
 	mu      sync.RWMutex
+	swept   int64 // fleet_counters.swept when the first was remembered
 	names   map[nameKey]int64
 	ids     map[titleKey]int64
 	titles  map[int64]inventory.Software
@@ -137,10 +139,32 @@ func (t *titles) forgetBuckets() {
 	t.buckets, t.content = map[bucketKey]int64{}, map[int64][]int64{}
 }
 
-// learn remembers what is committed.
-func (t *titles) learn(do func()) {
+// since returns what to give to learn; taken before the database is asked.
+func (t *titles) since() int64 {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.swept
+}
+
+// sweptAt forgets everything where rows were deleted since it was remembered.
+func (t *titles) sweptAt(swept int64) (forgot bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.swept == swept {
+		return false
+	}
+	t.swept = swept
+	t.forget()
+	return true
+}
+
+// learn remembers what is committed, unless what was read may have been deleted since.
+func (t *titles) learn(since int64, do func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.swept != since {
+		return
+	}
 	if len(t.ids) > maxTitlesKnown || len(t.titles) > maxTitlesKnown || len(t.nameOf) > maxTitlesKnown {
 		t.forgetTitles()
 	}
@@ -150,132 +174,174 @@ func (t *titles) learn(do func()) {
 	do()
 }
 
-// internBuckets returns the ids of the buckets among rows by section, storing those that no
-// device had so far. It commits by itself: buckets are shared and never change.
-func (s *Store) internBuckets(ctx context.Context, rows []inventory.Row) (map[string]int64, error) {
-	out := map[string]int64{}
+// bucketName is what a bucket is stored under.
+func bucketName(r inventory.Row) string { return r.Section + ":" + r.Hash }
+
+// hasSoftware reports whether a row says what is in its bucket.
+func hasSoftware(r inventory.Row) bool { return r.Software != nil || len(r.Data) > 0 }
+
+// buckets are buckets as far as they are known.
+type buckets struct {
+	known   map[string]int64 // ids by name
+	unknown []inventory.Row  // one of each
+	since   int64            // fleet_counters.swept; with another, known ones may be gone
+}
+
+// lookBuckets finds out which buckets are stored.
+func (s *Store) lookBuckets(ctx context.Context, rows []inventory.Row) (buckets, error) {
+	known := make(map[string]int64, len(rows))
 	var unknown []inventory.Row
 	s.titles.mu.RLock()
+	since := s.titles.swept
 	for _, r := range rows {
-		if !inventory.IsSoftware(r.Section) {
-			continue
-		}
 		if id := s.titles.buckets[keyOfBucket(r.Section, r.Hash)]; id != 0 {
-			out[r.Section] = id
+			known[bucketName(r)] = id
 		} else {
 			unknown = append(unknown, r)
 		}
 	}
 	s.titles.mu.RUnlock()
-	unknown, err := s.findBuckets(ctx, s.reader, unknown, out)
-	if err != nil || len(unknown) == 0 {
-		return out, err
-	}
-	var n *newSoftware
-	err = s.write(ctx, func(tx *sql.Tx) error {
-		n = &newSoftware{s: s, tx: tx, names: map[nameKey]int64{}, ids: map[titleKey]int64{}}
-		return n.store(ctx, unknown, out)
-	})
-	if err != nil {
-		return nil, err
-	}
-	s.titles.learn(func() {
+	unknown, err := s.findBuckets(ctx, s.reader, unknown, known)
+	return buckets{known, unknown, since}, err
+}
+
+// learnBuckets remembers what was committed.
+func (s *Store) learnBuckets(n *newSoftware, rows []inventory.Row) {
+	s.titles.learn(n.swept, func() {
 		for k, id := range n.names {
 			s.titles.names[k] = id
 		}
 		for k, id := range n.ids {
 			s.titles.ids[k] = id
 		}
-		for _, r := range unknown {
-			s.titles.buckets[keyOfBucket(r.Section, r.Hash)] = out[r.Section]
+		for _, r := range rows {
+			if id := n.buckets[bucketName(r)]; id != 0 {
+				s.titles.buckets[keyOfBucket(r.Section, r.Hash)] = id
+			}
 		}
 	})
-	return out, nil
 }
 
 // KnownSoftware returns which buckets are stored; see inventory.Store.
 func (s *Store) KnownSoftware(ctx context.Context, hashes map[string]string) (map[string]bool, error) {
-	found := map[string]int64{}
-	var unknown []inventory.Row
-	s.titles.mu.RLock()
+	rows := make([]inventory.Row, 0, len(hashes))
 	for section, hash := range hashes {
-		if id := s.titles.buckets[keyOfBucket(section, hash)]; id != 0 {
-			found[section] = id
-		} else {
-			unknown = append(unknown, inventory.Row{Section: section, Hash: hash})
-		}
+		rows = append(rows, inventory.Row{Section: section, Hash: hash})
 	}
-	s.titles.mu.RUnlock()
-	if _, err := s.findBuckets(ctx, s.reader, unknown, found); err != nil {
+	found, err := s.lookBuckets(ctx, rows)
+	if err != nil {
 		return nil, err
 	}
-	out := make(map[string]bool, len(found))
-	for section := range found {
-		out[section] = true
+	out := make(map[string]bool, len(found.known))
+	for section, hash := range hashes {
+		if found.known[section+":"+hash] != 0 {
+			out[section] = true
+		}
 	}
 	return out, nil
 }
 
-// findBuckets fills found with the buckets that the database knows and returns the others.
+// findBuckets fills found with the buckets that the database knows and returns one row of each
+// of the others.
 func (s *Store) findBuckets(ctx context.Context, q querier, rows []inventory.Row, found map[string]int64) ([]inventory.Row, error) {
 	if len(rows) == 0 {
 		return nil, nil
 	}
-	sections := map[string]inventory.Row{}
-	hashes := make([]string, len(rows))
-	for i, r := range rows {
-		hashes[i] = r.Section + ":" + r.Hash
-		sections[hashes[i]] = r
-	}
-	var c conditions
-	in(&c, "hash", hashes)
-	res, err := q.QueryContext(ctx, "SELECT id, hash FROM software_buckets"+c.where(), c.args...)
-	known := map[string]int64{}
-	_, err = collect(res, err, func(row rowScanner) (struct{}, error) {
-		var id int64
-		var hash string
-		err := row.Scan(&id, &hash)
-		known[hash] = id
-		return struct{}{}, err
-	})
-	if err != nil {
-		return nil, err
-	}
-	s.titles.learn(func() {
-		for hash, id := range known {
-			r := sections[hash]
-			found[r.Section] = id
-			s.titles.buckets[keyOfBucket(r.Section, r.Hash)] = id
+	named := make(map[string]inventory.Row, len(rows))
+	for _, r := range rows {
+		if name := bucketName(r); !hasSoftware(named[name]) {
+			named[name] = r
 		}
-	})
-	return slices.DeleteFunc(slices.Clone(rows), func(r inventory.Row) bool { return found[r.Section] != 0 }), nil
+	}
+	names, since := sortedKeys(named), s.titles.since()
+	var known []string
+	for some := range slices.Chunk(names, 500) {
+		var c conditions
+		in(&c, "hash", some)
+		res, err := q.QueryContext(ctx, "SELECT id, hash FROM software_buckets"+c.where(), c.args...)
+		if _, err = collect(res, err, func(row rowScanner) (struct{}, error) {
+			var id int64
+			var name string
+			err := row.Scan(&id, &name)
+			found[name] = id
+			known = append(known, name)
+			return struct{}{}, err
+		}); err != nil {
+			return nil, err
+		}
+	}
+	if len(known) > 0 && q == querier(s.reader) { // what a transaction reads may not be committed
+		s.titles.learn(since, func() {
+			for _, name := range known {
+				r := named[name]
+				s.titles.buckets[keyOfBucket(r.Section, r.Hash)] = found[name]
+			}
+		})
+	}
+	out := make([]inventory.Row, 0, len(names)-len(known))
+	for _, name := range names {
+		if found[name] == 0 {
+			out = append(out, named[name])
+		}
+	}
+	return out, nil
 }
+
+// errSwept says that what was remembered may have been deleted: it is looked up again.
+var errSwept = errors.New("software was deleted meanwhile")
 
 // newSoftware stores software no device had so far, under the lock of the counters.
 type newSoftware struct {
-	s     *Store
-	tx    *sql.Tx
-	names map[nameKey]int64
-	ids   map[titleKey]int64
+	s       *Store
+	tx      *sql.Tx
+	names   map[nameKey]int64 // of what was not remembered
+	ids     map[titleKey]int64
+	buckets map[string]int64
 
-	nextTitle, nextName, nextBucket int64
+	knownNames map[nameKey]int64 // remembered, guarded by s.titles.mu
+	knownIDs   map[titleKey]int64
+
+	nextTitle, nextName, nextBucket, swept int64
 }
 
-func (n *newSoftware) store(ctx context.Context, rows []inventory.Row, out map[string]int64) error {
-	err := n.tx.QueryRowContext(ctx, "UPDATE fleet_counters SET id = id WHERE id = 1 RETURNING next_title, next_name, next_bucket").
-		Scan(&n.nextTitle, &n.nextName, &n.nextBucket)
+func (s *Store) newSoftware(tx *sql.Tx) *newSoftware {
+	return &newSoftware{
+		s: s, tx: tx, names: map[nameKey]int64{}, ids: map[titleKey]int64{}, buckets: map[string]int64{},
+	}
+}
+
+// store makes sure of the unknown ones and leaves their ids in n.buckets. errSwept where the known
+// ones may be gone.
+func (n *newSoftware) store(ctx context.Context, look buckets) error {
+	rows := look.unknown
+	err := n.tx.QueryRowContext(ctx, "UPDATE fleet_counters SET id = id WHERE id = 1 RETURNING next_title, next_name, next_bucket, swept").
+		Scan(&n.nextTitle, &n.nextName, &n.nextBucket, &n.swept)
 	if err != nil {
 		return err
 	}
+	if n.s.titles.sweptAt(n.swept) || n.swept != look.since {
+		return errSwept
+	}
+	n.s.titles.mu.RLock()
+	n.knownNames, n.knownIDs = n.s.titles.names, n.s.titles.ids // forgetting makes others in their place
+	n.s.titles.mu.RUnlock()
 	// Another may have stored them while this one waited for the lock.
-	if rows, err = n.s.findBuckets(ctx, n.tx, rows, out); err != nil {
+	if rows, err = n.s.findBuckets(ctx, n.tx, rows, n.buckets); err != nil {
 		return err
+	}
+	// Without data it was known a moment ago, and deleted since: its device says it again.
+	rows = slices.DeleteFunc(rows, func(r inventory.Row) bool { return !hasSoftware(r) })
+	if len(rows) == 0 {
+		return nil
 	}
 	lists := make([][]inventory.Software, len(rows))
 	var all []inventory.Software
 	for i, r := range rows {
-		if err := json.Unmarshal(r.Data, &lists[i]); err != nil {
-			return fmt.Errorf("section %s: %w", r.Section, err)
+		lists[i] = r.Software
+		if lists[i] == nil {
+			if err := json.Unmarshal(r.Data, &lists[i]); err != nil {
+				return fmt.Errorf("section %s: %w", r.Section, err)
+			}
 		}
 		all = append(all, lists[i]...)
 	}
@@ -285,15 +351,15 @@ func (n *newSoftware) store(ctx context.Context, rows []inventory.Row, out map[s
 	if err := n.internTitles(ctx, all); err != nil {
 		return err
 	}
-	ins := inserter{tx: n.tx, into: "software_buckets (id, hash, titles)"}
+	ins := inserter{tx: n.tx, bare: !n.s.postgres, into: "software_buckets (id, hash, titles)"}
 	for i, r := range rows {
 		ids := make([]int64, len(lists[i]))
 		for j, e := range lists[i] {
-			ids[j] = n.ids[n.key(e)]
+			ids[j] = n.titleID(n.key(e))
 		}
 		slices.Sort(ids)
-		out[r.Section] = n.nextBucket
-		if err := ins.add(ctx, n.nextBucket, r.Section+":"+r.Hash, encodeIDs(slices.Compact(ids))); err != nil {
+		n.buckets[bucketName(r)] = n.nextBucket
+		if err := ins.add(ctx, n.nextBucket, bucketName(r), encodeIDs(slices.Compact(ids))); err != nil {
 			return err
 		}
 		n.nextBucket++
@@ -306,22 +372,37 @@ func (n *newSoftware) store(ctx context.Context, rows []inventory.Row, out map[s
 	return err
 }
 
+// nameID returns the id of a name, 0 for none so far.
+func (n *newSoftware) nameID(k nameKey) int64 {
+	if id := n.names[k]; id != 0 {
+		return id
+	}
+	n.s.titles.mu.RLock()
+	defer n.s.titles.mu.RUnlock()
+	return n.knownNames[k]
+}
+
+// titleID returns the id of a title, 0 for none so far.
+func (n *newSoftware) titleID(k titleKey) int64 {
+	if id := n.ids[k]; id != 0 {
+		return id
+	}
+	n.s.titles.mu.RLock()
+	defer n.s.titles.mu.RUnlock()
+	return n.knownIDs[k]
+}
+
 func (n *newSoftware) key(e inventory.Software) titleKey {
-	return titleKey{n.names[nameKey{string(e.Source), e.Name}], e.Version, e.Arch, e.Package, e.Publisher, e.Scope}
+	return titleKey{n.nameID(nameKey{string(e.Source), e.Name}), e.Version, e.Arch, e.Package, e.Publisher, e.Scope}
 }
 
 func (n *newSoftware) internNames(ctx context.Context, all []inventory.Software) error {
 	var missing []string
-	n.s.titles.mu.RLock()
 	for _, e := range all {
-		k := nameKey{string(e.Source), e.Name}
-		if id := n.s.titles.names[k]; id != 0 {
-			n.names[k] = id
-		} else {
+		if n.nameID(nameKey{string(e.Source), e.Name}) == 0 {
 			missing = append(missing, e.Name)
 		}
 	}
-	n.s.titles.mu.RUnlock()
 	slices.Sort(missing)
 	for some := range slices.Chunk(slices.Compact(missing), 500) {
 		var c conditions
@@ -337,10 +418,10 @@ func (n *newSoftware) internNames(ctx context.Context, all []inventory.Software)
 			return err
 		}
 	}
-	ins := inserter{tx: n.tx, into: "software_names (id, source, name, name_key, devices)"}
+	ins := inserter{tx: n.tx, bare: !n.s.postgres, into: "software_names (id, source, name, name_key, devices)"}
 	for _, e := range all {
 		k := nameKey{string(e.Source), e.Name}
-		if n.names[k] != 0 {
+		if n.nameID(k) != 0 {
 			continue
 		}
 		n.names[k] = n.nextName
@@ -354,16 +435,11 @@ func (n *newSoftware) internNames(ctx context.Context, all []inventory.Software)
 
 func (n *newSoftware) internTitles(ctx context.Context, all []inventory.Software) error {
 	var missing []int64
-	n.s.titles.mu.RLock()
 	for _, e := range all {
-		k := n.key(e)
-		if id := n.s.titles.ids[k]; id != 0 {
-			n.ids[k] = id
-		} else {
+		if k := n.key(e); n.titleID(k) == 0 {
 			missing = append(missing, k.name)
 		}
 	}
-	n.s.titles.mu.RUnlock()
 	slices.Sort(missing)
 	for some := range slices.Chunk(slices.Compact(missing), 500) {
 		rows, err := n.tx.QueryContext(ctx, "SELECT id, name_id, version, arch, package, publisher, scope FROM software_titles WHERE name_id IN ("+numbers(some)+")")
@@ -377,10 +453,10 @@ func (n *newSoftware) internTitles(ctx context.Context, all []inventory.Software
 			return err
 		}
 	}
-	ins := inserter{tx: n.tx, into: "software_titles (id, name_id, version, arch, package, publisher, scope, devices)"}
+	ins := inserter{tx: n.tx, bare: !n.s.postgres, into: "software_titles (id, name_id, version, arch, package, publisher, scope, devices)"}
 	for _, e := range all {
 		k := n.key(e)
-		if n.ids[k] != 0 {
+		if n.titleID(k) != 0 {
 			continue
 		}
 		n.ids[k] = n.nextTitle
@@ -399,7 +475,7 @@ func numbers(ids []int64) string {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		fmt.Fprint(&b, id)
+		b.WriteString(strconv.FormatInt(id, 10))
 	}
 	return b.String()
 }
@@ -413,6 +489,7 @@ type inserter struct {
 	rows int
 	wide int
 	full *sql.Stmt // for insertBatch rows
+	bare bool      // SQLite: "$1" is a name there, looked up in a list each time it is bound
 }
 
 // insertBatch keeps a statement's parameters well under the limits of both databases.
@@ -456,7 +533,12 @@ func (i *inserter) statement() string {
 		for c := range i.wide {
 			n++
 			b.WriteByte("(,"[min(c, 1)])
-			fmt.Fprintf(&b, "$%d", n)
+			if i.bare {
+				b.WriteByte('?')
+				continue
+			}
+			b.WriteByte('$')
+			b.WriteString(strconv.Itoa(n))
 		}
 		b.WriteByte(')')
 	}
@@ -477,6 +559,7 @@ func (s *Store) bucketTitles(ctx context.Context, q querier, ids []int64) (map[i
 		}
 	}
 	s.titles.mu.RUnlock()
+	since := s.titles.since()
 	slices.Sort(missing)
 	for some := range slices.Chunk(slices.Compact(missing), 1000) {
 		rows, err := q.QueryContext(ctx, "SELECT id, titles FROM software_buckets WHERE id IN ("+numbers(some)+")")
@@ -493,7 +576,7 @@ func (s *Store) bucketTitles(ctx context.Context, q querier, ids []int64) (map[i
 			return nil, err
 		}
 	}
-	s.titles.learn(func() {
+	s.titles.learn(since, func() {
 		for _, id := range missing {
 			if t, ok := out[id]; ok {
 				s.titles.content[id] = t
@@ -516,6 +599,7 @@ func (s *Store) titlesOf(ctx context.Context, q querier, ids []int64) (map[int64
 		}
 	}
 	s.titles.mu.RUnlock()
+	since := s.titles.since()
 	slices.Sort(missing)
 	for some := range slices.Chunk(slices.Compact(missing), 1000) {
 		rows, err := q.QueryContext(ctx, `SELECT t.id, n.name, t.version, n.source, t.arch, t.package, t.publisher, t.scope
@@ -530,7 +614,7 @@ func (s *Store) titlesOf(ctx context.Context, q querier, ids []int64) (map[int64
 			return nil, err
 		}
 	}
-	s.titles.learn(func() {
+	s.titles.learn(since, func() {
 		for _, id := range missing {
 			if t, ok := out[id]; ok {
 				s.titles.titles[id] = t

@@ -268,7 +268,7 @@ func (x *softwareIndex) apply(ctx context.Context) error {
 	for p := range x.flips {
 		byChunk[p.chunk] = append(byChunk[p.chunk], p.title)
 	}
-	ins := inserter{tx: x.tx, into: "title_devices (title_id, chunk, bits)", tail: "ON CONFLICT (title_id, chunk) DO UPDATE SET bits = excluded.bits"}
+	ins := inserter{tx: x.tx, bare: !x.s.postgres, into: "title_devices (title_id, chunk, bits)", tail: "ON CONFLICT (title_id, chunk) DO UPDATE SET bits = excluded.bits"}
 	for _, n := range slices.Sorted(maps.Keys(byChunk)) {
 		titles := byChunk[n]
 		slices.Sort(titles)
@@ -371,6 +371,7 @@ func (s *Store) namesOf(ctx context.Context, q querier, ids []int64) (map[int64]
 			missing = append(missing, id)
 		}
 	}
+	since := s.titles.swept
 	s.titles.mu.RUnlock()
 	for some := range slices.Chunk(missing, 1000) {
 		rows, err := q.QueryContext(ctx, "SELECT id, name_id FROM software_titles WHERE id IN ("+numbers(some)+")")
@@ -383,7 +384,7 @@ func (s *Store) namesOf(ctx context.Context, q querier, ids []int64) (map[int64]
 			return nil, err
 		}
 	}
-	s.titles.learn(func() {
+	s.titles.learn(since, func() {
 		for _, id := range missing {
 			s.titles.nameOf[id] = out[id]
 		}

@@ -34,6 +34,8 @@ type Store struct {
 	pool     *pgxpool.Pool
 	postgres bool
 	titles   *titles
+	uploads  *together[*upload]
+	changes  *together[*deviceChange]
 	writes   atomic.Int64
 }
 
@@ -49,6 +51,8 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Store, error) {
 		log = slog.New(slog.DiscardHandler)
 	}
 	s := &Store{log: log, titles: newTitles()}
+	s.uploads = newTogether(uploadsTogether, s.saveUploads)
+	s.changes = newTogether(uploadsTogether, s.changeDevices)
 	var err error
 	switch {
 	case cfg.URL == "":
