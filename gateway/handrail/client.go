@@ -36,18 +36,19 @@ type problem struct {
 func (p *problem) Error() string {
 	switch {
 	case p.Status == http.StatusUnauthorized && p.Code != "wrong_password":
-		return "you are not signed in, or no longer: handrail login"
+		return "you are not signed in, or no longer: handrail login (a token may have expired or been revoked)"
 	case p.Status == http.StatusPreconditionFailed:
 		return p.Detail + ": somebody else changed it meanwhile; look again, then try again"
 	}
 	return p.Detail
 }
 
-// client speaks to one gateway. cookies are those of the sign-in.
+// client speaks to one gateway. cookies are those of the sign-in; token stands in for them.
 type client struct {
 	base    *url.URL
 	http    *http.Client
 	cookies []*http.Cookie
+	token   string
 }
 
 // newClient checks the address and the certificate authority.
@@ -122,6 +123,9 @@ func (c *client) raw(ctx context.Context, r request) ([]byte, http.Header, error
 	req.Header.Set("User-Agent", "handrail/"+version)
 	if r.match > 0 {
 		req.Header.Set("If-Match", fmt.Sprintf("%q", fmt.Sprint(r.match)))
+	}
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
 	}
 	for _, k := range c.cookies {
 		req.AddCookie(k)

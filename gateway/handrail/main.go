@@ -24,11 +24,13 @@ var version = "dev"
 
 // commands is the command line.
 type commands struct {
-	URL     string           `name:"url" short:"u" help:"The gateway's address, as https://gateway.example.org. Without it: that of the last sign-in." env:"HANDRAIL_URL" placeholder:"URL"`
-	CAFile  string           `name:"ca-file" help:"Trust this certificate authority (PEM), that of a gateway that made its own." env:"HANDRAIL_CA_FILE" type:"path" placeholder:"FILE"`
-	Session string           `help:"Where the sign-in is kept (mode 0600)." env:"HANDRAIL_SESSION" type:"path" placeholder:"FILE"`
-	Output  string           `short:"o" help:"How to show things: ${enum}." enum:"table,json" default:"table"`
-	Version kong.VersionFlag `help:"Print the version."`
+	URL     string `name:"url" short:"u" help:"The gateway's address, as https://gateway.example.org. Without it: that of the last sign-in." env:"HANDRAIL_URL" placeholder:"URL"`
+	CAFile  string `name:"ca-file" help:"Trust this certificate authority (PEM), that of a gateway that made its own." env:"HANDRAIL_CA_FILE" type:"path" placeholder:"FILE"`
+	Session string `help:"Where the sign-in is kept (mode 0600)." env:"HANDRAIL_SESSION" type:"path" placeholder:"FILE"`
+	// APIToken stands in for a sign-in.
+	APIToken string           `name:"token" help:"API token to use instead of a sign-in. Others on this machine see arguments: prefer the variable." env:"HANDRAIL_TOKEN" placeholder:"TOKEN"`
+	Output   string           `short:"o" help:"How to show things: ${enum}." enum:"table,json" default:"table"`
+	Version  kong.VersionFlag `help:"Print the version."`
 
 	Login      loginCmd       `cmd:"" help:"Sign in and keep the sign-in."`
 	Logout     logoutCmd      `cmd:"" help:"End the sign-in."`
@@ -38,6 +40,7 @@ type commands struct {
 	Command    commandCmds    `cmd:"" help:"Tell devices to do something once."`
 	Compliance complianceCmds `cmd:"" help:"Which rules devices keep."`
 	Token      tokenCmds      `cmd:"" help:"Enrollment tokens."`
+	Tokens     apiTokenCmds   `cmd:"" name:"api-token" aliases:"api-tokens" help:"API tokens: for programs that act for you."`
 	Audit      auditCmds      `cmd:"" help:"The audit log."`
 	API        apiCmd         `cmd:"" name:"api" help:"Call any operation of the API and print the answer."`
 

@@ -22,7 +22,8 @@ type sessionFile struct {
 	URL     string   `json:"url"`
 	Email   string   `json:"email"`
 	CA      string   `json:"ca,omitempty"` // PEM
-	Cookies []cookie `json:"cookies"`
+	Cookies []cookie `json:"cookies,omitempty"`
+	Token   string   `json:"token,omitempty"` // an API token instead
 }
 
 type cookie struct {
@@ -114,7 +115,12 @@ func (c *commands) connect() (*client, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.APIToken != "" {
+		api.token = strings.TrimSpace(c.APIToken)
+		return api, nil
+	}
 	if kept.URL == api.base.String() {
+		api.token = kept.Token
 		for _, k := range kept.Cookies {
 			api.cookies = append(api.cookies, &http.Cookie{Name: k.Name, Value: k.Value})
 		}
@@ -147,6 +153,9 @@ func (l *loginCmd) Run(ctx context.Context, c *commands, s streams, env environm
 	api, err := newClient(c.URL, ca)
 	if err != nil {
 		return err
+	}
+	if c.APIToken != "" && l.Email == "" {
+		return c.loginWithToken(ctx, s, api, ca)
 	}
 	in := bufio.NewReader(s.in)
 	if l.Email == "" && !l.PasswordStdin {
@@ -210,7 +219,7 @@ func (logoutCmd) Run(ctx context.Context, c *commands, s streams) error {
 		return err
 	}
 	api, err := c.connect()
-	if err == nil {
+	if err == nil && api.token == "" {
 		err = api.do(ctx, request{method: http.MethodPost, path: "/api/sign-out"}, nil)
 	}
 	if e := os.Remove(path); e != nil && !errors.Is(e, fs.ErrNotExist) {
@@ -219,6 +228,10 @@ func (logoutCmd) Run(ctx context.Context, c *commands, s streams) error {
 	var p *problem
 	if err != nil && !errors.As(err, &p) {
 		return fmt.Errorf("forgotten here, but the gateway was not told: %w", err)
+	}
+	if api != nil && api.token != "" {
+		fmt.Fprintln(s.err, "Forgotten here. The token stays good until it expires or is revoked: handrail api-token revoke")
+		return nil
 	}
 	fmt.Fprintln(s.err, "Signed out.")
 	return nil

@@ -165,6 +165,7 @@ func build(cfg Config, log *slog.Logger) (*API, error) {
 	a.huma = humago.New(mux, hc)
 	a.huma.UseMiddleware(a.authorize)
 	a.registerPeople()
+	a.registerAPITokens()
 	a.registerOperators()
 	a.registerGroups()
 	a.registerTokens()

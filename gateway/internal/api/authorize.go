@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"strings"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"handrail/gateway/internal/audit"
 	"handrail/gateway/internal/auth"
 	"handrail/mdm"
+	"handrail/signaling"
 )
 
 // What an operation may need beside the permissions of package auth.
@@ -83,15 +85,30 @@ func (a *API) admitOperator(ctx context.Context, p auth.Permission, rq *request)
 	if c, err := rq.http.Cookie(auth.CookieName); err == nil {
 		rq.cookie = c.Value
 	}
-	caller, err := a.cfg.Auth.Caller(ctx, rq.cookie)
+	caller, err := a.callerWith(ctx, rq)
 	if err != nil {
 		return err
 	}
 	rq.caller = caller
+	if p == signedIn && caller.Token != nil && rq.http.Method != http.MethodGet {
+		return errOfTokens
+	}
 	if p != signedIn && !caller.MayAnywhere(p) {
 		return errForbidden
 	}
 	return nil
+}
+
+// errOfTokens keeps what is a person's own, as passwords and tokens, from tokens.
+var errOfTokens = problem(http.StatusForbidden, signaling.CodeForbidden, "an API token cannot do this: sign in")
+
+// callerWith is who a cookie or, without one, an API token belongs to.
+func (a *API) callerWith(ctx context.Context, rq *request) (auth.Caller, error) {
+	token, ok := strings.CutPrefix(rq.http.Header.Get("Authorization"), "Bearer ")
+	if rq.cookie == "" && ok {
+		return a.cfg.Auth.TokenCaller(ctx, token)
+	}
+	return a.cfg.Auth.Caller(ctx, rq.cookie)
 }
 
 func (a *API) admitDevice(ctx context.Context, rq *request) error {
@@ -128,6 +145,12 @@ func (a *API) record(ctx context.Context, action string, target audit.Who, group
 	switch {
 	case rq.caller.Operator.ID != "":
 		actor = operatorWho(rq.caller.Operator)
+		if t := rq.caller.Token; t != nil {
+			if detail = maps.Clone(detail); detail == nil {
+				detail = map[string]string{}
+			}
+			detail["api_token"] = t.Name + " (" + string(t.ID) + ")"
+		}
 	case rq.device != "":
 		actor = audit.Who{Kind: audit.ByDevice, ID: string(rq.device)}
 	}

@@ -26,6 +26,7 @@ type Store interface {
 	OperatorStore
 	SignInStore
 	SettingStore
+	TokenStore
 }
 
 // Auth is the room. It is safe for concurrent use.
@@ -80,6 +81,9 @@ func (a *Auth) Run(ctx context.Context) error {
 	for {
 		if err := a.store.PurgeSignIns(ctx, a.now()); err != nil && ctx.Err() == nil {
 			a.log.Warn("sign_in_purge_failed", "error", err)
+		}
+		if err := a.store.PurgeAPITokens(ctx, a.now().Add(-keepTokenFor)); err != nil && ctx.Err() == nil {
+			a.log.Warn("token_purge_failed", "error", err)
 		}
 		select {
 		case <-ctx.Done():

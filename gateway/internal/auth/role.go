@@ -117,6 +117,7 @@ type Grant struct {
 // zero value may do nothing. It is immutable and safe for concurrent use.
 type Caller struct {
 	Operator Operator
+	Token    *APIToken // it came with; nil: signed in at a browser
 	tree     group.Tree
 	signIn   string // hash
 }
@@ -127,9 +128,15 @@ func NewCaller(op Operator, tree group.Tree) Caller { return Caller{Operator: op
 // Tree returns the groups as they were when the caller was looked up.
 func (c Caller) Tree() group.Tree { return c.tree }
 
+// denied is what no grant gives: anything to a disabled operator, and to a token to make or
+// change accounts, which would outlive it.
+func (c Caller) denied(p Permission) bool {
+	return c.Operator.Disabled || c.Token != nil && p == OperatorManage
+}
+
 // May reports whether p was granted on the group or one above it.
 func (c Caller) May(p Permission, g mdm.GroupID) bool {
-	if c.Operator.Disabled {
+	if c.denied(p) {
 		return false
 	}
 	for _, grant := range c.Operator.Grants {
@@ -142,13 +149,13 @@ func (c Caller) May(p Permission, g mdm.GroupID) bool {
 
 // MayAnywhere reports whether p was granted on any group.
 func (c Caller) MayAnywhere(p Permission) bool {
-	return !c.Operator.Disabled && slices.ContainsFunc(c.Operator.Grants, func(g Grant) bool { return g.Role.allows(p) })
+	return !c.denied(p) && slices.ContainsFunc(c.Operator.Grants, func(g Grant) bool { return g.Role.allows(p) })
 }
 
 // Groups returns the groups on which p was granted, inherited ones included; all means
 // every group there is or will be, and ids is then nil.
 func (c Caller) Groups(p Permission) (ids []mdm.GroupID, all bool) {
-	if c.Operator.Disabled {
+	if c.denied(p) {
 		return nil, false
 	}
 	seen := map[mdm.GroupID]bool{}
