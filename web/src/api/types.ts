@@ -44,6 +44,10 @@ export type EnrollmentTokenList = Schemas["ListTokenBody"];
 export type TokenWish = Schemas["NewTokenInput"];
 export type NewToken = Schemas["NewTokenBody"];
 
+export type ApiToken = Schemas["APITokenBody"];
+export type ApiTokenWish = Schemas["NewAPITokenInput"];
+export type NewApiToken = Schemas["NewAPITokenBody"];
+
 export type SupportSession = Schemas["SessionBody"];
 export type SupportSessionDetail = Schemas["SessionDetail"];
 export type SupportSessionList = Schemas["ListSessionBody"];

@@ -16,6 +16,7 @@ import { notifyDone } from "../../ui/notify.ts";
 import { Page } from "../../ui/Page.tsx";
 import { passwordProblem, shortestPassword } from "../../ui/password.ts";
 import { ErrorPanel } from "../../ui/states.tsx";
+import { ApiTokens } from "./ApiTokens.tsx";
 
 /** One's own account. */
 export function AccountPage() {
@@ -25,6 +26,7 @@ export function AccountPage() {
       <Stack gap="md">
         <RolesShown />
         <PasswordForm />
+        <ApiTokens />
         <Appearance />
       </Stack>
     </Page>

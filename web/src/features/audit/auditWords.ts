@@ -14,6 +14,8 @@ const words: Record<string, string> = {
   "group.delete": "Deleted a group",
   "token.create": "Made an enrollment token",
   "token.revoke": "Revoked an enrollment token",
+  "api_token.create": "Made an API token",
+  "api_token.revoke": "Revoked an API token",
   "device.enroll": "Enrolled a device",
   "device.enroll_again": "Enrolled a device again",
   "device.enroll_refused": "Enrollment refused",
