@@ -83,6 +83,19 @@ func TestRuleIsMendedOnTheDevice(t *testing.T) {
 	}
 	c.must(http.MethodPut, "/api/compliance/settings", object{"new_device_grace_hours": 0}, nil)
 	c.awaitRule(id, rule, "the rule is broken and counts", func(r deviceRule) bool { return r.State == "non_compliant" })
+	// What a dashboard's numbers lead to.
+	for _, query := range []string{"compliance=non_compliant", "rule=" + rule + "&rule_state=non_compliant", "q=rule:" + rule + "/non_compliant", "q=compliance:non_compliant"} {
+		var found struct{ Items []object }
+		if c.must(http.MethodGet, "/api/devices?"+query, nil, &found); len(found.Items) != 1 {
+			t.Errorf("%s finds %d devices, want 1", query, len(found.Items))
+		}
+	}
+	for _, query := range []string{"compliance=compliant", "rule=" + rule + "&rule_state=compliant", "compliance=error", "compliance=in_grace", "compliance=unknown"} {
+		var found struct{ Items []object }
+		if c.must(http.MethodGet, "/api/devices?"+query, nil, &found); len(found.Items) != 0 {
+			t.Errorf("%s finds %d devices, want none", query, len(found.Items))
+		}
+	}
 
 	c.must(http.MethodPost, "/api/compliance/remediate", object{"rule": rule, "devices": []string{id}}, nil)
 	mended := c.awaitRule(id, rule, "the rule is met", func(r deviceRule) bool {

@@ -18,6 +18,7 @@ type Registry struct {
 	store   Store
 	shipped []Rule // by id
 	check   func(Rule) error
+	numbers numbers
 }
 
 // New returns a registry over store with the rules that come with the program. check compiles
@@ -255,25 +256,6 @@ func (r *Registry) Standing(ctx context.Context, id mdm.DeviceID) (Standing, err
 	s := m[id]
 	s.Device = id
 	return s, nil
-}
-
-// Summary is the numbers of a scope.
-type Summary struct {
-	Counts Counts
-	Set    Set
-}
-
-// Summary returns the numbers of a scope as they are now.
-func (r *Registry) Summary(ctx context.Context, s Scope) (Summary, error) {
-	set, err := r.Rules(ctx)
-	if err != nil {
-		return Summary{}, err
-	}
-	c, err := r.store.ComplianceCounts(ctx, s)
-	if err != nil {
-		return Summary{}, fmt.Errorf("compliance numbers: %w", err)
-	}
-	return Summary{Counts: c, Set: set}, nil
 }
 
 // Trend returns the numbers of the last days, the present one's as they are now.

@@ -231,19 +231,17 @@ func (a *API) getCompliance(ctx context.Context, in *struct {
 },
 ) (*body[ComplianceBody], error) {
 	scope := complianceScope(callerOf(ctx), in.Group)
-	sum, err := a.cfg.Compliance.Summary(ctx, scope)
+	b := ComplianceBody{TopRules: []RuleCounts{}, Severities: []SeverityCounts{}, Trend: []TrendDay{}}
+	var sum compliance.Summary
+	var err error
+	if in.AsOf.IsZero() {
+		sum, err = a.cfg.Compliance.Summary(ctx, scope)
+	} else {
+		b.AsOf = &in.AsOf
+		sum, err = a.cfg.Compliance.SummaryAt(ctx, scope, in.AsOf)
+	}
 	if err != nil {
 		return nil, err
-	}
-	b := ComplianceBody{TopRules: []RuleCounts{}, Severities: []SeverityCounts{}, Trend: []TrendDay{}}
-	if !in.AsOf.IsZero() {
-		b.AsOf = &in.AsOf
-		if sum.Counts, err = a.countsAt(ctx, scope, in.AsOf); err != nil {
-			return nil, err
-		}
-		for i := range sum.Set.Rules { // of rules that are disabled now there may be states of then
-			sum.Set.Rules[i].Seq, sum.Set.Rules[i].Disabled = 0, false
-		}
 	}
 	b.Devices, b.Overall = sum.Counts.Devices, stateCounts(sum.Counts.Overall)
 	for seq, n := range sum.Counts.BySeq {
@@ -257,28 +255,6 @@ func (a *API) getCompliance(ctx context.Context, in *struct {
 		b.Trend = append(b.Trend, TrendDay{Day: d.Day.Format(time.DateOnly), Counts: stateCounts(d.Overall)})
 	}
 	return &body[ComplianceBody]{b}, err
-}
-
-// countsAt counts the states devices had at a moment.
-func (a *API) countsAt(ctx context.Context, scope compliance.Scope, at time.Time) (compliance.Counts, error) {
-	c := compliance.Counts{Overall: map[compliance.State]int64{}, Findings: map[string]map[compliance.State]int64{}, BySeq: map[int64]int64{}}
-	err := a.cfg.Compliance.Walk(ctx, scope, at, func(s compliance.Snapshot) error {
-		c.Devices++
-		c.Overall[s.Overall]++
-		for _, i := range s.Intervals {
-			if i.State == compliance.Compliant {
-				continue
-			}
-			m := c.Findings[i.Rule]
-			if m == nil {
-				m = map[compliance.State]int64{}
-				c.Findings[i.Rule] = m
-			}
-			m[i.State]++
-		}
-		return nil
-	})
-	return c, err
 }
 
 // sumRules fills in score, severities and the rules that need attention first.

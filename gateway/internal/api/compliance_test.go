@@ -160,6 +160,11 @@ func complianceOverTime(t *testing.T, g *gateway, admin *client, bad reporter) {
 	if all.Overall.NonCompliant != 1 || all.AsOf == nil {
 		t.Errorf("a day ago = %+v", all)
 	}
+	// Before any rule was looked at, nothing was met.
+	admin.want(http.StatusOK, http.MethodGet, "/api/compliance?as_of="+before.Add(-30*time.Minute-2*time.Second).Format(time.RFC3339), nil, &all)
+	if all.Overall.Compliant != 0 || all.Score != 0 {
+		t.Errorf("before the first check = %+v", all)
+	}
 	var h api.List[api.IntervalBody]
 	admin.want(http.StatusOK, http.MethodGet, "/api/devices/"+bad.id+"/compliance/history?rule=ssh-no-root-login", nil, &h)
 	if len(h.Items) != 2 || h.Items[0].State != "compliant" || h.Items[1].State != "non_compliant" || h.Items[1].Until == nil {
@@ -317,4 +322,95 @@ func (c *client) download(path string) (int, http.Header, string) {
 		c.g.t.Fatal(err)
 	}
 	return res.StatusCode, res.Header, string(b)
+}
+
+// TestNumbersAreTheLists: every number of compliance is as long as the list behind it, for who
+// sees all and for who sees a group.
+func TestNumbersAreTheLists(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		g := newGateway(t, s)
+		admin, _, bad, sub := fleetOfTwo(t, g)
+		g.reporter(admin, sub, "silent") // enrolled, and never a word since
+		other := workstation(t)
+		other["sysctl"] = "{}"
+		g.reporter(admin, "grp_root", "other").send(true, other)
+		waived := map[string]any{"rule": "files-root-home", "device_id": bad.id, "owner": "Ana", "reason": "moves", "expires_at": g.now().Add(48 * time.Hour)}
+		admin.want(http.StatusCreated, http.MethodPost, "/api/compliance/waivers", waived, nil)
+		g.pass(time.Minute)
+		g.check()
+		gone := g.reporter(admin, "grp_root", "gone")
+		gone.send(true, other)
+		g.pass(time.Minute)
+		g.check()
+		admin.want(http.StatusOK, http.MethodPost, "/api/devices/"+gone.id+"/revoke", nil, nil)
+		g.pass(time.Minute)
+		g.check()
+		helper := admin.operator("helper", grant("helpdesk", sub))
+		for name, c := range map[string]*client{"admin": admin, "helper": helper} {
+			for _, group := range []string{"", sub} {
+				numbersAreLists(t, c, name, group)
+			}
+		}
+	})
+}
+
+func numbersAreLists(t *testing.T, c *client, name, group string) {
+	t.Helper()
+	same := func(what string, want int64, path string) {
+		t.Helper()
+		n, after := int64(0), ""
+		for {
+			var page api.List[api.StandingDevice]
+			c.want(http.StatusOK, http.MethodGet, path+"&limit=3&group="+group+"&after="+after, nil, &page)
+			n += int64(len(page.Items))
+			if after = page.Next; after == "" {
+				break
+			}
+		}
+		if n != want {
+			t.Errorf("%s in %q: %s is %d, but the list has %d", name, group, what, want, n)
+		}
+	}
+	byState := func(counts api.StateCounts) map[string]int64 {
+		text, err := json.Marshal(counts)
+		out := map[string]int64{}
+		if err == nil {
+			err = json.Unmarshal(text, &out)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	var all api.ComplianceBody
+	c.want(http.StatusOK, http.MethodGet, "/api/compliance?group="+group, nil, &all)
+	sum := int64(0)
+	for state, n := range byState(all.Overall) {
+		sum += n
+		if state == "waived" || state == "not_applicable" {
+			if n != 0 {
+				t.Errorf("%s: %d devices are %s as a whole", name, n, state)
+			}
+			continue
+		}
+		same("devices "+state, n, "/api/compliance/devices?state="+state)
+	}
+	if sum != all.Devices {
+		t.Errorf("%s in %q: states add up to %d of %d", name, group, sum, all.Devices)
+	}
+	var rules api.List[api.RuleBody]
+	c.want(http.StatusOK, http.MethodGet, "/api/compliance/rules?group="+group, nil, &rules)
+	for _, r := range rules.Items {
+		if !r.Enabled || r.Counts.Compliant == all.Devices-1 && !strings.HasPrefix(r.Slug, "ssh") {
+			continue // the one that never said a word is all there is: the others are alike
+		}
+		sum = 0
+		for state, n := range byState(r.Counts) {
+			sum += n
+			same(r.Slug+" "+state, n, "/api/compliance/rules/"+r.Slug+"/devices?state="+state)
+		}
+		if sum != all.Devices {
+			t.Errorf("%s in %q: %s adds up to %d of %d", name, group, r.Slug, sum, all.Devices)
+		}
+	}
 }

@@ -1,0 +1,149 @@
+package compliance
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// numbers keeps what was slow to count. Counting a large fleet is work for the database that
+// people who look at a dashboard should not cause again and again; what is quick is counted
+// whenever somebody asks.
+type numbers struct {
+	mu   sync.Mutex
+	kept map[string]*counted
+}
+
+// counted is what was counted for one scope and moment.
+type counted struct {
+	mu     sync.Mutex // held while it is counted: who asks meanwhile waits for that
+	seq    int64      // of the rules
+	at     time.Time
+	took   time.Duration
+	counts Counts
+}
+
+// Counting that takes longer than slowCount may be as old as countShare times what it took.
+const (
+	slowCount  = 50 * time.Millisecond
+	countShare = 20
+	maxCounted = 64 // scopes and moments that are kept
+)
+
+func (c *counted) fresh(seq int64) bool {
+	return !c.at.IsZero() && c.seq == seq && c.took > slowCount && time.Since(c.at) < countShare*c.took
+}
+
+func (n *numbers) entry(key string) *counted {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if e, ok := n.kept[key]; ok {
+		return e
+	}
+	if n.kept == nil || len(n.kept) >= maxCounted {
+		n.kept = map[string]*counted{}
+	}
+	e := &counted{}
+	n.kept[key] = e
+	return e
+}
+
+// count returns what is kept, or counts.
+func (n *numbers) count(s Scope, moment time.Time, seq int64, count func() (Counts, error)) (Counts, error) {
+	e := n.entry(scopeKey(s) + moment.Format(time.RFC3339Nano))
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.fresh(seq) {
+		return e.counts, nil
+	}
+	begun := time.Now()
+	c, err := count()
+	if err == nil {
+		e.counts, e.seq, e.at, e.took = c, seq, time.Now(), time.Since(begun)
+	}
+	return c, err
+}
+
+func scopeKey(s Scope) string {
+	if s.All {
+		return "all "
+	}
+	ids := make([]string, len(s.Groups))
+	for i, g := range s.Groups {
+		ids[i] = string(g)
+	}
+	slices.Sort(ids)
+	return strings.Join(ids, " ") + " "
+}
+
+// Summary is the numbers of a scope.
+type Summary struct {
+	Counts Counts
+	Set    Set
+}
+
+// Summary returns the numbers of a scope as they are now; of a large fleet, as they were a
+// moment ago. What it returns is only to be read.
+func (r *Registry) Summary(ctx context.Context, s Scope) (Summary, error) {
+	set, err := r.Rules(ctx)
+	if err != nil {
+		return Summary{}, err
+	}
+	c, err := r.numbers.count(s, time.Time{}, set.Seq, func() (Counts, error) { return r.store.ComplianceCounts(ctx, s) })
+	if err != nil {
+		return Summary{}, fmt.Errorf("compliance numbers: %w", err)
+	}
+	return Summary{Counts: c, Set: set}, nil
+}
+
+// SummaryAt returns the numbers of a scope as they were at a moment, by its devices of now.
+// Rules that are disabled now count, as there may be states of then.
+func (r *Registry) SummaryAt(ctx context.Context, s Scope, at time.Time) (Summary, error) {
+	set, err := r.Rules(ctx)
+	if err != nil {
+		return Summary{}, err
+	}
+	set.Rules = slices.Clone(set.Rules)
+	for i := range set.Rules {
+		set.Rules[i].Seq, set.Rules[i].Disabled = 0, false
+	}
+	c, err := r.numbers.count(s, at, set.Seq, func() (Counts, error) { return r.countAt(ctx, s, set.Rules, at) })
+	if err != nil {
+		return Summary{}, fmt.Errorf("compliance numbers of %s: %w", at.Format(time.RFC3339), err)
+	}
+	return Summary{Counts: c, Set: set}, nil
+}
+
+func (r *Registry) countAt(ctx context.Context, s Scope, rules []Rule, at time.Time) (Counts, error) {
+	c := Counts{Overall: map[State]int64{}, Findings: map[string]map[State]int64{}, BySeq: map[int64]int64{}}
+	looked := map[string]int64{} // at how many devices, by rule
+	add := func(rule string, s State, n int64) {
+		m := c.Findings[rule]
+		if m == nil {
+			m = map[State]int64{}
+			c.Findings[rule] = m
+		}
+		m[s] += n
+	}
+	err := r.Walk(ctx, s, at, func(s Snapshot) error {
+		c.Devices++
+		c.Overall[s.Overall]++
+		for _, i := range s.Intervals {
+			looked[i.Rule]++
+			if i.State != Compliant {
+				add(i.Rule, i.State, 1)
+			}
+		}
+		return nil
+	})
+	// Who was not looked at under a rule by then is not known to have met it.
+	for _, rule := range rules {
+		if n := c.Devices - looked[rule.ID]; n > 0 {
+			add(rule.ID, Unknown, n)
+		}
+	}
+	return c, err
+}
