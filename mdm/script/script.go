@@ -71,6 +71,7 @@ type Script struct {
 	CreatedAt   time.Time
 	ChangedAt   time.Time
 	ArchivedAt  time.Time // zero: can be run
+	Shipped     bool      // comes with the program; not of the store
 }
 
 // Version is one immutable state of a script.
@@ -118,7 +119,10 @@ type Store interface {
 }
 
 // Registry applies the rules of scripts over a Store. It is safe for concurrent use.
-type Registry struct{ store Store }
+type Registry struct {
+	store   Store
+	shipped []shippedOne
+}
 
 // New returns a registry over store.
 func New(store Store) *Registry { return &Registry{store: store} }
@@ -147,6 +151,9 @@ type Change struct {
 
 // Update changes what is not versioned.
 func (r *Registry) Update(ctx context.Context, id ID, c Change, now time.Time) (Script, error) {
+	if err := r.mayChange(id); err != nil {
+		return Script{}, err
+	}
 	return r.store.ChangeScript(ctx, id, func(s *Script) (*Version, error) {
 		if c.Name != nil {
 			if s.Name = mdm.Clean(*c.Name, MaxName); s.Name == "" {
@@ -172,6 +179,9 @@ func (r *Registry) Update(ctx context.Context, id ID, c Change, now time.Time) (
 // Publish adds a version. base is the newest the author has seen: another one meanwhile is
 // mdm.ErrConflict, so that no change is lost.
 func (r *Registry) Publish(ctx context.Context, id ID, base int64, d Draft, now time.Time) (Script, Version, error) {
+	if err := r.mayChange(id); err != nil {
+		return Script{}, Version{}, err
+	}
 	var made Version
 	s, err := r.store.ChangeScript(ctx, id, func(s *Script) (*Version, error) {
 		if s.Newest != base {
@@ -192,6 +202,9 @@ func (r *Registry) Publish(ctx context.Context, id ID, base int64, d Draft, now 
 
 // Script returns one; mdm.ErrNotFound.
 func (r *Registry) Script(ctx context.Context, id ID) (Script, error) {
+	if s, ok := r.shippedBy(id); ok {
+		return s.script, nil
+	}
 	s, err := r.store.Script(ctx, id)
 	if err != nil {
 		return s, fmt.Errorf("script %q: %w", mdm.Clean(string(id), 40), err)
@@ -200,7 +213,13 @@ func (r *Registry) Script(ctx context.Context, id ID) (Script, error) {
 }
 
 // Scripts returns all, by name.
-func (r *Registry) Scripts(ctx context.Context) ([]Script, error) { return r.store.Scripts(ctx) }
+func (r *Registry) Scripts(ctx context.Context) ([]Script, error) {
+	list, err := r.store.Scripts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return r.withShipped(list), nil
+}
 
 // Version returns one version; 0 is the newest. mdm.ErrNotFound.
 func (r *Registry) Version(ctx context.Context, id ID, number int64) (Script, Version, error) {
@@ -211,6 +230,12 @@ func (r *Registry) Version(ctx context.Context, id ID, number int64) (Script, Ve
 	if number == 0 {
 		number = s.Newest
 	}
+	if one, ok := r.shippedBy(id); ok {
+		if number != one.version.Number {
+			return s, Version{}, fmt.Errorf("script %s version %d: %w", id, number, mdm.ErrNotFound)
+		}
+		return s, one.version, nil
+	}
 	v, err := r.store.ScriptVersion(ctx, id, number)
 	if err != nil {
 		return s, v, fmt.Errorf("script %s version %d: %w", id, number, err)
@@ -220,6 +245,9 @@ func (r *Registry) Version(ctx context.Context, id ID, number int64) (Script, Ve
 
 // Versions returns all of a script, newest first.
 func (r *Registry) Versions(ctx context.Context, id ID) ([]Version, error) {
+	if one, ok := r.shippedBy(id); ok {
+		return []Version{one.version}, nil
+	}
 	return r.store.ScriptVersions(ctx, id)
 }
 

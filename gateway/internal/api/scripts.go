@@ -25,6 +25,7 @@ type ScriptBody struct {
 	CreatedAt   time.Time  `json:"created_at"`
 	ChangedAt   time.Time  `json:"changed_at"`
 	ArchivedAt  *time.Time `json:"archived_at,omitempty" doc:"It cannot be run any more"`
+	Shipped     bool       `json:"shipped,omitempty" doc:"It comes with the program: it cannot be changed, but copied"`
 }
 
 // ScriptParameterBody is one typed value a script takes.
@@ -90,7 +91,7 @@ type NewVersionInput struct {
 func scriptBody(s script.Script) ScriptBody {
 	return ScriptBody{
 		ID: string(s.ID), Name: s.Name, Description: s.Description, Newest: s.Newest, CreatedAt: s.CreatedAt, ChangedAt: s.ChangedAt,
-		ArchivedAt: timePtr(s.ArchivedAt),
+		ArchivedAt: timePtr(s.ArchivedAt), Shipped: s.Shipped,
 	}
 }
 

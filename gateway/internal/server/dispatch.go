@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"handrail/gateway/internal/dispatch"
+	"handrail/gateway/internal/library"
 	"handrail/mdm"
 	"handrail/mdm/command"
 	"handrail/mdm/label"
@@ -14,9 +15,16 @@ import (
 
 // furnishCommands makes the rooms that get commands to devices. It goes by s for the links,
 // which are made later.
-func (s *Server) furnishCommands() {
+func (s *Server) furnishCommands() error {
 	s.Commands = command.New(s.Store)
 	s.Scripts = script.New(s.Store)
+	shipped, err := library.Scripts()
+	if err == nil {
+		err = s.Scripts.Ship(shipped)
+	}
+	if err != nil {
+		return err
+	}
 	s.Dispatch = dispatch.New(dispatch.Config{
 		Commands: s.Commands,
 		Scripts:  s.Scripts,
@@ -28,6 +36,7 @@ func (s *Server) furnishCommands() {
 		},
 		Changed: s.changed,
 	}, s.log)
+	return nil
 }
 
 // deviceBack is told that a device has connected: its sessions are put together again, and

@@ -149,7 +149,9 @@ func (s *Server) furnish() error {
 	if err != nil {
 		return err
 	}
-	s.furnishCommands()
+	if err := s.furnishCommands(); err != nil {
+		return err
+	}
 	s.Sessions = session.New(session.Config{
 		AnswerWithin: s.cfg.AnswerWithin,
 		Window:       s.cfg.ConsentWindow,

@@ -4194,6 +4194,8 @@ export interface components {
              * @description Version
              */
             newest: number;
+            /** @description It comes with the program: it cannot be changed, but copied */
+            shipped?: boolean;
         };
         ScriptChange: {
             archived?: boolean;
@@ -4218,6 +4220,8 @@ export interface components {
              * @description Version
              */
             newest: number;
+            /** @description It comes with the program: it cannot be changed, but copied */
+            shipped?: boolean;
             versions: components["schemas"]["ScriptVersionBody"][];
         };
         ScriptParameterBody: {

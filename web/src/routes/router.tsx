@@ -20,6 +20,7 @@ import {
   deviceSearch,
   devicesSearch,
   duplicatesSearch,
+  newScriptSearch,
   policySearch,
   rolloutsSearch,
   sessionsSearch,
@@ -343,7 +344,11 @@ const scripts = createRoute({ getParentRoute: () => framed, path: "/scripts", co
 const newScript = createRoute({
   getParentRoute: () => framed,
   path: "/scripts/new",
-  component: NewScriptPage,
+  validateSearch: newScriptSearch,
+  component: fetchedWith(NewScriptPage, function NewScript() {
+    const { from } = newScript.useSearch();
+    return <NewScriptPage key={from} from={from} />;
+  }),
 });
 
 const script = createRoute({

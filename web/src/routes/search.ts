@@ -101,3 +101,7 @@ export function signInSearch(s: Search): { to?: string | undefined } {
   const to = text(s.to);
   return { to: to && /^\/(?![/\\])/.test(to) ? to : undefined };
 }
+
+export function newScriptSearch(s: Search): { from?: string | undefined } {
+  return { from: text(s.from, 64) };
+}

@@ -28,9 +28,9 @@ interface Written {
 }
 
 interface ScriptFormProps {
-  version?: ScriptVersion;
-  name?: string;
-  description?: string;
+  version?: ScriptVersion | undefined;
+  name?: string | undefined;
+  description?: string | undefined;
   readOnly?: boolean;
   verb: string;
   busy: boolean;

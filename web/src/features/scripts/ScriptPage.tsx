@@ -10,7 +10,7 @@ import { ButtonLink, PageLink } from "../../ui/links.tsx";
 import { notifyDone, notifyFailed } from "../../ui/notify.ts";
 import { Page } from "../../ui/Page.tsx";
 import { may } from "../../ui/permissions.ts";
-import { Empty, ErrorPanel } from "../../ui/states.tsx";
+import { Empty, ErrorPanel, Loaded } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { ScriptForm } from "./ScriptForm.tsx";
 
@@ -22,26 +22,46 @@ function Back() {
   );
 }
 
-/** A script that is not in the library yet. */
-export function NewScriptPage() {
+/** A script that is not in the library yet; with `from`, a copy of one that is. */
+export function NewScriptPage({ from }: { from: string | undefined }) {
+  return from ? (
+    <CopyOf id={from} />
+  ) : (
+    <Page title="New script" above={<Back />} narrow>
+      <NewScriptForm />
+    </Page>
+  );
+}
+
+function CopyOf({ id }: { id: string }) {
+  const query = useQuery(scriptQuery(id));
+  return (
+    <Page title="New script" above={<Back />} narrow>
+      <Loaded query={query}>{(s) => <NewScriptForm original={s} />}</Loaded>
+    </Page>
+  );
+}
+
+function NewScriptForm({ original }: { original?: ScriptDetail }) {
   const navigate = useNavigate();
   const create = useCreateScript();
   return (
-    <Page title="New script" above={<Back />} narrow>
-      <ScriptForm
-        verb="Add to the library"
-        busy={create.isPending}
-        error={create.error}
-        onSubmit={({ name, description, ...content }) =>
-          create.mutate(
-            { name, description, ...content },
-            {
-              onSuccess: (s) => void navigate({ to: "/scripts/$scriptId", params: { scriptId: s.id } }),
-            },
-          )
-        }
-      />
-    </Page>
+    <ScriptForm
+      version={original?.versions[0]}
+      name={original && `Copy of ${original.name}`}
+      description={original?.description}
+      verb="Add to the library"
+      busy={create.isPending}
+      error={create.error}
+      onSubmit={({ name, description, ...content }) =>
+        create.mutate(
+          { name, description, ...content },
+          {
+            onSuccess: (s) => void navigate({ to: "/scripts/$scriptId", params: { scriptId: s.id } }),
+          },
+        )
+      }
+    />
   );
 }
 
@@ -72,7 +92,8 @@ function ScriptContent({ script }: { script: ScriptDetail }) {
   const me = useMe();
   const add = useAddScriptVersion(script.id);
   const change = useChangeScript(script.id);
-  const mayManage = may(me, "script.manage");
+  const mayAdd = may(me, "script.manage");
+  const mayManage = mayAdd && !script.shipped;
   const newest = script.versions[0];
   return (
     <Page
@@ -80,22 +101,34 @@ function ScriptContent({ script }: { script: ScriptDetail }) {
       above={<Back />}
       lead={script.description}
       actions={
-        mayManage && (
-          <Button
-            variant="default"
-            loading={change.isPending}
-            onClick={() =>
-              change.mutate(
-                { archived: !script.archived_at },
-                { onError: (e) => notifyFailed("That did not work", e) },
-              )
-            }
-          >
-            {script.archived_at ? "Take out of the archive" : "Archive"}
-          </Button>
-        )
+        <>
+          {mayAdd && (
+            <ButtonLink to="/scripts/new" search={{ from: script.id }} variant="default">
+              Copy
+            </ButtonLink>
+          )}
+          {mayManage && (
+            <Button
+              variant="default"
+              loading={change.isPending}
+              onClick={() =>
+                change.mutate(
+                  { archived: !script.archived_at },
+                  { onError: (e) => notifyFailed("That did not work", e) },
+                )
+              }
+            >
+              {script.archived_at ? "Take out of the archive" : "Archive"}
+            </Button>
+          )}
+        </>
       }
     >
+      {script.shipped && (
+        <Text mb="md">
+          This script comes with Handrail and cannot be changed. Copy it to make it your own.
+        </Text>
+      )}
       <Tabs defaultValue="newest" keepMounted={false}>
         <Tabs.List mb="md">
           <Tabs.Tab value="newest">Version {script.newest}</Tabs.Tab>

@@ -62,10 +62,16 @@ const columns: Column<Script>[] = [
   {
     key: "version",
     header: "Version",
-    width: "10rem",
+    width: "12rem",
     render: (s) => (
       <Group gap="xs">
-        {s.newest}
+        {s.shipped ? (
+          <Badge size="sm" variant="light">
+            Comes with Handrail
+          </Badge>
+        ) : (
+          s.newest
+        )}
         {s.archived_at && (
           <Badge size="sm" variant="default">
             Archived
@@ -79,10 +85,6 @@ const columns: Column<Script>[] = [
     header: "Changed",
     width: "9rem",
     wide: true,
-    render: (s) => (
-      <span className="above-link">
-        <Time at={s.changed_at} />
-      </span>
-    ),
+    render: (s) => <span className="above-link">{!s.shipped && <Time at={s.changed_at} />}</span>,
   },
 ];
