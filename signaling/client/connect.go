@@ -344,7 +344,7 @@ func (l *link) writeUntil(ctx context.Context) error {
 		select {
 		case <-l.c.out.ready:
 		case <-ticks:
-			if err := l.control(websocket.PingMessage, nil); err != nil {
+			if err := l.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(writeTimeout)); err != nil {
 				return err
 			}
 		case <-l.closed:
@@ -382,7 +382,9 @@ func (l *link) sayClose(deadline time.Time) {
 func (l *link) flush() error {
 	for {
 		if data := l.pinged.Swap(nil); data != nil {
-			if err := l.control(websocket.PongMessage, []byte(*data)); err != nil {
+			// Without a deadline, whose timer would wake a device at rest once more for each
+			// heartbeat: a gateway that does not take it hangs up, and the reader then does.
+			if err := l.conn.WriteControl(websocket.PongMessage, []byte(*data), time.Time{}); err != nil {
 				return err
 			}
 		}
@@ -401,15 +403,6 @@ func (l *link) flush() error {
 		l.noDeadline()
 		l.c.out.sent(w)
 	}
-}
-
-// control sends a ping or a pong.
-func (l *link) control(kind int, data []byte) error {
-	err := l.conn.WriteControl(kind, data, time.Now().Add(writeTimeout))
-	if err == nil {
-		l.noDeadline()
-	}
-	return err
 }
 
 // noDeadline lifts the deadline of a write that is through: it would wake a program at rest for
