@@ -414,3 +414,80 @@ func numbersAreLists(t *testing.T, c *client, name, group string) {
 		}
 	}
 }
+
+// TestBadRules: whatever an admin writes, it is refused in words, or a device's state says in
+// words why nothing can be said; and the engine goes on.
+func TestBadRules(t *testing.T) {
+	g := newGateway(t, storetest.Open(t))
+	admin, good, _, _ := fleetOfTwo(t, g)
+	const digits = "[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]"
+	endless := "true"
+	for _, v := range strings.Fields("a b c d e f g h i") {
+		endless = digits + ".all(" + v + ", " + endless + ")"
+	}
+	for name, tt := range map[string]struct {
+		expression string
+		status     int
+		says       string
+	}{
+		"no expression":  {`device.os ==`, http.StatusUnprocessableEntity, "not expected here"},
+		"wrong type":     {`device.os + 1 == "x"`, http.StatusUnprocessableEntity, ""},
+		"no such name":   {`inventroy.sshd.installed`, http.StatusUnprocessableEntity, "inventroy"},
+		"no such part":   {`inventory.firewal.active`, http.StatusUnprocessableEntity, `no section "firewal"`},
+		"not a question": {`"yes"`, http.StatusUnprocessableEntity, "true or false"},
+		"broken pattern": {`device.name.matches("(")`, http.StatusUnprocessableEntity, "regex"},
+		"huge pattern":   {`device.name.matches("((a{100}){100}){100}")`, http.StatusUnprocessableEntity, "regex"},
+		"long":           {"true || " + strings.Repeat(" ", 9000) + "true", http.StatusUnprocessableEntity, "8192"},
+		"very long":      {strings.Repeat("x", 1<<20), http.StatusRequestEntityTooLarge, ""},
+		"deep":           {strings.Repeat("(", 500) + "true" + strings.Repeat(")", 500), http.StatusUnprocessableEntity, ""},
+	} {
+		in := map[string]any{"slug": "bad", "title": "Bad", "severity": "low", "enabled": true, "expression": tt.expression}
+		for _, path := range []string{"/api/compliance/rules", "/api/compliance/rules/try"} {
+			if path == "/api/compliance/rules/try" {
+				in = map[string]any{"expression": tt.expression}
+			}
+			var p api.Problem
+			admin.want(tt.status, http.MethodPost, path, in, &p)
+			text, err := json.Marshal(p)
+			if err != nil || !strings.Contains(strings.ToLower(strings.ReplaceAll(string(text), `\"`, `"`)), strings.ToLower(tt.says)) {
+				t.Errorf("%s: %s says %s, want %q in it", name, path, text, tt.says)
+			}
+			if len(text) > 4000 {
+				t.Errorf("%s: %s answers with %d bytes", name, path, len(text))
+			}
+		}
+	}
+	// What shows only once it runs.
+	for slug, tt := range map[string]struct{ expression, state, says string }{
+		"never-ends": {endless, "error", "too many steps"},
+		"slow":       {`inventory.files.exists(f, inventory.files.exists(g, inventory.files.exists(h, inventory.files.exists(i, inventory.files.exists(j, f + g + h + i + j == "")))))`, "error", "the expression takes too"},
+		"grows":      {`cel.bind(a, "0123456789abcdef0123456789abcdef", cel.bind(b, a+a+a+a+a+a+a+a, cel.bind(c, b+b+b+b+b+b+b+b, cel.bind(d, c+c+c+c+c+c+c+c, cel.bind(e, d+d+d+d+d+d+d+d, cel.bind(f, e+e+e+e+e+e+e+e, cel.bind(g, f+f+f+f+f+f+f+f, g.size() > 0)))))))`, "error", "too many steps"},
+		"absent":     {`inventory.battery[0].wear_percent < 50`, "unknown", "battery"},
+		"odd-type":   {`inventory.sshd.installed > 3`, "error", ""},
+		"divides":    {`1 / (inventory.host.hostname.size() - inventory.host.hostname.size()) == 0`, "error", "divi"},
+		"made-up":    {`device.name.matches("(" + device.name)`, "error", "regex"},
+	} {
+		in := map[string]any{"slug": slug, "title": slug, "severity": "low", "enabled": true, "expression": tt.expression}
+		admin.want(http.StatusCreated, http.MethodPost, "/api/compliance/rules", in, nil)
+		g.pass(time.Second)
+		g.check()
+		var of api.DeviceComplianceBody
+		admin.want(http.StatusOK, http.MethodGet, "/api/devices/"+good.id+"/compliance", nil, &of)
+		for _, i := range of.Items {
+			switch {
+			case i.Rule == slug:
+				if i.State != tt.state || !strings.Contains(i.Message, tt.says) || i.Message == "" {
+					t.Errorf("%s: %s, %q, want %s, %q", slug, i.State, i.Message, tt.state, tt.says)
+				}
+			case i.Rule == "ssh-no-root-login" && i.State != "compliant":
+				t.Errorf("beside %s: %s is %s", slug, i.Rule, i.State)
+			}
+		}
+		var try api.TryBody
+		admin.want(http.StatusOK, http.MethodPost, "/api/compliance/rules/try", map[string]any{"expression": tt.expression}, &try)
+		if try.Sample[0].State != tt.state && try.Sample[1].State != tt.state {
+			t.Errorf("%s tried: %+v", slug, try)
+		}
+		admin.matched(http.StatusNoContent, "*", http.MethodDelete, "/api/compliance/rules/"+slug, nil, nil)
+	}
+}

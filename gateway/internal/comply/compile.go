@@ -10,6 +10,7 @@ import (
 	"handrail/gateway/internal/rule"
 	"handrail/mdm"
 	"handrail/mdm/compliance"
+	"handrail/mdm/inventory"
 )
 
 // compiled is one rule ready to run.
@@ -61,8 +62,14 @@ func compile(c *rule.Compiler, r compliance.Rule) (compiled, error) {
 			return out, fmt.Errorf("evidence: %w", err)
 		}
 	}
+	known := inventory.Names()
 	for _, e := range out.expressions() {
 		reads := e.Reads()
+		for _, s := range reads.Sections {
+			if s != rule.Everything && !slices.Contains(known, s) {
+				return out, fmt.Errorf("the inventory has no section %q; it has %s: %w", mdm.Clean(s, 64), strings.Join(known, ", "), mdm.ErrInvalid)
+			}
+		}
 		if slices.Contains(reads.Packages, rule.Everything) {
 			return out, fmt.Errorf("software() wants the name of a package in quotes: %w", mdm.ErrInvalid)
 		}

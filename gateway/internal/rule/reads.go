@@ -46,13 +46,21 @@ func (r Reads) Missing(have map[string]any) string {
 	return ""
 }
 
-// survey fills r from a checked expression and returns its size and whether it has loops.
-func (r *Reads) survey(a *ast.AST) (nodes int, loops bool) {
+// size is what decides how closely an expression is watched.
+type size struct {
+	nodes           int
+	loops, bindings bool
+}
+
+// survey fills r from a checked expression and returns its size.
+func (r *Reads) survey(a *ast.AST) size {
 	all := ast.MatchDescendants(ast.NavigateAST(a), ast.AllMatcher())
+	s := size{nodes: len(all)}
 	for _, n := range all {
 		switch n.Kind() {
 		case ast.ComprehensionKind:
-			loops = loops || !isBinding(n)
+			bound := isBinding(n)
+			s.loops, s.bindings = s.loops || !bound, s.bindings || bound
 		case ast.IdentKind:
 			r.ident(n)
 		case ast.CallKind:
@@ -70,7 +78,7 @@ func (r *Reads) survey(a *ast.AST) (nodes int, loops bool) {
 	r.Paths = slices.DeleteFunc(r.Paths, func(p string) bool {
 		return slices.ContainsFunc(r.Paths, func(q string) bool { return strings.HasPrefix(q, p+".") })
 	})
-	return len(all), loops
+	return s
 }
 
 // isBinding: cel.bind is a loop over an empty list.

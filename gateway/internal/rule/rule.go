@@ -106,8 +106,9 @@ func (c *Compiler) compile(text string, question bool) (*Expr, error) {
 		return nil, &Error{Problems: []Problem{{Line: 1, Column: 1, Message: "the expression must be true or false, but it is " + typeInWords(t)}}}
 	}
 	e := &Expr{text: text}
-	nodes, loops := e.reads.survey(ast.NativeRep())
-	e.watched = loops || nodes > cheapNodes
+	size := e.reads.survey(ast.NativeRep())
+	// A text that is bound, and put together with itself, and bound again, doubles each time.
+	e.watched = size.loops || size.nodes > cheapNodes || size.bindings && !c.trusted
 	opts := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
 	if e.watched {
 		opts = append(opts, cel.InterruptCheckFrequency(interruptRate))

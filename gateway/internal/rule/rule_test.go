@@ -3,7 +3,9 @@ package rule_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os/exec"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -114,6 +116,37 @@ func TestMatch(t *testing.T) {
 		}
 	}
 }
+
+// TestMatchGrows: texts and lists that double at every step end at the limit, before the
+// machine's memory does.
+func TestMatchGrows(t *testing.T) {
+	c := compiler(t)
+	for name, grow := range map[string]struct{ seed, step string }{
+		"text": {`"` + strings.Repeat("x", 4000) + `"`, "%[1]s + %[1]s + %[1]s + %[1]s"},
+		"list": {"inventory.many", "%[1]s + %[1]s + %[1]s + %[1]s"},
+		"nest": {"inventory.many", "[%[1]s, %[1]s, %[1]s]"},
+	} {
+		// Few enough nodes that an expression without bindings would not be watched.
+		expr := variable(0) + ".size() >= 0"
+		for i := range 8 {
+			expr = "cel.bind(" + variable(i) + ", " + fmt.Sprintf(grow.step, variable(i+1)) + ", " + expr + ")"
+		}
+		expr = "cel.bind(" + variable(8) + ", " + grow.seed + ", " + expr + ")"
+		e, err := c.Compile(expr)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		got := e.Match(t.Context(), facts(t))
+		runtime.ReadMemStats(&after)
+		if mib := (after.TotalAlloc - before.TotalAlloc) >> 20; mib > 256 {
+			t.Errorf("%s: %v, after %d MiB", name, got, mib)
+		}
+	}
+}
+
+func variable(i int) string { return "v" + string(rune('a'+i)) }
 
 func TestMatchUnknown(t *testing.T) {
 	c := compiler(t)
