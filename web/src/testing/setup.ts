@@ -25,5 +25,6 @@ window.ResizeObserver = class {
   disconnect(): void {}
 };
 
+Object.defineProperty(document, "fonts", { value: new EventTarget() });
 window.scrollTo = () => undefined;
 Element.prototype.scrollIntoView = () => undefined;

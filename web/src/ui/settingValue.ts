@@ -67,6 +67,28 @@ export function unplaced(problems: Problems, shown: readonly string[]): string[]
     .map(([, message]) => message);
 }
 
+/** A value as its form shows it: choices by their titles, numbers with their unit, fields by name. */
+export function valueWords(field: Field | undefined, value: Value): string {
+  if (!field || value === undefined || value === null || isKeptSecret(value)) return summary(value);
+  if (field.choices) return field.choices.find((c) => c.value === value)?.title ?? summary(value);
+  if (Array.isArray(value)) {
+    const [before, between] = field.items?.kind === "object" ? ["(", ") ("] : ["", ", "];
+    const after = before === "" ? "" : ")";
+    if (value.length === 0) return "none";
+    return before + value.map((v) => valueWords(field.items, v)).join(between) + after;
+  }
+  if (field.fields && typeof value === "object") {
+    return Object.entries(value)
+      .map(([name, v]) => {
+        const inner = field.fields?.find((f) => f.name === name);
+        return `${inner?.title ?? name}: ${valueWords(inner, v)}`;
+      })
+      .join("; ");
+  }
+  if (field.kind === "secret") return "secret";
+  return field.unit ? `${summary(value)} ${field.unit}` : summary(value);
+}
+
 /** A value in a few words, for lists and differences. */
 export function summary(value: Value): string {
   if (value === undefined || value === null) return "not set";

@@ -3,12 +3,12 @@ import { useDisclosure } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
 import { useId } from "react";
 import { labelsQuery } from "../../api/labels.ts";
-import { deviceSettingsQuery } from "../../api/policies.ts";
-import type { Device, SettingClaim, SettingOfDevice } from "../../api/types.ts";
+import { catalogueQuery, deviceSettingsQuery } from "../../api/policies.ts";
+import type { Device, Field, SettingClaim, SettingOfDevice } from "../../api/types.ts";
 import { pathWords } from "../../ui/groupTree.ts";
 import { PolicyIcon } from "../../ui/icons.tsx";
 import { PageLink } from "../../ui/links.tsx";
-import { asValues, summary } from "../../ui/settingValue.ts";
+import { asValues, summary, valueWords } from "../../ui/settingValue.ts";
 import { mergeWords, SettingMark, settingStates } from "../../ui/settingWords.tsx";
 import { Empty, Loaded } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
@@ -55,6 +55,7 @@ export function DeviceSettings({ device }: { device: Device }) {
 
 function SettingRow({ setting: s }: { setting: SettingOfDevice }) {
   const [opened, { toggle }] = useDisclosure(s.state === "failed" || s.state === "conflict");
+  const fields = useQuery(catalogueQuery).data?.items.find((e) => e.key === s.id.split("/")[0])?.fields ?? [];
   const id = useId();
   const name = s.id.includes("/") ? s.id.slice(s.id.indexOf("/") + 1) : "";
   const words = s.conflict || s.message;
@@ -93,7 +94,7 @@ function SettingRow({ setting: s }: { setting: SettingOfDevice }) {
             <>
               <dt>Wanted</dt>
               <dd>
-                <ValueList value={s.value} />
+                <ValueList fields={fields} value={s.value} />
               </dd>
             </>
           )}
@@ -101,7 +102,7 @@ function SettingRow({ setting: s }: { setting: SettingOfDevice }) {
             <>
               <dt>Found on the device</dt>
               <dd>
-                <ValueList value={s.observed} />
+                <ValueList fields={fields} value={s.observed} />
               </dd>
             </>
           )}
@@ -111,7 +112,7 @@ function SettingRow({ setting: s }: { setting: SettingOfDevice }) {
               <dd>
                 <ul className="bare-list">
                   {s.claims.map((c) => (
-                    <Claim key={`${c.policy.id} ${c.assignment}`} claim={c} merge={s.merge} />
+                    <Claim key={`${c.policy.id} ${c.assignment}`} claim={c} fields={fields} merge={s.merge} />
                   ))}
                 </ul>
                 {s.merge && <Text size="sm">{mergeWords(s.merge)}</Text>}
@@ -132,12 +133,20 @@ function SettingRow({ setting: s }: { setting: SettingOfDevice }) {
 }
 
 /** What one policy says, whether it counts, and how it reaches the device. */
-function Claim({ claim: c, merge }: { claim: SettingClaim; merge: string | undefined }) {
+function Claim({
+  claim: c,
+  fields: all,
+  merge,
+}: {
+  claim: SettingClaim;
+  fields: readonly Field[];
+  merge: string | undefined;
+}) {
   const labels = useQuery(labelsQuery).data?.items ?? [];
   const via = c.via.label
     ? `label ${labels.find((l) => l.id === c.via.label)?.name ?? c.via.label}`
     : `group ${pathWords(c.via.group_path ?? [])}`;
-  const fields = c.fields ?? [];
+  const fields = (c.fields ?? []).map((name) => all.find((f) => f.name === name)?.title ?? name);
   return (
     <li>
       <PolicyName policy={c.policy} /> <span className="quiet">by {via}</span>{" "}
@@ -150,7 +159,9 @@ function Claim({ claim: c, merge }: { claim: SettingClaim; merge: string | undef
           outvoted
         </Badge>
       )}
-      <div className="quiet wrap-anywhere">{summary(c.value)}</div>
+      <div className="quiet wrap-anywhere">
+        <ValueList fields={all} value={c.value} />
+      </div>
     </li>
   );
 }
@@ -164,16 +175,21 @@ function PolicyName({ policy }: { policy: SettingOfDevice["policy"] }) {
   );
 }
 
-function ValueList({ value }: { value: unknown }) {
+/** A value field by field, in the words of its form. */
+function ValueList({ fields, value }: { fields: readonly Field[]; value: unknown }) {
   const entries = Object.entries(asValues(value));
-  if (entries.length === 0) return <>{summary(value)}</>;
+  if (entries.length === 0)
+    return <>{asValues(value) === value ? "the defaults of its fields" : summary(value)}</>;
   return (
     <ul className="bare-list">
-      {entries.map(([k, v]) => (
-        <li key={k}>
-          <span className="quiet">{k.replaceAll("_", " ")}:</span> {summary(v)}
-        </li>
-      ))}
+      {entries.map(([k, v]) => {
+        const field = fields.find((f) => f.name === k);
+        return (
+          <li key={k}>
+            <span className="quiet">{field?.title ?? k.replaceAll("_", " ")}:</span> {valueWords(field, v)}
+          </li>
+        );
+      })}
     </ul>
   );
 }

@@ -2,7 +2,7 @@ import { Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { catalogueQuery } from "../../api/policies.ts";
 import type { CatalogueEntry, Field, SettingDifference } from "../../api/types.ts";
-import { asValues, summary } from "../../ui/settingValue.ts";
+import { asValues, valueWords } from "../../ui/settingValue.ts";
 
 /** The title of a setting: that of the catalogue, and the name of one of several. */
 export function settingTitle(entries: readonly CatalogueEntry[], id: string): string {
@@ -25,24 +25,7 @@ export function Differences({ items }: { items: readonly SettingDifference[] }) 
               {changeWords(d.kind)}
             </Text>
           </Text>
-          <dl className="diff-fields">
-            {fieldChanges(d).map((f) => (
-              <div key={f.path}>
-                <dt>{fieldTitle(entries, d.id, f.path)}</dt>
-                <dd>
-                  {f.secret ? (
-                    <ins>another secret</ins>
-                  ) : (
-                    <>
-                      {f.before !== undefined && <del>{summary(f.before)}</del>}
-                      {f.before !== undefined && f.after !== undefined && <span aria-hidden="true"> → </span>}
-                      {f.after !== undefined && <ins>{summary(f.after)}</ins>}
-                    </>
-                  )}
-                </dd>
-              </div>
-            ))}
-          </dl>
+          <Fields entries={entries} difference={d} />
           {d.conflict && <Text c="var(--handrail-bad)">{d.conflict}</Text>}
         </li>
       ))}
@@ -50,17 +33,62 @@ export function Differences({ items }: { items: readonly SettingDifference[] }) 
   );
 }
 
-/** A path within a setting by the titles of the catalogue: "peers[0].endpoint" is "Peers 1: Endpoint". */
-function fieldTitle(entries: readonly CatalogueEntry[], id: string, path: string): string {
+function Fields({
+  entries,
+  difference: d,
+}: {
+  entries: readonly CatalogueEntry[];
+  difference: SettingDifference;
+}) {
+  const changes = fieldChanges(d);
+  if (changes.length === 0) {
+    return (
+      <Text size="sm" c="dimmed">
+        With the defaults of its fields.
+      </Text>
+    );
+  }
+  return (
+    <dl className="diff-fields">
+      {changes.map((f) => {
+        const { title, field } = fieldAt(entries, d.id, f.path);
+        return (
+          <div key={f.path}>
+            <dt>{title}</dt>
+            <dd>
+              {f.secret ? (
+                <ins>another secret</ins>
+              ) : (
+                <>
+                  {f.before !== undefined && <del>{valueWords(field, f.before)}</del>}
+                  {f.before !== undefined && f.after !== undefined && <span aria-hidden="true"> → </span>}
+                  {f.after !== undefined && <ins>{valueWords(field, f.after)}</ins>}
+                </>
+              )}
+            </dd>
+          </div>
+        );
+      })}
+    </dl>
+  );
+}
+
+/**
+ * A path within a setting by the titles of the catalogue: "peers[0].endpoint" is
+ * "Peers 1: Endpoint", and the field it leads to.
+ */
+function fieldAt(entries: readonly CatalogueEntry[], id: string, path: string) {
   let fields: readonly Field[] = entries.find((e) => e.key === id.split("/")[0])?.fields ?? [];
+  let field: Field | undefined;
   const words: string[] = [];
   for (const step of path.split(".")) {
     const [, name = step, place] = /^([^[]*)(?:\[(\d+)\])?$/.exec(step) ?? [];
-    const field = fields.find((f) => f.name === name);
-    words.push(`${field?.title ?? name}${place === undefined ? "" : ` ${Number(place) + 1}`}`);
-    fields = field?.fields ?? field?.items?.fields ?? [];
+    const list = fields.find((f) => f.name === name);
+    words.push(`${list?.title ?? name}${place === undefined ? "" : ` ${Number(place) + 1}`}`);
+    field = place === undefined ? list : list?.items;
+    fields = field?.fields ?? [];
   }
-  return words.join(": ");
+  return { title: words.join(": "), field };
 }
 
 const kinds: Record<string, string> = {

@@ -94,8 +94,7 @@ function PolicyContent({ policy, tab, onTab }: { policy: Policy } & Omit<PolicyP
           ))}
         </Tabs.List>
         <Tabs.Panel value="settings">
-          {/* Another draft than the one edited begins the editor anew. */}
-          <DraftPart key={policy.draft?.at ?? policy.live} policy={policy} mayManage={mayManage} />
+          <DraftPart policy={policy} mayManage={mayManage} />
         </Tabs.Panel>
         <Tabs.Panel value="assignments">
           <AssignmentsPart key={policy.revision} policy={policy} mayManage={mayManage} />

@@ -1,4 +1,4 @@
-import { Button, Group, Modal, Stack, Text, Textarea, Title } from "@mantine/core";
+import { Alert, Button, Group, Modal, Stack, Text, Textarea, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { isOutdated } from "../../api/client.ts";
@@ -29,7 +29,10 @@ function Content({ policy, onClose }: { policy: Policy; onClose: () => void }) {
   const [note, setNote] = useState("");
   const [plan, setPlan] = useState<RolloutPlan | undefined>(undefined);
   const publish = usePublish(policy.id);
-  const difference = useQuery(differenceQuery(policy.id, policy.live, "draft", policy.revision));
+  const difference = useQuery({
+    ...differenceQuery(policy.id, policy.live, "draft", policy.revision),
+    enabled: !publish.isPending, // what is published is no draft any more
+  });
   const { mutate: ask, ...whatIf } = useWhatIf(policy.id);
   useEffect(() => ask({ settings: policy.draft?.settings ?? [] }), [ask, policy.draft]);
   return (
@@ -44,6 +47,12 @@ function Content({ policy, onClose }: { policy: Policy; onClose: () => void }) {
         <Title order={3} id="publish-effect" mb={4}>
           What happens
         </Title>
+        {policy.assignments.length === 0 && (
+          <Alert color="yellow" variant="light" mb="xs">
+            This policy is assigned to nobody yet, so no device changes. Assign it to groups or labels
+            afterwards; that shows its effect too.
+          </Alert>
+        )}
         <WhatIfPanel result={whatIf.data} error={whatIf.error} busy={whatIf.isPending} />
       </section>
       <Textarea

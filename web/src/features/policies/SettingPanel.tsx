@@ -1,5 +1,5 @@
 import { Alert, Badge, Button, Group, Text, Title } from "@mantine/core";
-import { useId } from "react";
+import { useEffect, useId, useRef } from "react";
 import type { CatalogueEntry, PolicySetting } from "../../api/types.ts";
 import { FieldList } from "../../ui/fields/FieldList.tsx";
 import { WarningIcon } from "../../ui/icons.tsx";
@@ -12,6 +12,8 @@ interface SettingPanelProps {
   entry: CatalogueEntry | undefined;
   problems: Problems | undefined;
   readOnly: boolean;
+  /** It was added just now: the page goes to it. */
+  isFresh: boolean;
   onChange: (value: unknown) => void;
   onRemove: () => void;
 }
@@ -20,15 +22,21 @@ const none: Problems = new Map();
 
 /** One setting with the fields the catalogue gives it. */
 export function SettingPanel({ setting, entry, problems = none, ...rest }: SettingPanelProps) {
-  const { readOnly, onChange, onRemove } = rest;
+  const { readOnly, isFresh, onChange, onRemove } = rest;
   const id = useId();
+  const panel = useRef<HTMLElement>(null);
+  useEffect(() => {
+    if (!isFresh) return;
+    panel.current?.scrollIntoView?.({ block: "start" });
+    panel.current?.focus({ preventScroll: true });
+  }, [isFresh]);
   const name = setting.id.includes("/") ? setting.id.slice(setting.id.indexOf("/") + 1) : "";
   const general = unplaced(
     problems,
     (entry?.fields ?? []).map((f) => f.name),
   );
   return (
-    <section className="panel panel-pad" aria-labelledby={id}>
+    <section className="panel panel-pad setting-panel" aria-labelledby={id} ref={panel} tabIndex={-1}>
       <Group justify="space-between" align="flex-start" wrap="nowrap" mb={4}>
         <div style={{ minWidth: 0 }}>
           <Group gap="xs">

@@ -17,6 +17,8 @@ const namePattern = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$/;
 export function SettingPicker({ entries, taken, onPick }: SettingPickerProps) {
   const [opened, setOpened] = useState(false);
   const [text, setText] = useState("");
+  // Who picked goes on in the new setting; who did not, where they were.
+  const [picked, setPicked] = useState(false);
   const [naming, setNaming] = useState<CatalogueEntry | null>(null);
   const byCategory = useMemo(() => {
     const words = text.toLowerCase().split(/\s+/).filter(Boolean);
@@ -34,6 +36,7 @@ export function SettingPicker({ entries, taken, onPick }: SettingPickerProps) {
     setText("");
   };
   const pick = (id: string) => {
+    setPicked(true);
     onPick(id);
     close();
   };
@@ -43,12 +46,20 @@ export function SettingPicker({ entries, taken, onPick }: SettingPickerProps) {
       : taken.includes(e.key);
   return (
     <>
-      <Button leftSection={<EnrollIcon size={16} />} variant="default" onClick={() => setOpened(true)}>
+      <Button
+        leftSection={<EnrollIcon size={16} />}
+        variant="default"
+        onClick={() => {
+          setPicked(false);
+          setOpened(true);
+        }}
+      >
         Add setting
       </Button>
       <Modal
         opened={opened}
         onClose={close}
+        returnFocus={!picked}
         size="lg"
         title={<Text fw={650}>{naming ? naming.title : "Add a setting"}</Text>}
       >

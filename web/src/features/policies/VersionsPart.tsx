@@ -1,13 +1,14 @@
-import { Badge, Button, Group, Modal, Stack, Text } from "@mantine/core";
+import { Badge, Button, Group, Modal, Stack, Text, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { useState } from "react";
-import { differenceQuery, useActivate, versionsQuery } from "../../api/policies.ts";
+import { useEffect, useState } from "react";
+import { differenceQuery, useActivate, useWhatIf, versionsQuery } from "../../api/policies.ts";
 import type { Policy, PolicyVersion, RolloutPlan } from "../../api/types.ts";
 import { notifyDone } from "../../ui/notify.ts";
 import { Empty, ErrorPanel, Loaded } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { Differences } from "./Differences.tsx";
 import { PlanFields } from "./PlanFields.tsx";
+import { WhatIfPanel } from "./WhatIfPanel.tsx";
 
 /** The versions of a policy, the newest first: who, when, why, and what changed. */
 export function VersionsPart({ policy, mayManage }: { policy: Policy; mayManage: boolean }) {
@@ -85,9 +86,22 @@ function RollBack({ policy, version, onClose }: { policy: Policy; version: numbe
   const [plan, setPlan] = useState<RolloutPlan | undefined>(undefined);
   const query = useQuery(differenceQuery(policy.id, policy.live, version, policy.revision));
   const activate = useActivate(policy.id, policy.revision);
+  const { mutate: ask, ...whatIf } = useWhatIf(policy.id);
+  useEffect(() => ask({ version }), [ask, version]);
   return (
     <Stack>
-      <Loaded query={query}>{({ changes }) => <Differences items={changes} />}</Loaded>
+      <section aria-labelledby="back-changes">
+        <Title order={3} id="back-changes" mb={4}>
+          {policy.live > 0 ? `Changes from version ${policy.live}` : `Version ${version}`}
+        </Title>
+        <Loaded query={query}>{({ changes }) => <Differences items={changes} />}</Loaded>
+      </section>
+      <section aria-labelledby="back-effect">
+        <Title order={3} id="back-effect" mb={4}>
+          What happens
+        </Title>
+        <WhatIfPanel result={whatIf.data} error={whatIf.error} busy={whatIf.isPending} />
+      </section>
       <PlanFields plan={plan} onChange={setPlan} />
       {activate.error && <ErrorPanel error={activate.error} title="That did not work" />}
       <Group justify="flex-end" gap="xs">

@@ -3,20 +3,23 @@ import type { Problems } from "../../ui/settingValue.ts";
 
 /**
  * What the gateway said about single settings, by setting id and then by the path within
- * it: "settings.wifi.network/office.psk". Ids hold dots, so the known ones are looked for.
+ * it: "settings[wifi.network/office].peers[0].endpoint". What it said of settings that are
+ * not among the ids is left out.
  */
 export function settingProblems(error: unknown, ids: readonly string[]): Map<string, Problems> {
   const out = new Map<string, Map<string, string>>();
   if (!(error instanceof ApiError)) return out;
-  const longestFirst = [...ids].sort((a, b) => b.length - a.length);
   for (const { field, message } of error.fields) {
-    if (!field.startsWith("settings.")) continue;
-    const rest = field.slice("settings.".length);
-    const id = longestFirst.find((i) => rest === i || rest.startsWith(`${i}.`) || rest.startsWith(`${i}[`));
-    if (id === undefined) continue;
+    const [, id = "", path = ""] = /^settings\[([^\]]*)\]\.?(.*)$/.exec(field) ?? [];
+    if (!ids.includes(id)) continue;
     const own = out.get(id) ?? new Map<string, string>();
-    own.set(rest.slice(id.length).replace(/^\./, ""), message);
+    own.set(path, message);
     out.set(id, own);
   }
   return out;
+}
+
+/** How many of the gateway's complaints stand beside their fields. */
+export function countProblems(problems: ReadonlyMap<string, Problems>): number {
+  return [...problems.values()].reduce((n, p) => n + p.size, 0);
 }

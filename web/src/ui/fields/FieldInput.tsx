@@ -1,5 +1,6 @@
 import {
   Fieldset,
+  Input,
   JsonInput,
   MultiSelect,
   NumberInput,
@@ -14,6 +15,7 @@ import {
 import { useId, useState } from "react";
 import type { Field } from "../../api/types.ts";
 import { asValues, isKeptSecret, type Problems, type Value } from "../settingValue.ts";
+import { durationWords } from "../words.ts";
 import { FieldList } from "./FieldList.tsx";
 import { ListInput } from "./ListInput.tsx";
 
@@ -44,6 +46,7 @@ export function FieldInput(props: FieldInputProps) {
       return (
         <NumberInput
           {...about}
+          description={`${field.description}${spelled(field, value)}`}
           value={typeof value === "number" ? value : ""}
           onChange={(v) => onChange(typeof v === "number" ? v : undefined)}
           allowDecimal={false}
@@ -52,7 +55,7 @@ export function FieldInput(props: FieldInputProps) {
           clampBehavior="none"
           placeholder={placeholder(field)}
           suffix={field.unit ? ` ${field.unit}` : ""}
-          maw={280}
+          styles={width(280)}
         />
       );
     case "secret":
@@ -82,9 +85,22 @@ export function FieldInput(props: FieldInputProps) {
   }
 }
 
+/** What holds while nothing is given; nothing to say where something must be. */
 function placeholder(field: Field): string {
-  return field.default === undefined ? "left as it is" : `${String(field.default)} unless set`;
+  if (field.required) return "";
+  if (field.default === undefined) return "Not set";
+  const words = field.choices?.find((c) => c.value === field.default)?.title ?? String(field.default);
+  return `Default: ${words}${field.unit ? ` ${field.unit}` : ""}`;
 }
+
+/** Many seconds in hours and minutes. */
+function spelled(field: Field, value: Value): string {
+  if (field.unit !== "seconds" || typeof value !== "number" || value < 120) return "";
+  return ` ${value.toLocaleString("en")} seconds are ${durationWords(value * 1000)}.`;
+}
+
+/** The box is as wide as what goes in; the words about it may be longer. */
+const width = (px: number) => ({ wrapper: { maxWidth: px } });
 
 function Words({ field, value, onChange, path, problems, readOnly }: FieldInputProps) {
   const about = {
@@ -103,9 +119,10 @@ function Words({ field, value, onChange, path, problems, readOnly }: FieldInputP
         value={typeof value === "string" ? value : null}
         data={field.choices.map((c) => ({ value: c.value, label: c.title }))}
         onChange={(v) => onChange(v ?? undefined)}
+        placeholder={field.required ? "Choose one" : about.placeholder}
         clearable={!field.required}
         disabled={readOnly}
-        maw={420}
+        styles={width(420)}
       />
     );
   }
@@ -129,7 +146,7 @@ function Words({ field, value, onChange, path, problems, readOnly }: FieldInputP
       readOnly={readOnly}
       onChange={(e) => change(e.currentTarget.value)}
       spellCheck={false}
-      maw={560}
+      styles={width(560)}
     />
   );
 }
@@ -138,18 +155,15 @@ function Words({ field, value, onChange, path, problems, readOnly }: FieldInputP
 function Switch({ field, value, onChange, path, problems, readOnly }: FieldInputProps) {
   const id = useId();
   const mayBeUnset = !field.required;
-  const unset =
-    field.default === undefined ? "Left as it is" : `${field.default === true ? "On" : "Off"} unless set`;
+  const unset = field.default === undefined ? "Not set" : `Default: ${field.default === true ? "on" : "off"}`;
   return (
     <fieldset className="setting-switch" aria-describedby={`${id}-about`}>
       <legend>
-        <Text component="span" size="sm" fw={500}>
+        <Input.Label component="span" required={field.required ?? false}>
           {field.title}
-        </Text>
+        </Input.Label>
       </legend>
-      <Text size="sm" c="dimmed" id={`${id}-about`}>
-        {field.description}
-      </Text>
+      <Input.Description id={`${id}-about`}>{field.description}</Input.Description>
       <SegmentedControl
         mt={4}
         size="xs"
@@ -164,9 +178,9 @@ function Switch({ field, value, onChange, path, problems, readOnly }: FieldInput
         ]}
       />
       {problems.has(path) && (
-        <Text size="sm" c="var(--handrail-bad)" role="alert">
+        <Input.Error role="alert" mt={4}>
           {problems.get(path)}
-        </Text>
+        </Input.Error>
       )}
     </fieldset>
   );
@@ -174,7 +188,8 @@ function Switch({ field, value, onChange, path, problems, readOnly }: FieldInput
 
 /** A secret is typed, or kept as it is; it is never shown again. */
 function SecretInput({ field, value, onChange, path, problems, readOnly }: FieldInputProps) {
-  const [kept] = useState(isKeptSecret(value) ? value : undefined);
+  const [kept, setKept] = useState(isKeptSecret(value) ? value : undefined);
+  if (!kept && isKeptSecret(value)) setKept(value);
   const text = typeof value === "string" ? value : "";
   return (
     <PasswordInput
@@ -185,12 +200,12 @@ function SecretInput({ field, value, onChange, path, problems, readOnly }: Field
       readOnly={readOnly}
       value={text}
       autoComplete="new-password"
-      placeholder={isKeptSecret(value) ? "kept; type to replace it" : placeholder(field)}
+      placeholder={isKeptSecret(value) ? "Kept; type to replace it" : placeholder(field)}
       onChange={(e) => {
         const typed = e.currentTarget.value;
         onChange(typed === "" ? kept : typed);
       }}
-      maw={420}
+      styles={width(420)}
     />
   );
 }
@@ -216,7 +231,7 @@ function Items(props: FieldInputProps) {
         {...about}
         data={item.choices.map((c) => ({ value: c.value, label: c.title }))}
         clearable
-        maw={560}
+        styles={width(560)}
       />
     );
   }

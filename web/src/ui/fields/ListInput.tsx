@@ -9,8 +9,14 @@ export function ListInput({ field, value, onChange, path, problems, readOnly }: 
   const add = useRef<HTMLButtonElement>(null);
   const item = field.items;
   if (!item) return null;
+  const noun = item.title.toLowerCase();
   const list: readonly Value[] = Array.isArray(value) ? value : [];
   const set = (next: readonly Value[]) => onChange(next.length === 0 && !field.required ? undefined : next);
+  const swap = (i: number, by: 1 | -1) => {
+    const next = [...list];
+    [next[i], next[i + by]] = [next[i + by], next[i]];
+    set(next);
+  };
   const full = field.max_items !== undefined && list.length >= field.max_items;
   return (
     <Fieldset legend={field.title}>
@@ -49,7 +55,17 @@ export function ListInput({ field, value, onChange, path, problems, readOnly }: 
                 />
               )}
               {!readOnly && (
-                <Group justify="flex-end" mt="xs">
+                <Group justify="flex-end" mt="xs" gap="xs">
+                  {i > 0 && (
+                    <Button size="compact-sm" variant="default" onClick={() => swap(i, -1)}>
+                      Move {noun} {i + 1} up
+                    </Button>
+                  )}
+                  {i < list.length - 1 && (
+                    <Button size="compact-sm" variant="default" onClick={() => swap(i, 1)}>
+                      Move {noun} {i + 1} down
+                    </Button>
+                  )}
                   <Button
                     size="compact-sm"
                     variant="subtle"
@@ -59,7 +75,7 @@ export function ListInput({ field, value, onChange, path, problems, readOnly }: 
                       add.current?.focus();
                     }}
                   >
-                    Remove {item.title.toLowerCase()} {i + 1}
+                    Remove {noun} {i + 1}
                   </Button>
                 </Group>
               )}
@@ -76,7 +92,7 @@ export function ListInput({ field, value, onChange, path, problems, readOnly }: 
           disabled={full}
           onClick={() => set([...list, blank(item)])}
         >
-          Add {item.title.toLowerCase()}
+          Add {noun}
         </Button>
       )}
     </Fieldset>

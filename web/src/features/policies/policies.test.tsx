@@ -1,0 +1,145 @@
+import { screen, waitFor, within } from "@testing-library/react";
+import { userEvent } from "@testing-library/user-event";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { CatalogueEntry, Policy } from "../../api/types.ts";
+import { everything, FakeGateway, someGroup, someMe } from "../../testing/gateway.ts";
+import { openConsole } from "../../testing/render.tsx";
+
+const wifi: CatalogueEntry = {
+  key: "wifi.network",
+  title: "Wi-Fi network",
+  description: "A network.",
+  category: "Network",
+  platforms: ["linux"],
+  mechanism: "",
+  schema: {},
+  merge: "priority",
+  several: true,
+  risk: { cuts_network: false, cuts_sign_in: false, words: "" },
+  fields: [
+    { name: "ssid", kind: "text", title: "Name (SSID)", description: "", required: true, min: 0 },
+    {
+      name: "security",
+      kind: "text",
+      title: "Security",
+      description: "",
+      min: 0,
+      default: "open",
+      choices: [
+        { value: "open", title: "Everyone can listen" },
+        { value: "wpa-psk", title: "WPA2 Personal" },
+      ],
+    },
+  ],
+};
+
+const somePolicy = (part: Partial<Policy> = {}): Policy => ({
+  id: "pol_1",
+  name: "Office",
+  description: "",
+  assignments: [],
+  created_at: "2026-11-20T10:00:00Z",
+  updated_at: "2026-11-20T10:00:00Z",
+  live: 0,
+  newest: 0,
+  revision: 1,
+  may_manage: true,
+  ...part,
+});
+
+const draft = (ssid: string): NonNullable<Policy["draft"]> => ({
+  at: "2026-11-21T10:00:00Z",
+  by: "Ada Marsh",
+  base: 0,
+  settings: [{ id: "wifi.network/office", value: ssid === "" ? {} : { ssid } }],
+});
+
+let gateway: FakeGateway;
+let policy: Policy;
+
+beforeEach(() => {
+  policy = somePolicy({ draft: draft("Acme") });
+  gateway = new FakeGateway()
+    .on("GET /api/me", { body: someMe({ permissions: [...everything, "policy.view", "policy.manage"] }) })
+    .on("GET /api/groups", { body: { items: [someGroup()] } })
+    .on("GET /api/catalogue", { body: { items: [wifi] } })
+    .on("GET /api/policies/pol_1", () => ({ body: policy }))
+    .on("GET /api/policies/pol_1/diff", {
+      body: {
+        changes: [
+          {
+            id: "wifi.network/office",
+            kind: "changed",
+            fields: [{ path: "security", before: "open", after: "wpa-psk" }],
+          },
+        ],
+      },
+    })
+    .on("POST /api/policies/pol_1/what-if", {
+      body: { devices: 0, changed: 0, settings: [], sample: [], cut: false },
+    });
+});
+afterEach(() => vi.unstubAllGlobals());
+
+describe("policy editor", () => {
+  const name = () => screen.findByRole("textbox", { name: /Name \(SSID\)/ });
+
+  it("puts what the gateway refuses at its field and goes there", async () => {
+    const user = userEvent.setup();
+    gateway.on("PUT /api/policies/pol_1/draft", {
+      status: 422,
+      body: {
+        code: "malformed",
+        detail: "wifi.network/office: ssid: is 40 bytes long, must be 1 to 32",
+        errors: [{ location: "settings[wifi.network/office].ssid", message: "is 40 bytes long" }],
+      },
+    });
+    openConsole("/policies/pol_1");
+    await user.type(await name(), "x");
+    await user.click(screen.getByRole("button", { name: "Save draft" }));
+    expect(await screen.findByText("Is 40 bytes long.")).toBeTruthy();
+    expect(screen.getByText("1 field needs another look, marked below.")).toBeTruthy();
+    await waitFor(async () => expect(document.activeElement).toBe(await name()));
+  });
+
+  it("saves the draft and goes on to publishing by one click", async () => {
+    const user = userEvent.setup();
+    gateway.on("PUT /api/policies/pol_1/draft", () => {
+      policy = somePolicy({ draft: { ...draft("Acmex"), at: "2026-11-21T11:00:00Z" }, revision: 2 });
+      return { body: policy };
+    });
+    openConsole("/policies/pol_1");
+    await user.type(await name(), "x");
+    await user.click(screen.getByRole("button", { name: "Review and publish…" }));
+    const dialog = await screen.findByRole("dialog", { name: "Publish Office" });
+    expect(await within(dialog).findByText("WPA2 Personal")).toBeTruthy();
+    expect(within(dialog).getByText(/assigned to nobody yet/)).toBeTruthy();
+  });
+
+  it("does not lose what is not saved, neither to another tab nor to a colleague", async () => {
+    const user = userEvent.setup();
+    const { queryClient } = openConsole("/policies/pol_1");
+    await user.type(await name(), "x");
+    await user.click(screen.getByRole("tab", { name: /Assignments/ }));
+    const dialog = await screen.findByRole("dialog", { name: "Leave without saving?" });
+    await user.click(within(dialog).getByRole("button", { name: "Stay" }));
+    policy = somePolicy({ draft: { ...draft("Theirs"), at: "2026-11-21T12:00:00Z" }, revision: 2 });
+    await queryClient.invalidateQueries({ queryKey: ["policies"] });
+    expect(await screen.findByText("Somebody else has changed this policy meanwhile")).toBeTruthy();
+    expect(((await name()) as HTMLInputElement).value).toBe("Acmex");
+    await user.click(screen.getByRole("button", { name: "Undo changes" }));
+    await waitFor(async () => expect(((await name()) as HTMLInputElement).value).toBe("Theirs"));
+  });
+
+  it("goes to a setting that is added", async () => {
+    const user = userEvent.setup();
+    openConsole("/policies/pol_1");
+    await user.click(await screen.findByRole("button", { name: "Add setting" }));
+    await user.click(await screen.findByRole("button", { name: /Wi-Fi network/ }));
+    await user.type(await screen.findByRole("textbox", { name: "Name" }), "home");
+    await user.click(screen.getByRole("button", { name: "Add" }));
+    const added = await screen.findByRole("region", { name: "Wi-Fi network: home" });
+    await waitFor(() => expect(document.activeElement).toBe(added));
+    expect(within(added).getByPlaceholderText("Default: Everyone can listen")).toBeTruthy();
+  });
+});
