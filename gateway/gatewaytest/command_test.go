@@ -51,9 +51,10 @@ func send(t *testing.T, c *http.Client, method, url, bearer string, in, out any)
 
 // bulk is an order as the API shows it.
 type bulk struct {
-	ID     string           `json:"id"`
-	Counts map[string]int64 `json:"counts"`
-	Open   int64            `json:"open"`
+	ID      string           `json:"id"`
+	Devices int64            `json:"devices"`
+	Counts  map[string]int64 `json:"counts"`
+	Open    int64            `json:"open"`
 }
 
 func order(t *testing.T, g *gatewaytest.Gateway, c *http.Client, in map[string]any) bulk {
@@ -169,11 +170,13 @@ func TestWhoMayCommand(t *testing.T) {
 	mine, theirs := g.Group("mine"), g.Group("theirs")
 	d1, d2 := g.Enroll("mine-1", mine), g.Enroll("theirs-1", theirs)
 	tech, desk, other := g.Operator("tech", "technician", mine), g.Operator("desk", "helpdesk", mine), g.Operator("other", "technician", theirs)
+	console := g.DialBrowser(tech)
+	console.Send(signaling.TypeSubscribe, signaling.Subscribe{Topics: []signaling.Topic{signaling.TopicCommands}})
 	all := order(t, g, admin, map[string]any{"group": mdm.RootGroup})
-	if all.Counts["queued"] != 2 {
+	if all.Counts["queued"] != 2 || all.Devices != 2 {
 		t.Errorf("all: %+v", all)
 	}
-	if b := board(t, g, tech, all.ID); b.Counts["queued"] != 1 {
+	if b := board(t, g, tech, all.ID); b.Counts["queued"] != 1 || b.Devices != 1 {
 		t.Errorf("a technician of one group counts %+v", b)
 	}
 	post := func(c *http.Client, path string, in any) int {
@@ -248,6 +251,10 @@ func TestWhoMayCommand(t *testing.T) {
 	}
 	if code := post(admin, "/api/commands", service(map[string]any{"label": "lbl_none"})); code != http.StatusNotFound {
 		t.Errorf("no such label: %d", code)
+	}
+	// Which orders there is news of is told to who sees all of them.
+	if c := console.Await(signaling.TypeChanged).Body.(signaling.Changed); len(c.IDs) != 0 {
+		t.Errorf("the technician of one group is told of %v", c.IDs)
 	}
 	// A device that is revoked has nothing to wait for.
 	g.Revoke(d1.ID)

@@ -37,7 +37,10 @@ type BulkBody struct {
 	Open         int64            `json:"open" doc:"Commands that are not over, of devices you may see"`
 }
 
-func bulkBody(b command.Bulk, counts command.Counts) BulkBody {
+func (a *API) bulkBody(ctx context.Context, b command.Bulk, counts command.Counts) BulkBody {
+	if !a.scopeOf(ctx, auth.DeviceView).All {
+		b.Devices, b.Skipped = counts.Total(), 0
+	}
 	out := BulkBody{
 		ID: string(b.ID), Kind: string(b.Kind), Parameters: b.Params, Note: b.Note, Target: b.Target, SupersedeKey: b.SupersedeKey, By: b.By, ByName: b.ByName,
 		CreatedAt: b.CreatedAt, NotBefore: timePtr(b.NotBefore), ExpiresAt: b.ExpiresAt, Approval: "none", ApprovedBy: b.ApprovedName,
@@ -87,7 +90,7 @@ func (a *API) listBulks(ctx context.Context, in *bulkQuery) (*body[List[BulkBody
 	}
 	list := List[BulkBody]{Items: []BulkBody{}, Next: page.Next}
 	for _, b := range page.Bulks {
-		list.Items = append(list.Items, bulkBody(b, page.Counts[b.ID]))
+		list.Items = append(list.Items, a.bulkBody(ctx, b, page.Counts[b.ID]))
 	}
 	return &body[List[BulkBody]]{list}, nil
 }
@@ -117,7 +120,7 @@ func (a *API) getBulk(ctx context.Context, in *IDPath) (*body[BulkBody], error) 
 	if err != nil {
 		return nil, err
 	}
-	return &body[BulkBody]{bulkBody(b, counts)}, nil
+	return &body[BulkBody]{a.bulkBody(ctx, b, counts)}, nil
 }
 
 func bulkWho(b command.Bulk) audit.Who {

@@ -239,7 +239,7 @@ func (a *API) getCommand(ctx context.Context, in *IDPath) (*body[CommandDetail],
 	if err != nil {
 		return nil, err
 	}
-	out := CommandDetail{CommandBody: commandBody(c), Bulk: bulkBody(b, counts)}
+	out := CommandDetail{CommandBody: commandBody(c), Bulk: a.bulkBody(ctx, b, counts)}
 	if _, err := a.commandFor(ctx, in.ID, auth.CommandRun); c.HasOutput && err == nil {
 		o, err := a.cfg.Commands.Output(ctx, c.ID)
 		if err != nil && !errors.Is(err, mdm.ErrNotFound) {
@@ -338,7 +338,7 @@ func (a *API) ordered(ctx context.Context, made command.Made) (*body[OrderedBody
 	if err != nil {
 		return nil, err
 	}
-	out := OrderedBody{BulkID: string(made.Bulk.ID), Bulk: bulkBody(made.Bulk, counts), Commands: []CommandBody{}, Existed: made.Existed}
+	out := OrderedBody{BulkID: string(made.Bulk.ID), Bulk: a.bulkBody(ctx, made.Bulk, counts), Commands: []CommandBody{}, Existed: made.Existed}
 	for _, c := range page.Commands {
 		out.Commands = append(out.Commands, commandBody(c))
 	}

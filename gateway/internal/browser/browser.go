@@ -355,12 +355,19 @@ func (b *Browsers) tellAll(ctx context.Context) {
 	}
 }
 
+// tell says that things changed: which, only to operators whose roles reach all devices. To the
+// others a name may be that of a thing out of their sight.
 func (b *Browsers) tell(topic signaling.Topic, ids map[string]bool) {
 	c := signaling.Changed{Topic: topic, IDs: []string{}}
+	vague, err := signaling.Encode(signaling.Envelope{Type: signaling.TypeChanged, Body: c})
+	if err != nil {
+		b.log.Warn("change_untold", "topic", topic, "error", err)
+		return
+	}
 	for id := range ids {
 		c.IDs = append(c.IDs, id)
 	}
-	frame, err := signaling.Encode(signaling.Envelope{Type: signaling.TypeChanged, Body: c})
+	exact, err := signaling.Encode(signaling.Envelope{Type: signaling.TypeChanged, Body: c})
 	if err != nil {
 		b.log.Warn("change_untold", "topic", topic, "error", err)
 		return
@@ -370,9 +377,14 @@ func (b *Browsers) tell(topic signaling.Topic, ids map[string]bool) {
 		v.mu.Lock()
 		wants := v.topics[topic]
 		v.mu.Unlock()
-		if wants {
-			_ = s.SendFrame(frame)
+		if !wants {
+			continue
 		}
+		frame := vague
+		if _, all := v.caller.Load().Groups(auth.DeviceView); all {
+			frame = exact
+		}
+		_ = s.SendFrame(frame)
 	}
 }
 
