@@ -112,6 +112,8 @@ type Config struct {
 	Fields map[string]Resolver
 	// Relabeled is told of devices that came to carry a label or no longer do; nil: nobody.
 	Relabeled func(ids []mdm.DeviceID)
+	// Rush is told when devices are told to come later, and when they have come; nil: nobody.
+	Rush func(on bool)
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
@@ -140,6 +142,9 @@ func New(cfg Config, log *slog.Logger) (*Fleet, error) {
 	}
 	if cfg.Relabeled == nil {
 		cfg.Relabeled = func([]mdm.DeviceID) {}
+	}
+	if cfg.Rush == nil {
+		cfg.Rush = func(bool) {}
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now

@@ -14,6 +14,7 @@ type storm struct {
 	mu    sync.Mutex
 	since time.Time
 	until time.Time
+	rush  bool // as Config.Rush was told last
 }
 
 // Expect says that a device was told to send its inventory at a moment, as others come first.
@@ -25,6 +26,10 @@ func (f *Fleet) Expect(at time.Time) {
 	defer s.mu.Unlock()
 	if now := time.Now(); s.until.Before(now) {
 		s.since = now
+	}
+	if !s.rush {
+		s.rush = true
+		f.cfg.Rush(true)
 	}
 	if at.After(s.until) {
 		s.until = at
@@ -55,5 +60,16 @@ func (f *Fleet) letPass(ctx context.Context) bool {
 		case <-pause.C:
 		}
 	}
+	f.calm()
 	return ctx.Err() == nil
+}
+
+func (f *Fleet) calm() {
+	s := &f.storm
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.rush && s.until.Before(time.Now()) {
+		s.rush = false
+		f.cfg.Rush(false)
+	}
 }

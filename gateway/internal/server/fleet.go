@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -20,6 +21,7 @@ import (
 // openFleet makes the rooms of labels and searches.
 func (s *Server) openFleet() error {
 	s.Labels = label.New(s.Store)
+	atRest := 0
 	var err error
 	s.Fleet, err = fleet.New(fleet.Config{
 		Store:  s.Store,
@@ -34,9 +36,20 @@ func (s *Server) openFleet() error {
 			}
 			s.changed(signaling.TopicDevices, names...)
 		},
+		Rush: func(on bool) {
+			// A gateway at rest is small; one that takes in a whole fleet is quick.
+			if on {
+				atRest = debug.SetGCPercent(gcInARush)
+			} else {
+				debug.SetGCPercent(atRest)
+			}
+		},
 	}, s.log)
 	return err
 }
+
+// gcInARush is Go's own figure.
+const gcInARush = 100
 
 // runFleet follows what changes on every node, and does what changes leave behind.
 func (s *Server) runFleet(ctx context.Context) error {

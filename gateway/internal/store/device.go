@@ -345,7 +345,7 @@ func deviceRow(d device.Device) ([]any, error) {
 	}
 	h := d.Hardware
 	return []any{
-		string(d.ID), string(d.Group), string(d.TokenID), d.Fingerprint, base64.StdEncoding.EncodeToString(d.PublicKey), d.Name, strings.ToLower(d.Name), d.Hostname,
+		string(d.ID), string(d.Group), d.TokenID, d.Fingerprint, base64.StdEncoding.EncodeToString(d.PublicKey), d.Name, strings.ToLower(d.Name), d.Hostname,
 		d.OS, d.OSVersion, d.Arch, d.AgentVersion, d.Model, d.Serial, strings.Join(d.SignedIn, ","), d.SearchText(),
 		micros(d.EnrolledAt), micros(d.LastSeenAt), micros(d.RevokedAt), micros(d.CopiedAt),
 		micros(d.ReturnedAt), h.CPU, strings.Join(h.MACs, ","), h.MemoryBytes, h.DiskBytes, int64(h.Encrypted), h.Updates, h.UpdatesSecurity, asset,
