@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"handrail/gateway/internal/rule"
@@ -20,6 +21,7 @@ type compiled struct {
 	needs                      []string   // sections without which nothing can be said
 	memo                       []string   // when not nil: sections that, with the system's name, decide all
 	worth                      *worth
+	patience                   *patience
 	broken                     string // why it does not compile; "" it does
 }
 
@@ -44,7 +46,7 @@ func Check(c *rule.Compiler) func(compliance.Rule) error {
 }
 
 func compile(c *rule.Compiler, r compliance.Rule) (compiled, error) {
-	out := compiled{rule: r, worth: &worth{}}
+	out := compiled{rule: r, worth: &worth{}, patience: &patience{}}
 	if r.Shipped {
 		c = c.Trusted()
 	}
@@ -180,7 +182,7 @@ func (c compiled) state(ctx context.Context, p *rule.Prepared, inventory map[str
 		return compliance.Failed, c.broken
 	}
 	if c.applies != nil {
-		switch res := c.applies.MatchPrepared(ctx, p); res.Outcome {
+		switch res := c.match(ctx, c.applies, p); res.Outcome {
 		case rule.True:
 		case rule.False:
 			return compliance.NotApplicable, ""
@@ -196,7 +198,7 @@ func (c compiled) state(ctx context.Context, p *rule.Prepared, inventory map[str
 			return compliance.Unknown, "the device has not reported " + s
 		}
 	}
-	switch res := c.expects.MatchPrepared(ctx, p); res.Outcome {
+	switch res := c.match(ctx, c.expects, p); res.Outcome {
 	case rule.True:
 		return compliance.Compliant, ""
 	case rule.False:
@@ -206,6 +208,56 @@ func (c compiled) state(ctx context.Context, p *rule.Prepared, inventory map[str
 	default:
 		return compliance.Unknown, res.Reason
 	}
+}
+
+// match evaluates an expression, unless it was too costly on so many devices that it will be here.
+func (c compiled) match(ctx context.Context, e *rule.Expr, p *rule.Prepared) rule.Result {
+	if why := c.patience.lost(); why != "" {
+		return rule.Result{Outcome: rule.Failed, Reason: why, Costly: true}
+	}
+	res := e.MatchPrepared(ctx, p)
+	if ctx.Err() == nil {
+		c.patience.note(res)
+	}
+	return res
+}
+
+// patience keeps a rule that is too costly from taking the whole engine's time: once it failed
+// so on a number of devices, one after the other, it is tried on few of the others only.
+type patience struct {
+	mu      sync.Mutex
+	why     string
+	failed  int // one after the other
+	skipped int
+}
+
+// maxCostly is after how many devices patience is lost, costlyShare of how many one is tried then.
+const (
+	maxCostly   = 50
+	costlyShare = 25
+)
+
+func (p *patience) lost() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.failed < maxCostly {
+		return ""
+	}
+	if p.skipped++; p.skipped%costlyShare == 0 {
+		return ""
+	}
+	return p.why
+}
+
+func (p *patience) note(res rule.Result) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !res.Costly {
+		p.failed = 0
+		return
+	}
+	p.failed++
+	p.why = res.Reason
 }
 
 // recheck is how often a device is looked at again when a rule reads the clock; spread over

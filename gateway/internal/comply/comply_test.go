@@ -419,3 +419,38 @@ func TestUnreadableSection(t *testing.T) {
 		}
 	}
 }
+
+// TestCostlyRule: one that fails at the limit everywhere is not tried on every device, and says
+// why on all; once it is mended, all are looked at.
+func TestCostlyRule(t *testing.T) {
+	endless := "true"
+	for _, v := range []string{"a", "b", "c", "d", "e", "f", "g"} {
+		endless = "[0, 1, 2, 3, 4, 5, 6, 7, 8, 9].all(" + v + ", " + endless + ")"
+	}
+	h := newHouse(t, storetest.Open(t), 80, synchronised())
+	own := compliance.Rule{ID: "own", Title: "Own", Severity: compliance.Low, Expression: "device.id != '' && " + endless}
+	if _, err := h.rules.Put(t.Context(), own, 0, "op", h.now()); err != nil {
+		t.Fatal(err)
+	}
+	e := h.engine(nil)
+	h.drain(e)
+	for _, d := range h.devices {
+		if got := h.state(d, "own"); got.State != compliance.Failed || got.Reason != "the expression takes too many steps" {
+			t.Fatalf("own = %+v", got)
+		}
+		if got := h.state(d, "time"); got.State != compliance.Compliant {
+			t.Fatalf("time = %+v", got)
+		}
+	}
+	own.Expression = "device.id != ''"
+	if _, err := h.rules.Put(t.Context(), own, 1, "op", h.now()); err != nil {
+		t.Fatal(err)
+	}
+	h.pass(time.Second)
+	h.drain(e)
+	for _, d := range h.devices {
+		if got := h.state(d, "own"); got.State != compliance.Compliant {
+			t.Fatalf("mended: %+v", got)
+		}
+	}
+}

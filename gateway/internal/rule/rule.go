@@ -55,6 +55,7 @@ func (o Outcome) String() string {
 type Result struct {
 	Outcome Outcome
 	Reason  string
+	Costly  bool // Failed, because it came to the limit of steps or time
 }
 
 // Expr is a compiled expression. It is safe for concurrent use.
@@ -168,13 +169,13 @@ func failure(err error) Result {
 	var cancelled interpreter.EvalCancelledError
 	if errors.As(err, &cancelled) {
 		if cancelled.Cause == interpreter.CostLimitExceeded {
-			return Result{Outcome: Failed, Reason: "the expression takes too many steps"}
+			return Result{Outcome: Failed, Reason: "the expression takes too many steps", Costly: true}
 		}
-		return Result{Outcome: Failed, Reason: "the expression takes too long"}
+		return Result{Outcome: Failed, Reason: "the expression takes too long", Costly: true}
 	}
 	msg := err.Error()
 	if msg == "operation interrupted" { // as a value, when a loop inside another notices first
-		return Result{Outcome: Failed, Reason: "the expression takes too long"}
+		return Result{Outcome: Failed, Reason: "the expression takes too long", Costly: true}
 	}
 	if why, ok := strings.CutPrefix(msg, unknownPrefix); ok {
 		return Result{Outcome: Unknown, Reason: mdm.Clean(why, 200)}
