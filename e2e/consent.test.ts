@@ -137,7 +137,9 @@ test("Pause stops picture and input, Resume brings both back", async () => {
   await person.clicks(paused, 140, paused.height / 2);
   await say(/^paused$/i).waitFor({ state: "detached" });
   await inControl();
-  expect((await totals(live.page)).frames).toBeGreaterThan(before.frames);
+  await expect
+    .poll(async () => (await totals(live.page)).frames, { timeout: 45_000 })
+    .toBeGreaterThan(before.frames);
 });
 
 test("Stop ends the session, the operator is told, the record names it", async () => {
