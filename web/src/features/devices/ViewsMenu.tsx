@@ -1,4 +1,4 @@
-import { Button, Menu, Modal, Switch, Text } from "@mantine/core";
+import { Button, Menu, Modal, Switch, Text, VisuallyHidden } from "@mantine/core";
 import { useState } from "react";
 import { type DeviceFilter, useSaveDeviceLayout } from "../../api/devices.ts";
 import type { DeviceLayout, View } from "../../api/types.ts";
@@ -72,8 +72,8 @@ export function ViewsMenu({ views, open, filter, columns, layout, onOpen }: View
             leftSection={<ViewIcon size={16} />}
             rightSection={<DownIcon size={14} />}
             maw="18rem"
-            aria-label={`View: ${open?.name ?? "all devices"}${changed ? ", changed" : ""}`}
           >
+            {open && <VisuallyHidden>View: </VisuallyHidden>}
             <span className="one-line">{open?.name ?? "Views"}</span>
             {changed && <span className="quiet">&nbsp;· changed</span>}
           </Button>
