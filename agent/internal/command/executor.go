@@ -24,7 +24,10 @@ type Config struct {
 	Scratch string // scripts run in directories made here; "" means the system's for temporary files
 
 	LogRoot string // logs are collected from here; "" means /var/log
-	OnlyAs  string // the one account scripts may run as; "" means whichever they name
+	Cgroups string // control group below which each script gets one of its own; "" is the agent's own
+	// MaxProcesses is how many a script may have at a time; 0 means 512.
+	MaxProcesses int
+	OnlyAs       string // the one account scripts may run as; "" means whichever they name
 
 	Claim  func(ctx context.Context, c command.Claim) (command.ClaimAnswer, error)
 	Report func(ctx context.Context, r command.Results) (command.ResultsAnswer, error)
@@ -70,6 +73,9 @@ func New(cfg Config, log *slog.Logger) (*Executor, error) {
 	}
 	if cfg.System == nil {
 		cfg.System = NewSystem()
+	}
+	if cfg.MaxProcesses <= 0 {
+		cfg.MaxProcesses = maxProcesses
 	}
 	if cfg.LogRoot == "" {
 		cfg.LogRoot = logRoot

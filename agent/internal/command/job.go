@@ -253,6 +253,7 @@ func (j *job) takeUp(ctx context.Context) outcome {
 	case command.RotateKey:
 		return j.rotate(ctx)
 	case command.RunScript:
+		endCage(j.e.cfg.Cgroups, j.record.ID)
 		endLeftovers(j.record.ID)
 		if j.record.Note != "" && isScriptDir(j.record.Note) {
 			_ = os.RemoveAll(j.record.Note) // the script's own directory

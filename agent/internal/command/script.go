@@ -14,7 +14,7 @@ import (
 )
 
 // maxProcesses is how many processes a script may have at a time; more is a mistake, or
-// worse, and ends it.
+// worse: the kernel refuses them, or the script is ended.
 const maxProcesses = 512
 
 // Times of a script's end.
@@ -66,18 +66,28 @@ func (j *job) runScript(ctx context.Context, p command.Script) outcome {
 		return failed(err)
 	}
 	defer read.Close()
-	cmd := exec.Command(program, file) //nolint:gosec // that is what it is for; who may is the gateway's to know
-	cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.Env = dir, write, write, environment(j.record.ID, dir, who, p.Parameters)
-	who.apart(cmd)
 	if err := j.begin(dir); err != nil {
 		write.Close()
 		return failed(err)
 	}
-	if err := cmd.Start(); err != nil {
-		write.Close()
-		return failed(fmt.Errorf("%s: %w", p.Interpreter, err))
+	bars, unbarred := newCage(j.e.cfg.Cgroups, j.record.ID, j.e.cfg.MaxProcesses)
+	start := func() (*exec.Cmd, error) {
+		cmd := exec.Command(program, file) //nolint:gosec // that is what it is for; who may is the gateway's to know
+		cmd.Dir, cmd.Stdout, cmd.Stderr, cmd.Env = dir, write, write, environment(j.record.ID, dir, who, p.Parameters)
+		who.apart(cmd)
+		bars.enter(cmd)
+		return cmd, cmd.Start()
+	}
+	cmd, err := start()
+	if err != nil && bars != nil { // some containers forbid it
+		bars.end()
+		bars, unbarred = nil, fmt.Errorf("control groups: %w", err)
+		cmd, err = start()
 	}
 	write.Close()
+	if err != nil {
+		return failed(fmt.Errorf("%s: %w", p.Interpreter, err))
+	}
 	settle(cmd.Process.Pid)
 	out := newKept(p.OutputBytes)
 	drained := make(chan struct{})
@@ -85,7 +95,11 @@ func (j *job) runScript(ctx context.Context, p command.Script) outcome {
 		defer close(drained)
 		_, _ = out.ReadFrom(read) // ends with the pipe, or its deadline
 	}()
-	end := j.await(ctx, cmd, time.Duration(p.TimeoutSeconds)*time.Second)
+	end := j.await(ctx, cmd, bars, time.Duration(p.TimeoutSeconds)*time.Second)
+	if end.message != "" {
+		end.message += bars.words(unbarred, j.e.cfg.MaxProcesses)
+	}
+	bars.end()
 	_ = read.SetReadDeadline(time.Now().Add(drainWithin)) // somebody out of our reach may hold the other end
 	<-drained
 	end.output, end.total = out.text()
@@ -93,7 +107,7 @@ func (j *job) runScript(ctx context.Context, p command.Script) outcome {
 }
 
 // await waits for the script's end and sees to it that it comes.
-func (j *job) await(ctx context.Context, cmd *exec.Cmd, limit time.Duration) outcome {
+func (j *job) await(ctx context.Context, cmd *exec.Cmd, bars *cage, limit time.Duration) outcome {
 	id := j.record.ID
 	exited := make(chan struct{})
 	var err error // of the wait; read once exited is closed
@@ -108,26 +122,34 @@ func (j *job) await(ctx context.Context, cmd *exec.Cmd, limit time.Duration) out
 	for {
 		select {
 		case <-exited:
-			endAll(id, cmd.Process.Pid) // what it left behind
+			bars.kill() // what it left behind
+			endAll(id, cmd.Process.Pid)
 			return ofExit(cmd, err)
 		case <-late.C:
-			j.stopScript(cmd, exited)
+			j.stopScript(cmd, bars, exited)
 			return outcome{state: command.Failed, reason: command.ReasonTimeLimit, message: fmt.Sprintf("ended after its time limit of %v", limit)}
 		case <-ctx.Done():
-			j.stopScript(cmd, exited)
+			j.stopScript(cmd, bars, exited)
 			return interrupted // or cancelled: the caller knows
 		case <-watch.C:
-			if n := count(id, cmd.Process.Pid); n > maxProcesses {
+			n, most := 0, j.e.cfg.MaxProcesses
+			if bars != nil {
+				n = bars.count()
+			} else {
+				n = count(id, cmd.Process.Pid)
+			}
+			if n > most {
+				bars.kill()
 				endAll(id, cmd.Process.Pid)
 				<-exited
-				return outcome{state: command.Failed, reason: command.ReasonProcesses, message: fmt.Sprintf("ended: it had %d processes, at most %d", n, maxProcesses)}
+				return outcome{state: command.Failed, reason: command.ReasonProcesses, message: fmt.Sprintf("ended: it had %d processes, at most %d", n, most)}
 			}
 		}
 	}
 }
 
 // stopScript asks the script to end, then ends it and all it started.
-func (j *job) stopScript(cmd *exec.Cmd, exited <-chan struct{}) {
+func (j *job) stopScript(cmd *exec.Cmd, bars *cage, exited <-chan struct{}) {
 	askToEnd(cmd.Process.Pid)
 	t := time.NewTimer(termWithin)
 	defer t.Stop()
@@ -135,6 +157,7 @@ func (j *job) stopScript(cmd *exec.Cmd, exited <-chan struct{}) {
 	case <-exited:
 	case <-t.C:
 	}
+	bars.kill()
 	endAll(j.record.ID, cmd.Process.Pid)
 	<-exited
 }

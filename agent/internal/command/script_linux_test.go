@@ -144,3 +144,31 @@ func TestForks(t *testing.T) {
 	}
 	alive(t, pids, 512)
 }
+
+// TestProcessLimit: a script that wants 40 processes where 20 are allowed is refused them by
+// the kernel, or ended; it says which, and nothing of it is left.
+func TestProcessLimit(t *testing.T) {
+	for _, groups := range []string{"", filepath.Join(t.TempDir(), "none")} {
+		g := newGate()
+		a := start(t, g, journalDir(t), func(c *agentcommand.Config) {
+			c.Scratch, c.Cgroups, c.MaxProcesses = t.TempDir(), groups, 20
+		})
+		pids := filepath.Join(t.TempDir(), "pids")
+		id := g.add(command.RunScript, map[string]any{
+			"interpreter": "bash", "timeout_seconds": 120,
+			"body": `trap "exit 9" TERM; n=0; while [ $n -lt 40 ]; do sleep 100 & echo $! >> ` + pids + `; n=$((n+1)); done; wait`,
+		})
+		a.exec.Nudge()
+		r := g.await(t, id)
+		a.stop()
+		counted := r.Reason == command.ReasonProcesses && strings.Contains(r.Message, "at most 20")
+		refused := strings.Contains(r.Message, "refused more than 20 processes")
+		if r.State != command.Failed || !counted && !refused {
+			t.Errorf("groups %q: %s %s %q", groups, r.State, r.Reason, r.Message)
+		}
+		if groups != "" && !strings.Contains(r.Message, "were counted and not limited") {
+			t.Errorf("without control groups it says %q", r.Message)
+		}
+		alive(t, pids, 10)
+	}
+}
