@@ -35,13 +35,13 @@ type shop struct {
 	front    *front
 	gateways []*realGateway
 	agents   []*realAgent
-	db       *storetest.Server // nil: SQLite
+	db       *postgresServer // nil: SQLite
 	policy   string
 	n        int
 	dir      string // of what the policy's script uses
 }
 
-func openShop(t *testing.T, agents int, db *storetest.Server) *shop {
+func openShop(t *testing.T, agents int, db *postgresServer) *shop {
 	t.Helper()
 	s := &shop{t: t, db: db, dir: t.TempDir()}
 	g := startGateway(t, t.TempDir(), s.database()...)
@@ -59,7 +59,7 @@ func (s *shop) database() []string {
 	if s.db == nil {
 		return nil
 	}
-	return []string{"--database", s.db.URL}
+	return []string{"--database", s.db.url}
 }
 
 // settings are those of version n: a text, files, and a script whose fix waits at the gate
@@ -186,7 +186,7 @@ func (s *shop) closed() {
 	}
 	cfg := store.Config{Dir: s.gateways[0].args[2]}
 	if s.db != nil {
-		cfg = store.Config{URL: s.db.URL}
+		cfg = store.Config{URL: s.db.url}
 	}
 	st, err := store.Open(s.t.Context(), cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -226,8 +226,8 @@ func (s *shop) killAgents() {
 }
 
 func (s *shop) killDatabase() {
-	s.db.Kill()
-	s.db.Start()
+	s.db.kill()
+	s.db.start()
 }
 
 // at has something killed when a device's request gets to a moment, and started again.
@@ -319,7 +319,7 @@ func accidents(database bool) []accident {
 		})},
 	}
 	if database {
-		killD, startD := func(s *shop) { s.db.Kill() }, func(s *shop) { s.db.Start() }
+		killD, startD := func(s *shop) { s.db.kill() }, func(s *shop) { s.db.start() }
 		out = append(out,
 			accident{"database while somebody publishes", while(15*time.Millisecond, (*shop).killDatabase)},
 			accident{"database while the gateway resolves and tells", after(40*time.Millisecond, (*shop).killDatabase)},
@@ -342,7 +342,7 @@ func accidents(database bool) []accident {
 // publishes and the gateway that has every status. Whatever dies, the devices come to the
 // newest version, with nothing else on them, and nothing is left to do.
 func TestNothingIsStuck(t *testing.T) {
-	run := func(t *testing.T, db *storetest.Server) {
+	run := func(t *testing.T, db *postgresServer) {
 		t.Helper()
 		s := openShop(t, 2, db)
 		s.publish()
@@ -360,7 +360,7 @@ func TestNothingIsStuck(t *testing.T) {
 	}
 	t.Run("sqlite", func(t *testing.T) { run(t, nil) })
 	if storetest.HasPostgres() {
-		t.Run("postgres", func(t *testing.T) { run(t, storetest.StartServer(t)) })
+		t.Run("postgres", func(t *testing.T) { run(t, startPostgres(t)) })
 	}
 }
 
@@ -412,7 +412,7 @@ func TestDevicesMoveToTheOtherGateway(t *testing.T) {
 		return
 	}
 	here := gatewaytest.FreePort(t)
-	s := &shop{t: t, db: storetest.StartServer(t), dir: t.TempDir()}
+	s := &shop{t: t, db: startPostgres(t), dir: t.TempDir()}
 	data := t.TempDir()
 	one := startGateway(t, data, append(s.database(), "--cluster-listen", here)...)
 	two := startGateway(t, t.TempDir(), append(s.database(), "--cluster-listen", gatewaytest.FreePort(t), "--cluster-peers", here, "--secret-key-file", filepath.Join(data, "secret.key"))...)

@@ -52,7 +52,7 @@ func program(t *testing.T, name string) string {
 		return filepath.Join(dir, name) // in a namespace: built before
 	}
 	build.Do(func() {
-		if built.dir, built.err = os.MkdirTemp("", "handrail-programs-*"); built.err != nil {
+		if built.dir, built.err = os.MkdirTemp("", "handrail-programs-*"); built.err != nil { //nolint:usetesting // of all tests
 			return
 		}
 		for _, p := range []struct{ out, pkg, cgo string }{{"handrail-gateway", "handrail/gateway", "0"}, {"handrail-agent", "handrail/agent", "1"}} {

@@ -1,4 +1,4 @@
-package storetest
+package gatewaytest_test
 
 import (
 	"fmt"
@@ -12,11 +12,10 @@ import (
 	"testing"
 )
 
-// Server is a PostgreSQL of a test's own, for tests that kill it. Unlike the one of
+// postgresServer is a PostgreSQL of a test's own, for tests that kill it. Unlike the one of
 // HANDRAIL_TEST_POSTGRES it keeps what it has confirmed when it is killed.
-type Server struct {
-	// URL is where its empty database is.
-	URL string
+type postgresServer struct {
+	url string // of its empty database
 
 	tb   testing.TB
 	bin  string
@@ -25,20 +24,20 @@ type Server struct {
 	as   []string
 }
 
-// StartServer starts a server that ends with the test.
-func StartServer(tb testing.TB) *Server {
+// startPostgres starts a server that ends with the test.
+func startPostgres(tb testing.TB) *postgresServer {
 	tb.Helper()
 	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
 	if err != nil || len(found) == 0 {
 		tb.Fatal("PostgreSQL's server is missing: apt-get install postgresql")
 	}
 	slices.Sort(found)
-	dir, err := os.MkdirTemp("", "handrail-pg-*")
+	dir, err := os.MkdirTemp("", "handrail-pg-*") //nolint:usetesting // nobody must be able to reach it
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { _ = os.RemoveAll(dir) })
-	s := &Server{tb: tb, bin: filepath.Dir(found[len(found)-1]), data: filepath.Join(dir, "data")}
+	s := &postgresServer{tb: tb, bin: filepath.Dir(found[len(found)-1]), data: filepath.Join(dir, "data")}
 	if os.Geteuid() == 0 { // PostgreSQL refuses to run as root
 		const nobody = 65534
 		if err := os.Chown(dir, nobody, nobody); err != nil {
@@ -55,34 +54,34 @@ func StartServer(tb testing.TB) *Server {
 		tb.Fatal(err)
 	}
 	s.run("initdb", "-D", s.data, "-U", "handrail", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N")
-	s.URL = (&url.URL{Scheme: "postgres", User: url.User("handrail"), Host: "127.0.0.1:" + s.port, Path: "/postgres", RawQuery: "sslmode=disable"}).String()
-	s.Start()
+	s.url = (&url.URL{Scheme: "postgres", User: url.User("handrail"), Host: "127.0.0.1:" + s.port, Path: "/postgres", RawQuery: "sslmode=disable"}).String()
+	s.start()
 	tb.Cleanup(func() { _ = s.command("pg_ctl", "-D", s.data, "-m", "immediate", "-w", "stop").Run() })
 	return s
 }
 
-// Start starts the server, again after Kill.
-func (s *Server) Start() {
+// start starts the server, again after kill.
+func (s *postgresServer) start() {
 	s.tb.Helper()
 	s.run("pg_ctl", "-D", s.data, "-w", "-t", "120", "-l", filepath.Join(filepath.Dir(s.data), "log"),
 		"-o", fmt.Sprintf("-p %s -h 127.0.0.1 -c unix_socket_directories='' -c fsync=off -c max_connections=100", s.port), "start")
 }
 
-// Kill ends the server at once, as a power cut does to it; what it had confirmed is there
-// again after Start.
-func (s *Server) Kill() {
+// kill ends the server at once, as a power cut does to it; what it had confirmed is there
+// again after start.
+func (s *postgresServer) kill() {
 	s.tb.Helper()
 	s.run("pg_ctl", "-D", s.data, "-m", "immediate", "-w", "-t", "120", "stop")
 }
 
-func (s *Server) command(name string, args ...string) *exec.Cmd {
+func (s *postgresServer) command(name string, args ...string) *exec.Cmd {
 	argv := append(slices.Clone(s.as), append([]string{filepath.Join(s.bin, name)}, args...)...)
 	cmd := exec.Command(argv[0], argv[1:]...) //nolint:noctx,gosec // used when the test's context has ended; the test's own words
 	cmd.Dir = "/"
 	return cmd
 }
 
-func (s *Server) run(name string, args ...string) {
+func (s *postgresServer) run(name string, args ...string) {
 	s.tb.Helper()
 	cmd := s.command(name, args...)
 	out, err := os.Create(filepath.Join(s.tb.TempDir(), "out")) // a server that stays would keep a pipe open
