@@ -63,7 +63,7 @@ var ownedPaths = []struct{ path, use string }{
 
 func fileContent() *Entry {
 	return &Entry{
-		Key: "file.content", Title: "File", Category: categorySystem, Platforms: []Platform{Linux}, Merge: ByRank, Several: true, Exclusive: []string{"path"},
+		Key: "file.content", Title: "File", Category: categorySystem, Platforms: []Platform{Linux, MacOS}, Merge: ByRank, Several: true, Exclusive: []string{"path"},
 		Description: "A file with exactly this content and these permissions, or a directory. When the setting goes, what was there before comes back.",
 		Mechanism:   "Written whole at once, watched, and mended when somebody changes it",
 		Risk:        Risk{CutsNetwork: true, CutsSignIn: true, Words: "A file in the wrong place can stop anything. For what has a setting of its own, use that: it is checked before it is written. The content is not secret to those who see the policy."},
@@ -91,7 +91,7 @@ func fileContent() *Entry {
 
 func scriptCheck() *Entry {
 	return &Entry{
-		Key: "script.check", Title: "Script with a check and a fix", Category: categorySystem, Platforms: []Platform{Linux}, Merge: OrError, Several: true,
+		Key: "script.check", Title: "Script with a check and a fix", Category: categorySystem, Platforms: []Platform{Linux, MacOS}, Merge: OrError, Several: true,
 		Description: "For what no other setting says: a script that checks (it ends with 0 when all is well) and one that mends. After the fix the check must be well. Removing the setting takes nothing back.",
 		Mechanism:   "Run by the agent with a time limit, its output kept",
 		Risk:        Risk{CutsNetwork: true, CutsSignIn: true, Words: "It runs with the rights of the account you name, on every device the policy is for. Try it on one first."},

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -94,6 +95,25 @@ func TestEverySystemAnswersForEverySetting(t *testing.T) {
 		for _, entry := range policy.Standard().Entries() {
 			if count[entry.Key] != 1 {
 				t.Errorf("on %s %s has %d enforcers", goos, entry.Key, count[entry.Key])
+			}
+		}
+	}
+}
+
+// TestPlatformsAreTrue: the catalogue names exactly the systems a setting is enforced on.
+func TestPlatformsAreTrue(t *testing.T) {
+	for goos, platform := range map[string]policy.Platform{"linux": policy.Linux, "windows": policy.Windows, "darwin": policy.MacOS} {
+		applies := map[string]bool{}
+		for _, e := range nativeTo(goos, enforcers()) {
+			_, portable := e.(enforce.Portable)
+			for _, k := range e.Keys() {
+				unix := k == "file.content" || k == "script.check" // portable where the system is a Unix
+				applies[k] = goos == "linux" || portable && (goos != "windows" || !unix)
+			}
+		}
+		for _, entry := range policy.Standard().Entries() {
+			if says := slices.Contains(entry.Platforms, platform); says != applies[entry.Key] {
+				t.Errorf("%s on %s: the catalogue says %v, the agent %v", entry.Key, goos, says, applies[entry.Key])
 			}
 		}
 	}

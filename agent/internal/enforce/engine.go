@@ -112,8 +112,12 @@ func New(cfg Config, log *slog.Logger) (*Engine, error) {
 			e.byKey[k] = enf
 		}
 	}
-	if e.ledger, err = openLedger(dir); err != nil {
+	var damaged []string
+	if e.ledger, damaged, err = openLedger(dir); err != nil {
 		return nil, err
+	}
+	for _, at := range damaged {
+		log.Error("a record of the journal is damaged and was set aside: what was before its setting is not known", "path", at)
 	}
 	if e.statuses, err = openStatuses(filepath.Join(dir, statusFile)); err != nil {
 		log.Warn("states of settings are reported anew", "err", err)
@@ -187,7 +191,7 @@ func (e *Engine) enforcer(id manifest.ID) (Enforcer, error) {
 		return nil, NotApplicable("this version of the agent does not know the setting %s", id.Key())
 	}
 	if _, ok := enf.(Portable); !ok && runtime.GOOS != "linux" {
-		return nil, NotApplicable("%s is enforced on Linux only; this device runs %s", id.Key(), runtime.GOOS)
+		return nil, NotApplicable("%s is not enforced on %s", id.Key(), runtime.GOOS)
 	}
 	return enf, nil
 }

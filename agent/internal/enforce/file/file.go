@@ -39,9 +39,6 @@ func New() *Enforcer { return &Enforcer{} }
 // Keys implements enforce.Enforcer.
 func (*Enforcer) Keys() []string { return []string{Key} }
 
-// Portable marks it as working on every system.
-func (*Enforcer) Portable() {}
-
 // Plan implements enforce.Enforcer.
 func (*Enforcer) Plan(ctx context.Context, sys *enforce.System, s manifest.Setting) (enforce.Plan, error) {
 	v, f, err := wanted(ctx, sys, s)

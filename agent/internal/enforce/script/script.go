@@ -49,9 +49,6 @@ func New() *Enforcer { return &Enforcer{} }
 // Keys implements enforce.Enforcer.
 func (*Enforcer) Keys() []string { return []string{Key} }
 
-// Portable marks it as working where the interpreters are.
-func (*Enforcer) Portable() {}
-
 func decode(s manifest.Setting) (value, error) {
 	v, err := enforce.Decode[value](s)
 	v.Interpreter, v.RunAs = cmp.Or(v.Interpreter, "sh"), cmp.Or(v.RunAs, "root")

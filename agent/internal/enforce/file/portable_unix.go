@@ -1,0 +1,6 @@
+//go:build unix
+
+package file
+
+// Portable: it works on every system that keeps its files and programs as Unix does.
+func (*Enforcer) Portable() {}
