@@ -25,4 +25,4 @@ type InUseError struct {
 func (e *InUseError) Error() string { return "still in use by " + strings.Join(e.By, ", ") }
 
 // Is makes it an ErrConflict.
-func (*InUseError) Is(target error) bool { return target == ErrConflict } //nolint:errorlint // a sentinel
+func (*InUseError) Is(target error) bool { return target == ErrConflict }

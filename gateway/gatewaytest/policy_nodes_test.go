@@ -252,6 +252,23 @@ func TestPoliciesOfSomeGroups(t *testing.T) {
 	if len(found.Items) != 1 || found.Items[0].ID != string(here.Device.ID) {
 		t.Errorf("the administrator of North sees the devices %+v", found)
 	}
+	// A roll-out to both groups counts, for each, the devices they see.
+	root.must(http.MethodPut, "/api/policies/"+both+"/draft", object{"settings": []object{{"id": "motd.banner", "value": object{"text": "news"}}}}, nil)
+	root.must(http.MethodPost, "/api/policies/"+both+"/publish", object{"rollout": object{"max_failed_percent": 0, "stages": []object{
+		{"percent": 100, "soak_seconds": 3600},
+	}}}, nil)
+	for c, want := range map[console]int64{root: 2, sub: 1} {
+		awaitTrue(t, "counted", func() bool {
+			var list struct {
+				Items []struct{ Progress struct{ Total, Applied int64 } }
+			}
+			c.must(http.MethodGet, "/api/rollouts", nil, &list)
+			if len(list.Items) == 1 && list.Items[0].Progress.Total > want {
+				t.Errorf("who sees %d devices is told of %d", want, list.Items[0].Progress.Total)
+			}
+			return len(list.Items) == 1 && list.Items[0].Progress.Total == want && list.Items[0].Progress.Applied == want
+		})
+	}
 }
 
 // TestFaultsAreCounted follows the numbers to the devices behind them.

@@ -85,10 +85,14 @@ func (a *API) registerRollouts() {
 }
 
 func (a *API) rolloutBody(ctx context.Context, r rollout.Rollout, name string, names *operatorNames) RolloutBody {
+	progress, err := a.cfg.Desire.Progress(ctx, r, a.viewer(ctx))
+	if err != nil {
+		a.log.WarnContext(ctx, "rollout_not_counted", "rollout", string(r.ID), "error", err)
+	}
 	b := RolloutBody{
 		ID: r.ID, PolicyID: r.Policy, PolicyName: name, From: r.From, To: r.To, State: r.State, Reason: r.Reason,
 		Plan:  RolloutPlan{MaxFailedPercent: r.Plan.MaxFailedPercent, ReportedPercent: r.Plan.ReportedPercent, Stages: []RolloutStage{}},
-		Stage: r.Stage, StageAt: r.StageAt, NextAt: timePtr(r.Next()), Progress: r.Progress, By: names.of(ctx, r.By),
+		Stage: r.Stage, StageAt: r.StageAt, NextAt: timePtr(r.Next()), Progress: progress, By: names.of(ctx, r.By),
 		CreatedAt: r.CreatedAt, UpdatedAt: r.UpdatedAt,
 	}
 	for _, s := range r.Plan.Stages {

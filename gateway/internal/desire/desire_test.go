@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -276,6 +277,96 @@ func TestWorkIsTakenOver(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestWorkOfAClockThatJumped is held by a node whose clock was a day ahead, and which is gone.
+func TestWorkOfAClockThatJumped(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		t.Helper()
+		h := newHouse(t, s)
+		g := h.group("Office", mdm.RootGroup)
+		h.join(g, 3)
+		h.policy("Lock", true, []policy.Setting{screenLock(300)}, to(g))
+		for {
+			if _, err := s.ClaimWork(t.Context(), "node_gone", time.Now().Add(24*time.Hour), 15*time.Second); errors.Is(err, mdm.ErrNotFound) {
+				break
+			} else if err != nil {
+				t.Fatal(err)
+			}
+			if next, err := s.NextWork(t.Context()); err != nil || time.Until(next) > time.Hour {
+				break // all of it is held
+			}
+		}
+		e := h.node(nil)
+		h.settled()
+		for _, d := range h.devices {
+			if m := h.manifest(e, d); len(m.Settings) != 1 {
+				t.Errorf("%s: %+v", d, m)
+			}
+		}
+	})
+}
+
+// TestCountsAreKept asks for the numbers of a policy again and again: the database is asked
+// only when something changed.
+func TestCountsAreKept(t *testing.T) {
+	s := storetest.Open(t)
+	h := newHouse(t, s)
+	g := h.group("Office", mdm.RootGroup)
+	h.join(g, 3)
+	counting := &countingStore{Store: s}
+	e := h.node(func(c *desire.Config) { c.Store = counting })
+	p := h.policy("Lock", true, []policy.Setting{screenLock(300)}, to(g))
+	e.Wake()
+	h.settled()
+	ask := func(v desire.Viewer) desire.Counts {
+		t.Helper()
+		n, err := e.PolicyCounts(t.Context(), v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n[p.ID]
+	}
+	h.await("three devices wait", func() bool { return ask(desire.Viewer{All: true}) == desire.Counts{Devices: 3, Pending: 3} })
+	north := desire.Viewer{Groups: []mdm.GroupID{g}}
+	if n := ask(north); n.Devices != 3 {
+		t.Errorf("who may see the group counts %+v", n)
+	}
+	if n := ask(desire.Viewer{Groups: []mdm.GroupID{mdm.RootGroup}}); n.Devices != 0 {
+		t.Errorf("who may not see the group counts %+v", n)
+	}
+	asked := counting.pairs.Load()
+	for range 20 {
+		ask(desire.Viewer{All: true})
+		ask(north)
+		if _, _, err := e.PolicyStatus(t.Context(), p.ID, north); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := counting.pairs.Load() - asked; n != 0 {
+		t.Errorf("counted %d times though nothing changed", n)
+	}
+	m := h.manifest(e, h.devices[0])
+	if err := e.Report(t.Context(), h.devices[0], manifest.Report{Generation: m.Generation, Hash: m.Hash, Full: true, Statuses: []manifest.Status{
+		{ID: "screen.lock", State: manifest.Applied},
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	if n := ask(north); n != (desire.Counts{Devices: 3, Pending: 2, Applied: 1}) {
+		t.Errorf("after a report: %+v", n)
+	}
+}
+
+// countingStore counts how often devices are counted.
+type countingStore struct {
+	*store.Store
+	pairs atomic.Int64
+}
+
+// Pairs implements desire.Store.
+func (c *countingStore) Pairs(ctx context.Context, v desire.Viewer) ([]desire.Pair, error) {
+	c.pairs.Add(1)
+	return c.Store.Pairs(ctx, v)
 }
 
 // TestDatabaseGoesAway takes the database away in the middle of everything.

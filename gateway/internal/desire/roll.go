@@ -61,7 +61,7 @@ func (e *Engine) Advance(ctx context.Context, r rollout.Rollout) (rollout.Rollou
 	if err != nil || busy {
 		return r, err // devices are still being told what they must be
 	}
-	progress, err := e.progress(ctx, r)
+	progress, err := e.progress(ctx, r, Viewer{All: true})
 	if err != nil {
 		return r, err
 	}
@@ -102,8 +102,17 @@ func (e *Engine) moved(ctx context.Context, before, after rollout.Rollout) {
 	}
 }
 
+// Progress returns how far a roll-out is on the devices a viewer may see: as last counted for
+// who sees all, else counted now.
+func (e *Engine) Progress(ctx context.Context, r rollout.Rollout, v Viewer) (rollout.Progress, error) {
+	if v.All {
+		return r.Progress, nil
+	}
+	return e.progress(ctx, r, v)
+}
+
 // progress counts the devices of a roll-out.
-func (e *Engine) progress(ctx context.Context, r rollout.Rollout) (rollout.Progress, error) {
+func (e *Engine) progress(ctx context.Context, r rollout.Rollout, v Viewer) (rollout.Progress, error) {
 	var n rollout.Progress
 	in, err := e.latest(ctx)
 	if err != nil {
@@ -122,7 +131,14 @@ func (e *Engine) progress(ctx context.Context, r rollout.Rollout) (rollout.Progr
 	if err != nil {
 		return n, err
 	}
+	visible := map[mdm.GroupID]bool{}
+	for _, g := range v.Groups {
+		visible[g] = true
+	}
 	err = e.eachMember(ctx, in, scopesOf(of.Assignments), func(m Member, labels []mdm.LabelID) error {
+		if !v.All && !visible[m.Group] {
+			return nil
+		}
 		_, target := in.signature(m, labels)
 		reached := false
 		for _, a := range of.Assignments {

@@ -91,17 +91,20 @@ func (s *Store) ResolveFleet(ctx context.Context, now time.Time) error {
 
 // ClaimWork takes the oldest work nobody is at; see desire.Store.
 func (s *Store) ClaimWork(ctx context.Context, owner string, now time.Time, lease time.Duration) (desire.Work, error) {
+	// No clock that is right makes a lease that ends after far: whoever did is gone, or its clock
+	// jumped, and must not hold the work until then.
+	far := micros(now.Add(10 * lease))
 	var none int
-	err := s.reader.QueryRowContext(ctx, "SELECT 1 FROM desire_work WHERE lease_us <= $1 OR owner = $2 LIMIT 1", micros(now), owner).Scan(&none)
+	err := s.reader.QueryRowContext(ctx, "SELECT 1 FROM desire_work WHERE lease_us <= $1 OR lease_us > $3 OR owner = $2 LIMIT 1", micros(now), owner, far).Scan(&none)
 	if err != nil {
 		return desire.Work{}, classify(err) // mostly nothing: no write then
 	}
 	var w desire.Work
 	err = s.write(ctx, func(tx *sql.Tx) error {
 		return tx.QueryRowContext(ctx, `UPDATE desire_work SET owner = $1, lease_us = $2 WHERE (kind, target) =
-				(SELECT kind, target FROM desire_work WHERE lease_us <= $3 OR owner = $1 ORDER BY created_us, kind, target LIMIT 1)
-				AND (lease_us <= $3 OR owner = $1)
-			RETURNING kind, target, rev, cursor`, owner, micros(now.Add(lease)), micros(now)).Scan(&w.Kind, &w.Target, &w.Rev, &w.Cursor)
+				(SELECT kind, target FROM desire_work WHERE lease_us <= $3 OR lease_us > $4 OR owner = $1 ORDER BY created_us, kind, target LIMIT 1)
+				AND (lease_us <= $3 OR lease_us > $4 OR owner = $1)
+			RETURNING kind, target, rev, cursor`, owner, micros(now.Add(lease)), micros(now), far).Scan(&w.Kind, &w.Target, &w.Rev, &w.Cursor)
 	})
 	return w, err
 }
