@@ -2,6 +2,7 @@ import { Badge, Button, Collapse, Group, Text, Title } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
 import { useId } from "react";
+import { sentence } from "../../api/client.ts";
 import { labelsQuery } from "../../api/labels.ts";
 import { catalogueQuery, deviceSettingsQuery } from "../../api/policies.ts";
 import type { Device, Field, SettingClaim, SettingOfDevice } from "../../api/types.ts";
@@ -75,7 +76,7 @@ function SettingRow({ setting: s }: { setting: SettingOfDevice }) {
             {(s.mended ?? 0) > 0 && <span>· mended {countWords(s.mended ?? 0, "time")}</span>}
             {s.leaving && <span>· being taken off</span>}
           </Group>
-          {words && <Text mt={2}>{words}</Text>}
+          {words && <Text mt={2}>{sentence(words)}</Text>}
         </div>
         <Button
           size="compact-sm"
@@ -112,7 +113,13 @@ function SettingRow({ setting: s }: { setting: SettingOfDevice }) {
               <dd>
                 <ul className="bare-list">
                   {s.claims.map((c) => (
-                    <Claim key={`${c.policy.id} ${c.assignment}`} claim={c} fields={fields} merge={s.merge} />
+                    <Claim
+                      key={`${c.policy.id} ${c.assignment}`}
+                      claim={c}
+                      fields={fields}
+                      merge={s.merge}
+                      isConflict={s.state === "conflict"}
+                    />
                   ))}
                 </ul>
                 {s.merge && <Text size="sm">{mergeWords(s.merge)}</Text>}
@@ -137,10 +144,12 @@ function Claim({
   claim: c,
   fields: all,
   merge,
+  isConflict,
 }: {
   claim: SettingClaim;
   fields: readonly Field[];
   merge: string | undefined;
+  isConflict: boolean;
 }) {
   const labels = useQuery(labelsQuery).data?.items ?? [];
   const via = c.via.label
@@ -148,7 +157,7 @@ function Claim({
     : `group ${pathWords(c.via.group_path ?? [])}`;
   const fields = (c.fields ?? []).map((name) => all.find((f) => f.name === name)?.title ?? name);
   return (
-    <li>
+    <li style={{ marginBottom: "0.5rem" }}>
       <PolicyName policy={c.policy} /> <span className="quiet">by {via}</span>{" "}
       {c.won ? (
         <Badge size="sm" variant="light">
@@ -156,7 +165,7 @@ function Claim({
         </Badge>
       ) : (
         <Badge size="sm" variant="default">
-          outvoted
+          {isConflict ? "contradicts" : "outvoted"}
         </Badge>
       )}
       <div className="quiet wrap-anywhere">
@@ -177,7 +186,8 @@ function PolicyName({ policy }: { policy: SettingOfDevice["policy"] }) {
 
 /** A value field by field, in the words of its form. */
 function ValueList({ fields, value }: { fields: readonly Field[]; value: unknown }) {
-  const entries = Object.entries(asValues(value));
+  const place = (name: string) => fields.findIndex((f) => f.name === name);
+  const entries = Object.entries(asValues(value)).sort(([a], [b]) => place(a) - place(b));
   if (entries.length === 0)
     return <>{asValues(value) === value ? "the defaults of its fields" : summary(value)}</>;
   return (

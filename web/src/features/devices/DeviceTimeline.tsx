@@ -3,10 +3,10 @@ import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { historyQuery, inventoryDifferenceQuery } from "../../api/devices.ts";
 import type { Chapter, Device } from "../../api/types.ts";
-import { summary } from "../../ui/settingValue.ts";
 import { Empty, ErrorPanel, Loaded, SkeletonRows } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { countWords } from "../../ui/words.ts";
+import { changeLine } from "./changeWords.ts";
 import { sectionWords } from "./sectionWords.ts";
 
 /** What changed on the device and when, the newest first. */
@@ -73,7 +73,12 @@ export function DeviceTimeline({ device }: { device: Device }) {
   );
 }
 
+/** So many changes of one moment are shown at once; of an upgrade there may be hundreds. */
+const fewChanges = 8;
+
 function ChapterLines({ chapter: c }: { chapter: Chapter }) {
+  const [whole, setWhole] = useState(false);
+  const shown = whole || c.changes.length <= fewChanges + 2 ? c.changes : c.changes.slice(0, fewChanges);
   return (
     <>
       <Group gap="sm">
@@ -89,22 +94,30 @@ function ChapterLines({ chapter: c }: { chapter: Chapter }) {
           Reported for the first time.
         </Text>
       ) : (
-        <dl className="diff-fields">
-          {c.changes.map((change) => (
-            <div key={change.path.join("/")}>
-              <dt className="wrap-anywhere">
-                {change.path.map((p) => p.replaceAll("_", " ")).join(" › ") || "all"}
-              </dt>
-              <dd>
-                {change.from !== undefined && <del>{summary(change.from)}</del>}
-                {change.from !== undefined && change.to !== undefined && <span aria-hidden="true"> → </span>}
-                {change.to !== undefined && <ins>{summary(change.to)}</ins>}
-              </dd>
-            </div>
-          ))}
+        <dl className="diff-fields wide-names">
+          {shown.map((change) => {
+            const { subject, before, after } = changeLine(c.section, change);
+            return (
+              <div key={change.path.join("/")}>
+                <dt className="wrap-anywhere">{subject}</dt>
+                <dd>
+                  {before !== undefined && <del>{before}</del>}
+                  {before !== undefined && after !== undefined && <span aria-hidden="true"> → </span>}
+                  {after !== undefined && <ins>{after}</ins>}
+                  {before === undefined && <span className="quiet"> new</span>}
+                  {after === undefined && <span className="quiet"> gone</span>}
+                </dd>
+              </div>
+            );
+          })}
         </dl>
       )}
-      {(c.more ?? 0) > 0 && (
+      {shown.length < c.changes.length && (
+        <Button size="compact-sm" variant="subtle" mt={4} onClick={() => setWhole(true)}>
+          Show {countWords(c.changes.length - shown.length, "more change")}
+        </Button>
+      )}
+      {(c.more ?? 0) > 0 && shown.length === c.changes.length && (
         <Text size="sm" c="dimmed">
           and {countWords(c.more ?? 0, "more change")}
         </Text>

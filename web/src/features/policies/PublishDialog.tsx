@@ -31,7 +31,7 @@ function Content({ policy, onClose }: { policy: Policy; onClose: () => void }) {
   const publish = usePublish(policy.id);
   const difference = useQuery({
     ...differenceQuery(policy.id, policy.live, "draft", policy.revision),
-    enabled: !publish.isPending, // what is published is no draft any more
+    enabled: !publish.isPending && !publish.isSuccess, // what is published is no draft any more
   });
   const { mutate: ask, ...whatIf } = useWhatIf(policy.id);
   useEffect(() => ask({ settings: policy.draft?.settings ?? [] }), [ask, policy.draft]);

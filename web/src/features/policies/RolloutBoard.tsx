@@ -1,5 +1,6 @@
 import { Alert, Button, Group, Progress, Text, Title } from "@mantine/core";
 import { useId } from "react";
+import { sentence } from "../../api/client.ts";
 import { useSteerRollout } from "../../api/policies.ts";
 import type { Rollout } from "../../api/types.ts";
 import { PageLink } from "../../ui/links.tsx";
@@ -63,7 +64,7 @@ export function RolloutBoard({ rollout: r }: { rollout: Rollout }) {
       </Text>
       {r.reason && (
         <Alert color="red" variant="light" mb="sm" title="Why it returned">
-          {r.reason}
+          {sentence(r.reason)}
         </Alert>
       )}
       {steer.error && <ErrorPanel error={steer.error} title="That did not work" />}
@@ -79,9 +80,14 @@ export function RolloutBoard({ rollout: r }: { rollout: Rollout }) {
             {(["applied", "pending", "failed"] as const).map((state, i) => (
               <span key={state}>
                 {i > 0 && ", "}
-                <PageLink to="/devices" search={{ policy: r.policy_id, policy_state: state }}>
-                  {r.progress[state].toLocaleString("en")} {state}
-                </PageLink>
+                {isOpen ? (
+                  <PageLink to="/devices" search={{ policy: r.policy_id, policy_state: state }}>
+                    {r.progress[state].toLocaleString("en")} {state}
+                  </PageLink>
+                ) : (
+                  // What is over is not how the devices stand today.
+                  `${r.progress[state].toLocaleString("en")} ${state}`
+                )}
               </span>
             ))}
             .
@@ -119,9 +125,22 @@ function Stage({
   const from = r.plan.stages[at - 1]?.percent ?? 0;
   const isOver = at < r.stage || r.state === "done";
   const isNow = at === r.stage && (r.state === "running" || r.state === "paused");
+  const isLast = at === r.stage && r.state === "returned";
   const reached = share(r.progress.devices, r.progress.total);
-  const value = isOver ? 100 : isNow ? Math.min(100, Math.max(0, share(reached - from, percent - from))) : 0;
-  const state = isOver ? "Done" : isNow ? (r.state === "paused" ? "Paused" : "Now") : "Not begun";
+  const value = isOver
+    ? 100
+    : isNow || isLast
+      ? Math.min(100, Math.max(0, share(reached - from, percent - from)))
+      : 0;
+  const state = isOver
+    ? "Done"
+    : isNow
+      ? r.state === "paused"
+        ? "Paused"
+        : "Now"
+      : isLast
+        ? "Stopped here"
+        : "Not begun";
   return (
     <>
       <Group justify="space-between" gap={6} wrap="nowrap">
@@ -132,7 +151,12 @@ function Stage({
           {state}
         </Text>
       </Group>
-      <Progress size="sm" value={value} color={isOver ? "green.7" : "rail"} aria-hidden="true" />
+      <Progress
+        size="sm"
+        value={value}
+        color={isOver ? "green.7" : isLast ? "red.7" : "rail"}
+        aria-hidden="true"
+      />
       {soakSeconds > 0 && (
         <Text size="xs" c="dimmed" mt={2}>
           then wait {durationWords(soakSeconds * 1000)}
