@@ -266,3 +266,34 @@ func TestFailureGoesBack(t *testing.T) {
 		t.Errorf("at the end:\n%s\nwant\n%s", now, begin)
 	}
 }
+
+// TestDamagedRecord: the agent starts with a record of the journal that cannot be read, sets
+// it aside, applies the setting, and throws nothing away that the record may have spoken of.
+func TestDamagedRecord(t *testing.T) {
+	dir := t.TempDir()
+	e := lampEngine(t, dir, &lamp{})
+	before := filepath.Join(dir, "root/etc/lamp")
+	if err := os.WriteFile(before, []byte("as the distribution has it"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Enforce(t.Context(), lampManifest(t, lampSetting(t, "red", "/etc/lamp"))); err != nil {
+		t.Fatal(err)
+	}
+	record := e.ledger.file("lamp")
+	if err := os.WriteFile(record, []byte(`{"id":"lamp","pha`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the second start finds it set aside
+		e = lampEngine(t, dir, &lamp{})
+		got, err := e.Enforce(t.Context(), lampManifest(t, lampSetting(t, "blue", "/etc/lamp")))
+		if err != nil || len(got) != 1 || got[0].State != manifest.Applied {
+			t.Fatalf("with a damaged record: %+v, %v", got, err)
+		}
+	}
+	if _, err := os.Stat(record + damagedSuffix); err != nil {
+		t.Errorf("the damaged record: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "state/kept", sum([]byte("as the distribution has it")))); err != nil {
+		t.Errorf("what was there before: %v", err)
+	}
+}

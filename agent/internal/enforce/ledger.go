@@ -45,35 +45,51 @@ type record struct {
 type ledger struct {
 	dir     string
 	records map[manifest.ID]*record
+	hold    bool // nothing kept is thrown away: records that were set aside may speak of it
 }
 
-func openLedger(dir string) (*ledger, error) {
-	l := &ledger{dir: dir, records: map[manifest.ID]*record{}}
+// damagedSuffix ends the name of a record that could not be read and was set aside.
+const damagedSuffix = ".damaged"
+
+// openLedger reads the journal. A record that cannot be read is set aside for people to look
+// at, and named: a device without its agent would be the greater damage. Its setting is
+// applied as if it were new; what was before it is known no more.
+func openLedger(dir string) (l *ledger, damaged []string, err error) {
+	l = &ledger{dir: dir, records: map[manifest.ID]*record{}}
 	for _, d := range []string{l.path(), l.path("journal"), l.path("kept")} {
 		if err := os.MkdirAll(d, 0o700); err != nil {
-			return nil, fmt.Errorf("journal of settings: %w", err)
+			return nil, nil, fmt.Errorf("journal of settings: %w", err)
 		}
 	}
 	entries, err := os.ReadDir(l.path("journal"))
 	if err != nil {
-		return nil, fmt.Errorf("journal of settings: %w", err)
+		return nil, nil, fmt.Errorf("journal of settings: %w", err)
 	}
 	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), damagedSuffix) {
+			l.hold = true
+			continue
+		}
 		if strings.HasPrefix(e.Name(), ".") {
 			os.Remove(l.path("journal", e.Name())) // left by a kill in the middle of a write
 			continue
 		}
-		b, err := os.ReadFile(l.path("journal", e.Name()))
+		at := l.path("journal", e.Name())
+		b, err := os.ReadFile(at)
 		if err != nil {
-			return nil, fmt.Errorf("journal of settings: %w", err)
+			return nil, nil, fmt.Errorf("journal of settings: %w", err)
 		}
 		r := &record{}
-		if err := json.Unmarshal(b, r); err != nil || r.ID.Check() != nil {
-			return nil, fmt.Errorf("journal of settings: %s cannot be read (%w): what was before that setting is not known", l.path("journal", e.Name()), errors.Join(err, r.ID.Check()))
+		if err := json.Unmarshal(b, r); err != nil || r.ID.Check() != nil || l.file(r.ID) != at {
+			if err := os.Rename(at, at+damagedSuffix); err != nil {
+				return nil, nil, fmt.Errorf("journal of settings: %w", err)
+			}
+			damaged, l.hold = append(damaged, at+damagedSuffix), true
+			continue
 		}
 		l.records[r.ID] = r
 	}
-	return l, nil
+	return l, damaged, nil
 }
 
 func (l *ledger) path(name ...string) string {
@@ -130,6 +146,9 @@ func (l *ledger) kept(want string) ([]byte, error) {
 
 // prune removes kept content that no record speaks of.
 func (l *ledger) prune() {
+	if l.hold {
+		return
+	}
 	used := map[string]bool{}
 	for _, r := range l.records {
 		for _, m := range []map[string]pathState{r.Original, r.Undo} {
