@@ -33,7 +33,10 @@ export function DeviceAssets({ device }: { device: Device }) {
       </Group>
       {filled.length === 0 ? (
         <Text c="dimmed">
-          Nothing is noted yet. <PageLink to="/assets">Asset fields</PageLink>
+          Nothing is noted yet.{" "}
+          <PageLink to="/assets" underline="always">
+            Asset fields
+          </PageLink>
         </Text>
       ) : (
         <dl className="facts">

@@ -81,7 +81,11 @@ export function RolloutBoard({ rollout: r }: { rollout: Rollout }) {
               <span key={state}>
                 {i > 0 && ", "}
                 {isOpen ? (
-                  <PageLink to="/devices" search={{ policy: r.policy_id, policy_state: state }}>
+                  <PageLink
+                    to="/devices"
+                    search={{ policy: r.policy_id, policy_state: state }}
+                    underline="always"
+                  >
                     {r.progress[state].toLocaleString("en")} {state}
                   </PageLink>
                 ) : (

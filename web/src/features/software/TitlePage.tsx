@@ -27,7 +27,7 @@ export function TitlePage({ id }: { id: string }) {
         software && (
           <>
             {sourceWords(software.source)} ·{" "}
-            <PageLink to="/devices" search={{ software_id: id }}>
+            <PageLink to="/devices" search={{ software_id: id }} underline="always">
               {countWords(software.devices, "device")}
             </PageLink>
             {software.devices !== sum(software.versions) && <span> · some have more than one version</span>}
