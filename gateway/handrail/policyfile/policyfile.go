@@ -281,7 +281,7 @@ func (p *Policy) scalar(n *yaml.Node) (any, error) {
 		if !filepath.IsAbs(path) {
 			path = filepath.Join(filepath.Dir(p.File), path)
 		}
-		b, err := os.ReadFile(path)
+		b, err := readPlain(path)
 		if err != nil {
 			return nil, p.wrong(n, "%v", err)
 		}
@@ -301,6 +301,26 @@ func (p *Policy) scalar(n *yaml.Node) (any, error) {
 		return nil, p.wrong(n, "%v", err)
 	}
 	return v, nil
+}
+
+// readPlain reads a plain file of a bounded size: a policy file may be somebody else's, and
+// name a device that never ends.
+func readPlain(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s is not a plain file", path)
+	case info.Size() > maxFile:
+		return nil, fmt.Errorf("%s is %d bytes, at most %d", path, info.Size(), maxFile)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxFile))
 }
 
 // Locate is where in the file the API's location is, for people: the file and the line, the

@@ -2,6 +2,8 @@ package policyfile_test
 
 import (
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -72,4 +74,21 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestFileMustBePlain(t *testing.T) {
+	dir := t.TempDir()
+	large := filepath.Join(dir, "large")
+	if err := os.WriteFile(large, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Truncate(large, 1<<40); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{"/dev/zero", dir, large, filepath.Join(dir, "none")} {
+		text := "name: x\nsettings:\n  motd.banner:\n    text: !file " + path + "\n"
+		if _, err := policyfile.Parse("f.yaml", []byte(text), os.LookupEnv); err == nil || !strings.HasPrefix(err.Error(), "f.yaml:4: ") {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
 }
