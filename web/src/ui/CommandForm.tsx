@@ -42,6 +42,7 @@ export function CommandForm({ target, kind: first, onDone, onClose }: CommandFor
     }
     return out;
   }, [order.error]);
+  const placed = order.error instanceof ApiError && order.error.fields.length > 0 && problems.size > 0;
   const reach = preview.data;
   return (
     <Loaded query={kinds}>
@@ -137,7 +138,9 @@ export function CommandForm({ target, kind: first, onDone, onClose }: CommandFor
                   )}
                 </>
               )}
-              {order.error && <ErrorPanel error={order.error} title="The command was not ordered" />}
+              {order.error && !placed && (
+                <ErrorPanel error={order.error} title="The command was not ordered" />
+              )}
               <Group justify="flex-end" gap="xs">
                 <Button variant="default" onClick={onClose}>
                   Cancel

@@ -70,7 +70,8 @@ export function unplaced(problems: Problems, shown: readonly string[]): string[]
 /** A value as its form shows it: choices by their titles, numbers with their unit, fields by name. */
 export function valueWords(field: Field | undefined, value: Value): string {
   if (!field || value === undefined || value === null || isKeptSecret(value)) return summary(value);
-  if (field.choices) return field.choices.find((c) => c.value === value)?.title ?? summary(value);
+  const choice = field.choices?.find((c) => c.value === value);
+  if (choice) return choice.title;
   if (Array.isArray(value)) {
     const [before, between] = field.items?.kind === "object" ? ["(", ") ("] : ["", ", "];
     const after = before === "" ? "" : ")";

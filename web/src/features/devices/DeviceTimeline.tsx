@@ -42,9 +42,9 @@ export function DeviceTimeline({ device }: { device: Device }) {
           </Empty>
         ) : (
           <ol className="versions" reversed>
-            {chapters.map((c) => (
-              <li key={`${c.at} ${c.section}`}>
-                <ChapterLines chapter={c} />
+            {withFirstsTogether(chapters).map((c) => (
+              <li key={`${c[0]?.at} ${c[0]?.section}`}>
+                <Entry chapters={c} />
               </li>
             ))}
           </ol>
@@ -73,6 +73,36 @@ export function DeviceTimeline({ device }: { device: Device }) {
   );
 }
 
+/** First reports that came one after the other are one entry: there is one of each section. */
+function withFirstsTogether(chapters: readonly Chapter[]): Chapter[][] {
+  const out: Chapter[][] = [];
+  for (const c of chapters) {
+    const last = out.at(-1);
+    if (c.first && last?.[0]?.first) last.push(c);
+    else out.push([c]);
+  }
+  return out;
+}
+
+function Entry({ chapters }: { chapters: readonly Chapter[] }) {
+  const [first] = chapters;
+  if (!first) return null;
+  if (!first.first) return <ChapterLines chapter={first} />;
+  return (
+    <>
+      <Group gap="sm">
+        <Text fw={600}>Reported for the first time</Text>
+        {first.at && (
+          <Text size="sm" c="dimmed">
+            <Time at={first.at} />
+          </Text>
+        )}
+      </Group>
+      <Text size="sm">{chapters.map((c) => sectionWords[c.section] ?? c.section).join(", ")}</Text>
+    </>
+  );
+}
+
 /** So many changes of one moment are shown at once; of an upgrade there may be hundreds. */
 const fewChanges = 8;
 
@@ -89,29 +119,23 @@ function ChapterLines({ chapter: c }: { chapter: Chapter }) {
           </Text>
         )}
       </Group>
-      {c.first ? (
-        <Text size="sm" c="dimmed">
-          Reported for the first time.
-        </Text>
-      ) : (
-        <dl className="diff-fields wide-names">
-          {shown.map((change) => {
-            const { subject, before, after } = changeLine(c.section, change);
-            return (
-              <div key={change.path.join("/")}>
-                <dt className="wrap-anywhere">{subject}</dt>
-                <dd>
-                  {before !== undefined && <del>{before}</del>}
-                  {before !== undefined && after !== undefined && <span aria-hidden="true"> → </span>}
-                  {after !== undefined && <ins>{after}</ins>}
-                  {before === undefined && <span className="quiet"> new</span>}
-                  {after === undefined && <span className="quiet"> gone</span>}
-                </dd>
-              </div>
-            );
-          })}
-        </dl>
-      )}
+      <dl className="diff-fields wide-names">
+        {shown.map((change) => {
+          const { subject, before, after } = changeLine(c.section, change);
+          return (
+            <div key={change.path.join("/")}>
+              <dt className="wrap-anywhere">{subject}</dt>
+              <dd>
+                {before !== undefined && <del>{before}</del>}
+                {before !== undefined && after !== undefined && <span aria-hidden="true"> → </span>}
+                {after !== undefined && <ins>{after}</ins>}
+                {before === undefined && <span className="quiet"> new</span>}
+                {after === undefined && <span className="quiet"> gone</span>}
+              </dd>
+            </div>
+          );
+        })}
+      </dl>
       {shown.length < c.changes.length && (
         <Button size="compact-sm" variant="subtle" mt={4} onClick={() => setWhole(true)}>
           Show {countWords(c.changes.length - shown.length, "more change")}
@@ -162,9 +186,9 @@ function Compare({ device }: { device: Device }) {
             <Text c="dimmed">Nothing differs.</Text>
           ) : (
             <ul className="versions">
-              {d.sections.map((c) => (
-                <li key={c.section}>
-                  <ChapterLines chapter={{ ...c, at: "" }} />
+              {withFirstsTogether(d.sections.map((c) => ({ ...c, at: "" }))).map((c) => (
+                <li key={c[0]?.section}>
+                  <Entry chapters={c} />
                 </li>
               ))}
             </ul>

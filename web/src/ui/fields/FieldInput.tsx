@@ -112,7 +112,7 @@ function Words({ field, value, onChange, path, problems, readOnly }: FieldInputP
     placeholder: placeholder(field),
   };
   const change = (text: string) => onChange(text === "" && !field.required ? undefined : text);
-  if (field.choices) {
+  if (field.choices && field.choices.length > 0) {
     return (
       <Select
         {...about}
@@ -225,7 +225,7 @@ function Items(props: FieldInputProps) {
     onChange: (v: string[]) => onChange(v.length === 0 && !field.required ? undefined : v),
     readOnly,
   };
-  if (item.choices) {
+  if (item.choices && item.choices.length > 0) {
     return (
       <MultiSelect
         {...about}
