@@ -2,6 +2,7 @@ package gatewaytest_test
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
@@ -72,7 +73,7 @@ func TestFirewallThatCutsTheGatewayIsUndone(t *testing.T) {
 	} else {
 		t.Fatalf("the gateway says nothing of its authority: %s", made.Command)
 	}
-	a := startAgentIn(t, []string{"ip", "netns", "exec", "device"}, enroll, "--kernel", "--confirm-within", "4s")
+	a := startAgentIn(t, t.TempDir(), []string{"ip", "netns", "exec", "device"}, enroll, "--kernel", "--confirm-within", "4s")
 	id := c.policy("Firewall", firewallPolicy(1, "allow"), string(mdm.RootGroup))
 	publish := func(n int, outgoing string, rules ...object) {
 		t.Helper()
@@ -146,4 +147,75 @@ func TestFirewallThatCutsTheGatewayIsUndone(t *testing.T) {
 	host, port, _ := strings.Cut(strings.TrimPrefix(g.url, "https://"), ":")
 	publish(4, "deny", object{"name": "gateway", "action": "allow", "direction": "out", "protocol": "tcp", "ports": []string{port}, "sources": []string{host}})
 	standing(4, "applied", "")
+}
+
+// TestDeviceWithAFullDisk has the real agent apply a policy where there is no room, and then
+// where there is again.
+func TestDeviceWithAFullDisk(t *testing.T) {
+	if !inNamespace(t) {
+		return
+	}
+	shell(t, "ip link set lo up")
+	small := t.TempDir()
+	shell(t, "mount -t tmpfs -o size=16m,mode=0755 none "+small)
+	t.Cleanup(func() { _ = exec.Command("umount", small).Run() }) //nolint:noctx // the test's context is over
+	g := startGateway(t, t.TempDir())
+	c := g.admin()
+	a := startAgentIn(t, small, nil, []string{"--gateway", g.url, "--token", c.token(1)})
+	big := func(n int) []object {
+		return []object{
+			{"id": "motd.banner", "value": object{"text": fmt.Sprint("version ", n)}},
+			{"id": "file.content/big", "value": object{"path": "/etc/big", "content": strings.Repeat(fmt.Sprint(n), 60_000), "validate": "none"}},
+		}
+	}
+	id := c.policy("Files", big(1), string(mdm.RootGroup))
+	c.must(http.MethodPost, "/api/policies/"+id+"/publish", object{}, nil)
+	await := func(what string, ok func(d deviceSettings) bool) {
+		t.Helper()
+		var d deviceSettings
+		for end := time.Now().Add(patience); ; <-time.After(100 * time.Millisecond) {
+			d = deviceSettings{}
+			if c.must(http.MethodGet, "/api/devices/"+string(a.id)+"/settings", nil, &d); ok(d) {
+				return
+			}
+			if time.Now().After(end) {
+				t.Fatalf("not %s but %.1000v", what, d)
+			}
+		}
+	}
+	await("applied", applied(2))
+	before := a.tree()
+	ballast, err := os.Create(filepath.Join(small, "ballast"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, size := range []int{1 << 20, 4096, 1} { // to the last byte
+		for err = nil; err == nil; {
+			_, err = ballast.Write(make([]byte, size))
+		}
+	}
+	if err := ballast.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c.must(http.MethodPut, "/api/policies/"+id+"/draft", object{"settings": big(2)}, nil)
+	c.must(http.MethodPost, "/api/policies/"+id+"/publish", object{}, nil)
+	await("failed for want of room", func(d deviceSettings) bool {
+		n := 0
+		for _, s := range d.Settings {
+			if s.State == "failed" && strings.Contains(s.Message, "no space left") {
+				n++
+			}
+		}
+		return n == 2
+	})
+	if now := a.tree(); !maps.Equal(now, before) {
+		t.Errorf("half of it was applied: %.500v", now)
+	}
+	if err := os.Remove(ballast.Name()); err != nil {
+		t.Fatal(err)
+	}
+	await("applied when there is room", applied(2))
+	if now := a.tree(); now["/etc/motd"] != "version 2\n" || len(now["/etc/big"]) != 60_000 {
+		t.Errorf("with room again the device has %.500v", now)
+	}
 }

@@ -260,7 +260,9 @@ func TestPoliciesOfSomeGroups(t *testing.T) {
 	for c, want := range map[console]int64{root: 2, sub: 1} {
 		awaitTrue(t, "counted", func() bool {
 			var list struct {
-				Items []struct{ Progress struct{ Total, Applied int64 } }
+				Items []struct {
+					Progress struct{ Total, Applied int64 }
+				}
 			}
 			c.must(http.MethodGet, "/api/rollouts", nil, &list)
 			if len(list.Items) == 1 && list.Items[0].Progress.Total > want {

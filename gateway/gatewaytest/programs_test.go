@@ -346,15 +346,14 @@ type realAgent struct {
 // startAgent enrolls a device and starts its agent.
 func startAgent(t *testing.T, gateway, token string) *realAgent {
 	t.Helper()
-	return startAgentIn(t, nil, []string{"--gateway", gateway, "--token", token})
+	return startAgentIn(t, t.TempDir(), nil, []string{"--gateway", gateway, "--token", token})
 }
 
-// startAgentIn is startAgent through another program, as `ip netns exec`, with arguments of
-// enroll and of run.
-func startAgentIn(t *testing.T, through, enroll []string, args ...string) *realAgent {
+// startAgentIn is startAgent with its state below a directory, through another program, as
+// `ip netns exec`, with arguments of enroll and of run.
+func startAgentIn(t *testing.T, below string, through, enroll []string, args ...string) *realAgent {
 	t.Helper()
-	logs := t.TempDir()
-	dir := filepath.Join(logs, "state")
+	logs, dir := t.TempDir(), filepath.Join(below, "state")
 	a := &realAgent{state: dir, process: process{t: t, path: program(t, "handrail-agent"), log: filepath.Join(logs, "agent.log"), through: through}}
 	mark := mdm.NewID("hw")
 	a.args = append([]string{"enroll", "--state", dir, "--fingerprint", mark}, enroll...)
