@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -141,19 +142,22 @@ func (a *API) bulkDevices(ctx context.Context, in *body[BulkDevicesInput]) (*bod
 	return &body[BulkDevicesBody]{BulkDevicesBody{Matched: len(ids), Changed: len(changed), Skipped: skipped}}, nil
 }
 
-// tellDevices tells consoles and rooms of changed devices; of very many, that any may have.
+// tellDevices tells consoles and rooms of changed devices, so that those are read anew and no
+// others; of so many that reading all is the cheaper way, that any may have changed.
 func (a *API) tellDevices(ids []mdm.DeviceID) {
-	const named = 1000
+	const named, most = 1000, 20_000
 	a.cfg.Fleet.Wake()
-	if len(ids) > named {
+	if len(ids) > most {
 		a.cfg.Changed(signaling.TopicDevices)
 		return
 	}
-	names := make([]string, len(ids))
-	for i, id := range ids {
-		names[i] = string(id)
+	for some := range slices.Chunk(ids, named) {
+		names := make([]string, len(some))
+		for i, id := range some {
+			names[i] = string(id)
+		}
+		a.cfg.Changed(signaling.TopicDevices, names...)
 	}
-	a.cfg.Changed(signaling.TopicDevices, names...)
 }
 
 // bulkDetail is what the audit log keeps of a change of many devices.

@@ -33,13 +33,11 @@ func (s *Store) MoveDevices(ctx context.Context, ids []mdm.DeviceID, to mdm.Grou
 		}); err != nil || len(moved) == 0 {
 			return err
 		}
-		now := time.Now()
+		work := make(map[mdm.DeviceID][]string, len(moved))
 		for _, id := range moved {
-			if err := leaveWork(ctx, tx, id, []string{"device"}, now); err != nil {
-				return err
-			}
+			work[id] = []string{"device"}
 		}
-		if err := markCompliance(ctx, tx, now, moved...); err != nil {
+		if err := s.leaveWorks(ctx, tx, work, time.Now()); err != nil {
 			return err
 		}
 		return resolveDevices(ctx, tx, moved...)

@@ -187,12 +187,12 @@ type buckets struct {
 	since   int64            // fleet_counters.swept; with another, known ones may be gone
 }
 
-// lookBuckets finds out which buckets are stored.
-func (s *Store) lookBuckets(ctx context.Context, rows []inventory.Row) (buckets, error) {
+// rememberedBuckets says which buckets are known without asking the database.
+func (s *Store) rememberedBuckets(rows []inventory.Row) buckets {
 	known := make(map[string]int64, len(rows))
 	var unknown []inventory.Row
 	s.titles.mu.RLock()
-	since := s.titles.swept
+	defer s.titles.mu.RUnlock()
 	for _, r := range rows {
 		if id := s.titles.buckets[keyOfBucket(r.Section, r.Hash)]; id != 0 {
 			known[bucketName(r)] = id
@@ -200,9 +200,15 @@ func (s *Store) lookBuckets(ctx context.Context, rows []inventory.Row) (buckets,
 			unknown = append(unknown, r)
 		}
 	}
-	s.titles.mu.RUnlock()
-	unknown, err := s.findBuckets(ctx, s.reader, unknown, known)
-	return buckets{known, unknown, since}, err
+	return buckets{known, unknown, s.titles.swept}
+}
+
+// lookBuckets finds out which buckets are stored.
+func (s *Store) lookBuckets(ctx context.Context, rows []inventory.Row) (buckets, error) {
+	b := s.rememberedBuckets(rows)
+	var err error
+	b.unknown, err = s.findBuckets(ctx, s.reader, b.unknown, b.known)
+	return b, err
 }
 
 // learnBuckets remembers what was committed.

@@ -100,12 +100,9 @@ func (s *Store) saveBatch(ctx context.Context, jobs []*job[*upload]) error {
 		software = append(software, j.what.software...)
 	}
 	for {
-		found, err := s.lookBuckets(ctx, software)
-		if err != nil {
-			return err
-		}
+		found := s.rememberedBuckets(software) // others are looked for under the lock
 		var b *uploads
-		err = s.write(ctx, func(tx *sql.Tx) error {
+		err := s.write(ctx, func(tx *sql.Tx) error {
 			b = &uploads{s: s, tx: tx, buckets: found, fresh: s.newSoftware(tx), refused: map[mdm.DeviceID]error{}}
 			for _, j := range jobs {
 				u := *j.what // begun anew each time it is tried
