@@ -163,8 +163,13 @@ func (c *cage) enter(cmd *exec.Cmd) {
 	}
 }
 
-// count is how many processes are in it.
-func (c *cage) count() int { return len(pidsOf(c.dir)) }
+// count is how many processes are in it; without a cage those of the script are looked for.
+func (c *cage) count(id command.ID, session int) int {
+	if c == nil {
+		return count(id, session)
+	}
+	return len(pidsOf(c.dir))
+}
 
 // event reads a counter of a file such as pids.events.
 func (c *cage) event(file, name string) int {

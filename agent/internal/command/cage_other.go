@@ -15,7 +15,7 @@ func newCage(string, command.ID, int) (*cage, error) { return nil, nil }
 
 func (*cage) enter(*exec.Cmd) {}
 
-func (*cage) count() int { return 0 }
+func (*cage) count(id command.ID, session int) int { return count(id, session) }
 
 func (*cage) kill() {}
 

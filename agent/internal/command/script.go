@@ -132,13 +132,8 @@ func (j *job) await(ctx context.Context, cmd *exec.Cmd, bars *cage, limit time.D
 			j.stopScript(cmd, bars, exited)
 			return interrupted // or cancelled: the caller knows
 		case <-watch.C:
-			n, most := 0, j.e.cfg.MaxProcesses
-			if bars != nil {
-				n = bars.count()
-			} else {
-				n = count(id, cmd.Process.Pid)
-			}
-			if n > most {
+			most := j.e.cfg.MaxProcesses
+			if n := bars.count(id, cmd.Process.Pid); n > most {
 				bars.kill()
 				endAll(id, cmd.Process.Pid)
 				<-exited

@@ -6,6 +6,7 @@ package library
 import (
 	"embed"
 	"fmt"
+	"slices"
 	"time"
 
 	"handrail/mdm/script"
@@ -21,14 +22,18 @@ type entry struct {
 	timeout                                  int // seconds; 0 is script's own
 }
 
-func entries() []entry {
-	n := func(v int64) *int64 { return &v }
-	yes := func(name, title, help string) script.Parameter {
-		return script.Parameter{Name: name, Title: title, Help: help, Type: script.Bool, Default: "false"}
-	}
-	number := func(name, title, value string, low, high int64) script.Parameter {
-		return script.Parameter{Name: name, Title: title, Type: script.Int, Default: value, Min: n(low), Max: n(high)}
-	}
+// number is a parameter that takes a whole number.
+func number(name, title, value string, low, high int64) script.Parameter {
+	return script.Parameter{Name: name, Title: title, Type: script.Int, Default: value, Min: &low, Max: &high}
+}
+
+// yes is a parameter that is off unless it is asked for.
+func yes(name, title, help string) script.Parameter {
+	return script.Parameter{Name: name, Title: title, Help: help, Type: script.Bool, Default: "false"}
+}
+
+// lookers say how things are.
+func lookers() []entry {
 	path := script.Parameter{Name: "path", Title: "Directory", Type: script.String, Default: "/", Pattern: `/[^\n]*`}
 	return []entry{
 		{
@@ -41,32 +46,6 @@ func entries() []entry {
 			description: "Lists the largest files below a directory, on its own volume only. Changes nothing.",
 			parameters: []script.Parameter{
 				path, number("count", "How many to list", "20", 1, 200), number("min_mib", "From this size on, in MiB", "10", 0, 1<<20),
-			},
-		},
-		{
-			id: "clean_packages", name: "Clean the package cache", file: "clean-packages.sh", interpreter: "sh", timeout: 900,
-			description: "Removes downloaded packages (apt, dnf) and says how much room that made.",
-			parameters:  []script.Parameter{yes("autoremove", "Remove unused packages too", "Packages that came as needs of others that are gone.")},
-		},
-		{
-			id: "vacuum_journal", name: "Shrink the journal", file: "vacuum-journal.sh", interpreter: "sh",
-			description: "Starts a new file of the system's journal and removes old ones beyond a size or an age.",
-			parameters: []script.Parameter{
-				number("size_mib", "Keep at most, in MiB", "200", 8, 1<<20), number("days", "Keep at most, in days; 0: any age", "0", 0, 3650),
-			},
-		},
-		{
-			id: "restart_network", name: "Restart the network", file: "restart-network.sh", interpreter: "sh",
-			description: "Brings a network interface down and up again, or all of them, with NetworkManager or systemd-networkd. The device is away for some seconds.",
-			parameters: []script.Parameter{
-				{Name: "interface", Title: "Interface", Help: "Left empty: all.", Type: script.String, Pattern: `[A-Za-z0-9][A-Za-z0-9._-]{0,14}`},
-			},
-		},
-		{
-			id: "flush_dns", name: "Flush the DNS cache", file: "flush-dns.sh", interpreter: "sh",
-			description: "Empties the caches of systemd-resolved, nscd and dnsmasq, whichever are there.",
-			parameters: []script.Parameter{
-				{Name: "name", Title: "Look this name up afterwards", Type: script.String, Pattern: `[A-Za-z0-9][A-Za-z0-9.-]{0,252}`},
 			},
 		},
 		{
@@ -107,11 +86,43 @@ func entries() []entry {
 	}
 }
 
+// changers put things right.
+func changers() []entry {
+	return []entry{
+		{
+			id: "clean_packages", name: "Clean the package cache", file: "clean-packages.sh", interpreter: "sh", timeout: 900,
+			description: "Removes downloaded packages (apt, dnf) and says how much room that made.",
+			parameters:  []script.Parameter{yes("autoremove", "Remove unused packages too", "Packages that came as needs of others that are gone.")},
+		},
+		{
+			id: "vacuum_journal", name: "Shrink the journal", file: "vacuum-journal.sh", interpreter: "sh",
+			description: "Starts a new file of the system's journal and removes old ones beyond a size or an age.",
+			parameters: []script.Parameter{
+				number("size_mib", "Keep at most, in MiB", "200", 8, 1<<20), number("days", "Keep at most, in days; 0: any age", "0", 0, 3650),
+			},
+		},
+		{
+			id: "restart_network", name: "Restart the network", file: "restart-network.sh", interpreter: "sh",
+			description: "Brings a network interface down and up again, or all of them, with NetworkManager or systemd-networkd. The device is away for some seconds.",
+			parameters: []script.Parameter{
+				{Name: "interface", Title: "Interface", Help: "Left empty: all.", Type: script.String, Pattern: `[A-Za-z0-9][A-Za-z0-9._-]{0,14}`},
+			},
+		},
+		{
+			id: "flush_dns", name: "Flush the DNS cache", file: "flush-dns.sh", interpreter: "sh",
+			description: "Empties the caches of systemd-resolved, nscd and dnsmasq, whichever are there.",
+			parameters: []script.Parameter{
+				{Name: "name", Title: "Look this name up afterwards", Type: script.String, Pattern: `[A-Za-z0-9][A-Za-z0-9.-]{0,252}`},
+			},
+		},
+	}
+}
+
 // Scripts returns the library; the caller owns it.
 func Scripts() ([]script.Shipped, error) {
 	since := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC) // when the library came to be; its scripts have no other time
 	var out []script.Shipped
-	for _, e := range entries() {
+	for _, e := range slices.Concat(lookers(), changers()) {
 		b, err := bodies.ReadFile("scripts/" + e.file)
 		if err != nil {
 			return nil, fmt.Errorf("script %s: %w", e.id, err)

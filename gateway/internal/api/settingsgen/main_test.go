@@ -12,7 +12,7 @@ func TestPageIsFresh(t *testing.T) {
 	if err := render(&want); err != nil {
 		t.Fatal(err)
 	}
-	got, err := os.ReadFile("../../../docs/settings.md")
+	got, err := os.ReadFile("../../../../docs/settings.md")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,7 @@
 // `make gen` runs it.
 package main
 
-//go:generate sh -c "go run . > ../../../docs/settings.md"
+//go:generate sh -c "go run . > ../../../../docs/settings.md"
 
 import (
 	"fmt"
