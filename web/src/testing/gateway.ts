@@ -34,7 +34,8 @@ export class FakeGateway {
   async #answer(input: string, init: RequestInit = {}): Promise<Response> {
     const url = new URL(input, "http://gateway.test");
     const method = init.method ?? "GET";
-    const body: unknown = typeof init.body === "string" ? JSON.parse(init.body) : undefined;
+    const isJson = new Headers(init.headers).get("Content-Type") === "application/json";
+    const body: unknown = isJson ? JSON.parse(String(init.body)) : init.body;
     this.asked.push({ method, path: url.pathname, search: url.search, body });
     const handler = this.#handlers.get(`${method} ${url.pathname}`);
     const { status = 200, body: answer } = handler?.({ url, body }) ?? {
