@@ -59,7 +59,7 @@ func (a *API) mending(ctx context.Context, id mdm.DeviceID, checked time.Time) (
 				}
 				settings = &v
 			}
-			mendingBySetting(settings, online, a.cfg.Now(), m)
+			a.mendingBySetting(settings, online, checked, m)
 		}
 		if err != nil {
 			return nil, err
@@ -95,7 +95,7 @@ func (a *API) mendingByScript(ctx context.Context, r compliance.Remedy, online b
 	case command.Sent:
 		m.Message = "The script runs on the device."
 	case command.Succeeded:
-		if m.State = "done"; checked.Before(c.FinishedAt) {
+		if m.State = "done"; a.maybeUnseen(checked, c.FinishedAt) {
 			m.State, m.Message = "pending", "The script ran; the device has not reported since."
 		}
 	default:
@@ -120,8 +120,17 @@ func scriptFailure(c command.Command) string {
 	return "The script failed: " + string(c.Reason)
 }
 
+// reportWithin is how long a device may take to report what a remedy changed; one that changed
+// nothing has nothing to report.
+const reportWithin = time.Minute
+
+// maybeUnseen reports whether what was done may be still to be looked at by the rules.
+func (a *API) maybeUnseen(checked, done time.Time) bool {
+	return checked.Before(done) && a.cfg.Now().Sub(done) < reportWithin
+}
+
 // mendingBySetting takes the state of the setting.
-func mendingBySetting(v *desire.DeviceView, online bool, now time.Time, m *MendingBody) {
+func (a *API) mendingBySetting(v *desire.DeviceView, online bool, checked time.Time, m *MendingBody) {
 	for _, s := range v.Settings {
 		if s.ID != manifest.ID(m.Setting) || s.Leaving {
 			continue
@@ -129,7 +138,9 @@ func mendingBySetting(v *desire.DeviceView, online bool, now time.Time, m *Mendi
 		switch s.State {
 		case manifest.Applied:
 			m.State, m.Message = "done", ""
-			if s.Source.Policy != m.PolicyID && s.Source.Policy != "" {
+			if s.Kept != nil && a.maybeUnseen(checked, time.UnixMicro(s.Kept.SinceUS)) {
+				m.State, m.Message = "pending", "The setting is applied; the device has not reported since."
+			} else if s.Source.Policy != m.PolicyID && s.Source.Policy != "" {
 				m.Message = "Another policy decides this setting on the device."
 			}
 		case manifest.Pending:
@@ -144,7 +155,7 @@ func mendingBySetting(v *desire.DeviceView, online bool, now time.Time, m *Mendi
 		}
 		return
 	}
-	if now.Sub(m.At) > time.Minute {
+	if a.cfg.Now().Sub(m.At) > time.Minute {
 		m.State, m.Message = "failed", "The device does not get this setting any more: the label or the policy was taken away."
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -199,7 +200,7 @@ func (a *API) inForce(ctx context.Context, p policy.Policy, l label.Label, r com
 }
 
 // maxFaults is how many devices a PDF names; nobody reads more.
-const maxFaults = 1000
+const maxFaults = 200
 
 func (a *API) exportCompliance(ctx context.Context, in *exportQuery) (*huma.StreamResponse, error) {
 	set, err := a.cfg.Compliance.Rules(ctx)
@@ -270,6 +271,10 @@ func (e *export) wanted(i compliance.Interval) bool {
 }
 
 func (e *export) csv(hc huma.Context) error {
+	waivers, err := e.waivers(hc.Context())
+	if err != nil {
+		return err
+	}
 	w, err := report.NewComplianceCSV(hc.BodyWriter())
 	if err != nil {
 		return err
@@ -281,7 +286,7 @@ func (e *export) csv(hc huma.Context) error {
 				continue
 			}
 			rule, _ := e.set.Rule(i.Rule)
-			if err := w.Write(report.Row{DeviceID: string(s.Device), Device: s.Name, Group: group, Rule: rule, Interval: i, At: e.at}); err != nil {
+			if err := w.Write(report.Row{DeviceID: string(s.Device), Device: s.Name, Group: group, Rule: rule, Interval: i, Waiver: waivers[i.Waiver], At: e.at}); err != nil {
 				return err
 			}
 		}
@@ -296,8 +301,11 @@ func (e *export) csv(hc huma.Context) error {
 func (e *export) pdf(hc huma.Context) error {
 	r := report.Compliance{Head: e.head, Overall: map[compliance.State]int64{}}
 	counts := map[string]map[compliance.State]int64{}
-	waivers, err := e.a.cfg.Compliance.Waivers(hc.Context(), compliance.WaiverFilter{})
+	waivers, err := e.waivers(hc.Context())
 	if err != nil {
+		return err
+	}
+	if r.Waivers, err = e.held(hc.Context(), waivers); err != nil {
 		return err
 	}
 	err = e.a.cfg.Compliance.Walk(hc.Context(), e.scope, e.at, func(s compliance.Snapshot) error {
@@ -316,12 +324,11 @@ func (e *export) pdf(hc huma.Context) error {
 				dev.Lines = append(dev.Lines, e.line(i, waivers))
 			}
 		}
-		switch {
-		case len(dev.Lines) == 0:
-		case len(r.Faults) == maxFaults:
-			r.Omitted++
-		default:
+		if len(dev.Lines) > 0 {
 			r.Faults = append(r.Faults, dev)
+		}
+		if len(r.Faults) >= 4*maxFaults {
+			r.Omitted += int64(neediest(&r.Faults))
 		}
 		return nil
 	})
@@ -339,14 +346,81 @@ func (e *export) pdf(hc huma.Context) error {
 	slices.SortFunc(r.Rules, func(x, y report.ComplianceRule) int {
 		return cmp.Or(worst(x.Rule.Severity)-worst(y.Rule.Severity), cmp.Compare(x.Rule.Title, y.Rule.Title))
 	})
+	r.Omitted += int64(neediest(&r.Faults))
 	for _, d := range r.Faults {
 		slices.SortStableFunc(d.Lines, func(x, y report.ComplianceLine) int { return worst(x.Severity) - worst(y.Severity) })
 	}
-	slices.SortStableFunc(r.Faults, func(x, y report.ComplianceDevice) int { return cmp.Compare(x.Name, y.Name) })
 	return report.WriteCompliance(hc.BodyWriter(), r)
 }
 
-func (e *export) line(i compliance.Interval, waivers []compliance.Waiver) report.ComplianceLine {
+// neediest keeps the devices that need attention most, those first, and returns how many it left out.
+func neediest(list *[]report.ComplianceDevice) int {
+	need := func(d report.ComplianceDevice) int {
+		sum := 0
+		for _, l := range d.Lines {
+			n := 100
+			switch l.State {
+			case compliance.Waived:
+				n = 0
+			case compliance.InGrace:
+				n = 50
+			default:
+			}
+			for range len(compliance.Severities()) - 1 - slices.Index(compliance.Severities(), l.Severity) {
+				n *= 4
+			}
+			sum += n
+		}
+		return sum
+	}
+	slices.SortStableFunc(*list, func(x, y report.ComplianceDevice) int { return cmp.Or(need(y)-need(x), cmp.Compare(x.Name, y.Name)) })
+	out := max(0, len(*list)-maxFaults)
+	*list = (*list)[:len(*list)-out]
+	return out
+}
+
+// waivers returns every waiver there was, by id.
+func (e *export) waivers(ctx context.Context) (map[string]compliance.Waiver, error) {
+	list, err := e.a.cfg.Compliance.Waivers(ctx, compliance.WaiverFilter{})
+	out := make(map[string]compliance.Waiver, len(list))
+	for _, w := range list {
+		out[w.ID] = w
+	}
+	return out, err
+}
+
+// held lists the waivers that held at the moment, of what the caller may see.
+func (e *export) held(ctx context.Context, all map[string]compliance.Waiver) ([]report.ComplianceWaiver, error) {
+	out := []report.ComplianceWaiver{}
+	for _, w := range all {
+		if e.in.Rule != "" && w.Rule != e.in.Rule || w.CreatedAt.After(e.at) || !w.Holds(e.at) {
+			continue
+		}
+		g, err := e.a.waiverGroup(ctx, w)
+		if errors.Is(err, mdm.ErrNotFound) || err == nil && !e.caller.May(auth.ComplianceView, g) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		rule, ok := e.set.Rule(w.Rule)
+		if !ok {
+			rule.Title = w.Rule
+		}
+		b := e.a.waiverBody(ctx, w)
+		of := joinPath(b.GroupPath)
+		if b.DeviceName != "" {
+			of = b.DeviceName
+		}
+		out = append(out, report.ComplianceWaiver{Rule: rule.Title, Of: of, Owner: w.Owner, Reason: w.Reason, Until: w.ExpiresAt})
+	}
+	slices.SortFunc(out, func(x, y report.ComplianceWaiver) int {
+		return cmp.Or(cmp.Compare(x.Rule, y.Rule), cmp.Compare(x.Of, y.Of), x.Until.Compare(y.Until))
+	})
+	return out, nil
+}
+
+func (e *export) line(i compliance.Interval, waivers map[string]compliance.Waiver) report.ComplianceLine {
 	rule, ok := e.set.Rule(i.Rule)
 	if !ok {
 		rule = compliance.Rule{Title: i.Rule, Severity: compliance.Low}
@@ -355,10 +429,8 @@ func (e *export) line(i compliance.Interval, waivers []compliance.Waiver) report
 	if i.State == compliance.Failed {
 		l.Evidence = i.Reason
 	}
-	for _, w := range waivers {
-		if w.ID == i.Waiver {
-			l.Until, l.Evidence = w.ExpiresAt, mdm.Clean("Waived for "+w.Owner+": "+w.Reason+" "+l.Evidence, 400)
-		}
+	if w, ok := waivers[i.Waiver]; ok {
+		l.Until = w.ExpiresAt
 	}
 	return l
 }

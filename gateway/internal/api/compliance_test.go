@@ -255,6 +255,13 @@ func TestWaiversAndRemedies(t *testing.T) {
 	if of.Counts.Waived != 1 {
 		t.Errorf("waived = %+v", of.Counts)
 	}
+	status, _, lines := admin.download("/api/compliance/export?format=csv&state=waived")
+	if status != http.StatusOK || !strings.Contains(lines, ",Ana,until the move,") {
+		t.Errorf("export of the waived: %d\n%s", status, lines)
+	}
+	if status, _, pdf := admin.download("/api/compliance/export?format=pdf"); status != http.StatusOK || !strings.HasPrefix(pdf, "%PDF-") {
+		t.Errorf("report with a waiver: %d", status)
+	}
 	tech := admin.operator("tech", grant("technician", sub))
 	if got := tech.do(http.MethodPost, "/api/compliance/waivers", w, nil); got != http.StatusForbidden {
 		t.Errorf("a technician waives: %d", got)

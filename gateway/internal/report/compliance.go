@@ -1,6 +1,7 @@
 package report
 
 import (
+	"bytes"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
@@ -30,14 +31,21 @@ type Compliance struct {
 	Devices int64
 	Overall map[compliance.State]int64
 	Rules   []ComplianceRule   // all in force, the worst severity first
-	Faults  []ComplianceDevice // devices that need attention, by name; see Omitted
+	Faults  []ComplianceDevice // devices that need attention, those that need it most first; see Omitted
 	Omitted int64              // devices that need attention beyond those
+	Waivers []ComplianceWaiver // that held
 }
 
 // ComplianceRule is one rule and its numbers.
 type ComplianceRule struct {
 	Rule   compliance.Rule
 	Counts map[compliance.State]int64
+}
+
+// ComplianceWaiver is one waiver that held.
+type ComplianceWaiver struct {
+	Rule, Of, Owner, Reason string
+	Until                   time.Time
 }
 
 // ComplianceDevice is one device and what is wrong with it.
@@ -77,20 +85,39 @@ func words(s compliance.State) string {
 // Observed puts evidence into words: {"a":1,"b":["x"]} is "a: 1, b: x".
 func Observed(evidence []byte) string {
 	var v any
-	if err := json.Unmarshal(evidence, &v); err != nil {
+	d := json.NewDecoder(bytes.NewReader(evidence))
+	d.UseNumber()
+	if err := d.Decode(&v); err != nil {
 		return ""
 	}
 	return inWords(v)
+}
+
+// moment returns what a fact whose name ends in _us says: microseconds since 1970.
+func moment(name string, v any) (string, bool) {
+	n, ok := v.(json.Number)
+	if !ok || !strings.HasSuffix(name, "_us") {
+		return "", false
+	}
+	us, err := n.Int64()
+	if err != nil || us <= 0 {
+		return "", false
+	}
+	return time.UnixMicro(us).UTC().Format("2006-01-02 15:04 UTC"), true
 }
 
 func inWords(v any) string {
 	var parts []string
 	switch t := v.(type) {
 	case nil:
-		return "nothing"
+		return "not reported"
 	case map[string]any:
 		for _, k := range slices.Sorted(maps.Keys(t)) {
-			parts = append(parts, k+": "+inWords(t[k]))
+			if at, ok := moment(k, t[k]); ok {
+				parts = append(parts, strings.TrimSuffix(k, "_us")+": "+at)
+			} else {
+				parts = append(parts, k+": "+inWords(t[k]))
+			}
 		}
 	case []any:
 		for _, e := range t {
@@ -111,7 +138,7 @@ type ComplianceCSV struct{ w *csv.Writer }
 // NewComplianceCSV begins the table on w with its header.
 func NewComplianceCSV(w io.Writer) (*ComplianceCSV, error) {
 	c := &ComplianceCSV{w: csv.NewWriter(w)}
-	return c, c.w.Write([]string{"device_id", "device", "group", "rule", "title", "severity", "state", "since", "message", "evidence", "as_of"})
+	return c, c.w.Write([]string{"device_id", "device", "group", "rule", "title", "severity", "state", "since", "message", "evidence", "waiver_owner", "waiver_reason", "waiver_until", "as_of"})
 }
 
 // Row is a line of the table.
@@ -119,15 +146,19 @@ type Row struct {
 	DeviceID, Device, Group string
 	Rule                    compliance.Rule
 	Interval                compliance.Interval
+	Waiver                  compliance.Waiver // of a waived one
 	At                      time.Time
 }
 
 // Write adds a line.
 func (c *ComplianceCSV) Write(r Row) error {
-	i := r.Interval
+	i, until := r.Interval, ""
+	if !r.Waiver.ExpiresAt.IsZero() {
+		until = r.Waiver.ExpiresAt.UTC().Format(time.RFC3339)
+	}
 	return c.w.Write([]string{
 		r.DeviceID, defuse(r.Device), defuse(r.Group), i.Rule, defuse(r.Rule.Title), string(r.Rule.Severity), string(i.State),
-		i.Since.UTC().Format(time.RFC3339), defuse(i.Reason), defuse(string(i.Evidence)), r.At.UTC().Format(time.RFC3339),
+		i.Since.UTC().Format(time.RFC3339), defuse(i.Reason), defuse(Observed(i.Evidence)), defuse(r.Waiver.Owner), defuse(r.Waiver.Reason), until, r.At.UTC().Format(time.RFC3339),
 	})
 }
 
@@ -173,6 +204,14 @@ func WriteCompliance(w io.Writer, r Compliance) error {
 	}
 	d.table([]column{{"Severity", 18, ""}, {"Rule", 85, ""}, {"met", 15, "R"}, {"not met", 16, "R"}, {"in grace", 16, "R"}, {"waived", 15, "R"}, {"unknown", 17, "R"}}, rows)
 
+	if len(r.Waivers) > 0 {
+		d.heading("Waivers")
+		rows = rows[:0]
+		for _, w := range r.Waivers {
+			rows = append(rows, []string{w.Rule, w.Of, w.Owner, w.Reason, w.Until.UTC().Format(time.DateOnly)})
+		}
+		d.table([]column{{"Rule", 45, ""}, {"Holds for", 35, ""}, {"Answers for it", 28, ""}, {"Reason", 52, ""}, {"Until", 22, ""}}, rows)
+	}
 	d.heading("Devices that need attention")
 	if len(r.Faults) == 0 {
 		d.text("None.")
@@ -181,7 +220,7 @@ func WriteCompliance(w io.Writer, r Compliance) error {
 		d.device(dev)
 	}
 	if r.Omitted > 0 {
-		d.text(fmt.Sprintf("%d further devices need attention. The export as CSV lists them all.", r.Omitted))
+		d.text(fmt.Sprintf("These are the %d that need it most; %d further devices need attention. The export as CSV lists them all.", len(r.Faults), r.Omitted))
 	}
 	return d.write(w)
 }

@@ -24,6 +24,7 @@ func sample() report.Compliance {
 		},
 		Devices: 120, Overall: map[compliance.State]int64{compliance.Compliant: 90, compliance.NonCompliant: 25, compliance.InGrace: 5}, Omitted: 7,
 	}
+	r.Waivers = []report.ComplianceWaiver{{Rule: "The screen locks by itself", Of: "All devices › Kiosks", Owner: "Grace Hopper", Reason: "until the move", Until: at.AddDate(0, 1, 0)}}
 	for i := range 60 {
 		r.Rules = append(r.Rules, report.ComplianceRule{
 			Rule:   compliance.Rule{Title: fmt.Sprintf("Rule %d whose title is long enough to take a second line in its column of the table", i), Severity: compliance.High},
@@ -71,7 +72,7 @@ func TestPDF(t *testing.T) {
 	pages := strings.Count(text, "\f")
 	for _, want := range []string{
 		"Bäckerei Müller & Söhne", "Compliance of devices", "State of 1 November 2026", "Ada Łukasiewicz", "120 devices, of which 90 (75.0 %)",
-		fmt.Sprintf("Page 1 of %d", pages), fmt.Sprintf("Page %d of %d", pages, pages), "Rule 59", "laptop-29", "until 2026-12-01", "7 further devices", "Σύνολο",
+		fmt.Sprintf("Page 1 of %d", pages), fmt.Sprintf("Page %d of %d", pages, pages), "Rule 59", "laptop-29", "until 2026-12-01", "7 further devices", "Grace Hopper", "until the move", "Σύνολο",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the report does not say %q", want)
@@ -84,7 +85,8 @@ func TestPDF(t *testing.T) {
 
 func TestObserved(t *testing.T) {
 	for in, want := range map[string]string{
-		`{"sshd.config.port":"22","a":[1,"x"],"n":null}`: "a: 1, x, n: nothing, sshd.config.port: 22",
+		`{"sshd.config.port":"22","a":[1,"x"],"n":null}`:                        "a: 1, x, n: not reported, sshd.config.port: 22",
+		`{"updates.package_lists_at_us":1794506400000000,"big":12345678901234}`: "big: 12345678901234, updates.package_lists_at: 2026-11-12 18:00 UTC",
 		`["a b"]`: "a b", `true`: "true", ``: "", `{`: "",
 	} {
 		if got := report.Observed([]byte(in)); got != want {
@@ -101,7 +103,7 @@ func TestCSV(t *testing.T) {
 	}
 	at := time.Unix(1800000000, 0)
 	for _, name := range []string{`=HYPERLINK("http://x")`, "a,b\"c", "ok"} {
-		if err := c.Write(report.Row{DeviceID: "dev_1", Device: name, Rule: compliance.Rule{Title: "T", Severity: compliance.Low}, Interval: compliance.Interval{Rule: "r", State: compliance.Compliant, Since: at, Evidence: []byte(`{"a":1}`)}, At: at}); err != nil {
+		if err := c.Write(report.Row{DeviceID: "dev_1", Device: name, Rule: compliance.Rule{Title: "T", Severity: compliance.Low}, Interval: compliance.Interval{Rule: "r", State: compliance.Compliant, Since: at, Evidence: []byte(`{"a":1}`)}, Waiver: compliance.Waiver{Owner: "Ana", Reason: "moves", ExpiresAt: at}, At: at}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -112,7 +114,7 @@ func TestCSV(t *testing.T) {
 	if err != nil || len(rows) != 4 {
 		t.Fatalf("%d rows: %v", len(rows), err)
 	}
-	if rows[1][1] != `'=HYPERLINK("http://x")` || rows[2][1] != `a,b"c` || rows[3][9] != `{"a":1}` {
+	if rows[1][1] != `'=HYPERLINK("http://x")` || rows[2][1] != `a,b"c` || rows[3][9] != "a: 1" || rows[3][10] != "Ana" || rows[3][12] == "" {
 		t.Errorf("rows = %q", rows)
 	}
 }

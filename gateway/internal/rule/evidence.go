@@ -164,6 +164,9 @@ func bounded(v any) json.RawMessage {
 	if err != nil {
 		return nil
 	}
+	if l, ok := v.([]any); ok && len(b) > MaxEvidence {
+		return boundedList(l)
+	}
 	if len(b) > MaxEvidence {
 		b, err = json.Marshal(mdm.Clean(string(b), MaxEvidence/2) + " …")
 		if err != nil || len(b) > MaxEvidence {
@@ -171,4 +174,23 @@ func bounded(v any) json.RawMessage {
 		}
 	}
 	return b
+}
+
+// boundedList keeps the beginning of a list, and says how much more there is.
+func boundedList(l []any) json.RawMessage {
+	size := 0
+	for i, e := range l {
+		b, err := json.Marshal(e)
+		if err != nil {
+			return nil
+		}
+		if size += len(b) + 1; size > MaxEvidence/2 {
+			more := fmt.Sprintf("and %d more", len(l)-i)
+			if i == 0 {
+				return bounded(mdm.Clean(string(b), MaxEvidence/2) + " …, " + more)
+			}
+			return bounded(append(l[:i:i], more))
+		}
+	}
+	return bounded(l)
 }

@@ -23,6 +23,7 @@ import {
   newScriptSearch,
   policySearch,
   rolloutsSearch,
+  rulesSearch,
   sessionsSearch,
   signInSearch,
   softwareSearch,
@@ -375,7 +376,20 @@ const compliance = createRoute({
   }),
 });
 
-const rules = createRoute({ getParentRoute: () => framed, path: "/compliance/rules", component: RulesPage });
+const rules = createRoute({
+  getParentRoute: () => framed,
+  path: "/compliance/rules",
+  validateSearch: rulesSearch,
+  component: fetchedWith(RulesPage, function Rules() {
+    const navigate = rules.useNavigate();
+    return (
+      <RulesPage
+        {...rules.useSearch()}
+        onFilter={(search) => void navigate({ search, replace: true, resetScroll: false })}
+      />
+    );
+  }),
+});
 const newRule = createRoute({
   getParentRoute: () => framed,
   path: "/compliance/rules/new",

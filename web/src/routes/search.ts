@@ -66,6 +66,17 @@ export function complianceSearch(s: Search): { day?: string | undefined } {
   return { day: day && /^\d{4}-\d{2}-\d{2}$/.test(day) ? day : undefined };
 }
 
+/** Which rules are listed: of a severity, and with devices in a state. */
+export function rulesSearch(s: Search): {
+  severity?: (typeof severities)[number] | undefined;
+  state?: (typeof ruleStates)[number] | undefined;
+} {
+  return { severity: oneOf(s.severity, severities), state: oneOf(s.state, ruleStates) };
+}
+
+const severities = ["critical", "high", "medium", "low"] as const;
+const ruleStates = ["broken", "non_compliant", "in_grace", "waived"] as const;
+
 export function softwareSearch(s: Search): SoftwareFilter {
   return { q: text(s.q), source: text(s.source), sort: oneOf(s.sort, ["devices"] as const) };
 }

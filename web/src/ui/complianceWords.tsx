@@ -76,6 +76,14 @@ export function evidenceWords(evidence: unknown): string {
   if (typeof evidence !== "object") return String(evidence);
   if (Array.isArray(evidence)) return evidence.map(evidenceWords).join(", ");
   return Object.entries(evidence)
-    .map(([k, v]) => `${k}: ${evidenceWords(v)}`)
+    .map(([k, v]) => factWords(k, v))
     .join("; ");
+}
+
+/** One fact by its name; those whose names end in _us are moments, in microseconds since 1970. */
+function factWords(name: string, value: unknown): string {
+  if (value === undefined || value === null) return `${name}: not reported`;
+  if (name.endsWith("_us") && typeof value === "number" && value > 0)
+    return `${name.slice(0, -3)}: ${new Date(value / 1000).toLocaleString("en", { dateStyle: "medium", timeStyle: "short" })}`;
+  return `${name}: ${evidenceWords(value)}`;
 }

@@ -1,7 +1,7 @@
 import { Button, Group, Menu, SimpleGrid, Stack, Text, TextInput, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { complianceExportPath, complianceQuery } from "../../api/compliance.ts";
-import type { Compliance } from "../../api/types.ts";
+import type { Compliance, Severity } from "../../api/types.ts";
 import {
   ComplianceMark,
   complianceStates,
@@ -82,6 +82,27 @@ export function CompliancePage({ day, onDay }: CompliancePageProps) {
   );
 }
 
+/** A number of the table, and the rules it comes from. */
+function RulesNumber({
+  n,
+  severity,
+  state,
+  past,
+}: {
+  n: number;
+  severity: Severity;
+  state: "broken" | "non_compliant" | "in_grace" | "waived";
+  past: boolean;
+}) {
+  const text = n.toLocaleString("en");
+  if (past || n === 0) return text;
+  return (
+    <PageLink to="/compliance/rules" search={{ severity, state }} c="inherit">
+      {text}
+    </PageLink>
+  );
+}
+
 function Content({ c, past }: { c: Compliance; past: boolean }) {
   return (
     <Stack>
@@ -141,10 +162,23 @@ function Content({ c, past }: { c: Compliance; past: boolean }) {
                   <th scope="row" data-text>
                     {severityWords(s.severity)}
                   </th>
-                  <td>{s.rules.toLocaleString("en")}</td>
-                  <td>{s.non_compliant.toLocaleString("en")}</td>
-                  <td>{s.in_grace.toLocaleString("en")}</td>
-                  <td>{s.waived.toLocaleString("en")}</td>
+                  <td>
+                    <RulesNumber n={s.rules} severity={s.severity} state="broken" past={past} />
+                  </td>
+                  <td>
+                    <RulesNumber
+                      n={s.non_compliant}
+                      severity={s.severity}
+                      state="non_compliant"
+                      past={past}
+                    />
+                  </td>
+                  <td>
+                    <RulesNumber n={s.in_grace} severity={s.severity} state="in_grace" past={past} />
+                  </td>
+                  <td>
+                    <RulesNumber n={s.waived} severity={s.severity} state="waived" past={past} />
+                  </td>
                 </tr>
               ))}
             </tbody>

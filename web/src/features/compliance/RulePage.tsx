@@ -35,6 +35,11 @@ import { WaiverForm } from "../../ui/WaiverForm.tsx";
 import { countWords } from "../../ui/words.ts";
 import { RuleForm, ruleChange } from "./RuleForm.tsx";
 
+/** Days where it is whole days, hours else. */
+function graceWords(hours: number): string {
+  return hours % 24 === 0 ? countWords(hours / 24, "day") : countWords(hours, "hour");
+}
+
 function Back() {
   return (
     <PageLink to="/compliance/rules" size="sm" c="dimmed">
@@ -155,7 +160,7 @@ function RuleContent({ rule }: { rule: ComplianceRule }) {
             />
             <Text c="dimmed" size="sm">
               {rule.grace_hours > 0
-                ? `A device may break it for ${countWords(rule.grace_hours, "hour")} before it counts.`
+                ? `A device may break it for ${graceWords(rule.grace_hours)} before it counts.`
                 : "It counts at once."}
             </Text>
           </Group>

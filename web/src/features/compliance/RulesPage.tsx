@@ -3,7 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 import { complianceRulesQuery } from "../../api/compliance.ts";
 import { useMe } from "../../api/me.ts";
-import type { ComplianceRule } from "../../api/types.ts";
+import type { ComplianceRule, Severity } from "../../api/types.ts";
 import { RuleTally, SeverityMark, severityOrder, severityWords } from "../../ui/complianceWords.tsx";
 import { ComplianceIcon, SearchIcon } from "../../ui/icons.tsx";
 import { ButtonLink, PageLink } from "../../ui/links.tsx";
@@ -12,12 +12,35 @@ import { may } from "../../ui/permissions.ts";
 import { Empty, Loaded } from "../../ui/states.tsx";
 import { countWords } from "../../ui/words.ts";
 
+interface RulesFilter {
+  severity?: Severity | undefined;
+  /** Only rules with devices in it; broken is not compliant or in grace. */
+  state?: "broken" | "non_compliant" | "in_grace" | "waived" | undefined;
+}
+
+const states = [
+  { value: "broken", label: "Broken by a device" },
+  { value: "non_compliant", label: "Not compliant" },
+  { value: "in_grace", label: "In grace" },
+  { value: "waived", label: "Waived" },
+];
+
+function hasDevices(rule: ComplianceRule, state: RulesFilter["state"]): boolean {
+  if (!state) return true;
+  if (!rule.enabled) return false;
+  if (state === "broken") return rule.counts.non_compliant + rule.counts.in_grace > 0;
+  return rule.counts[state] > 0;
+}
+
 /** Every rule, those that come with the program and the organisation's own. */
-export function RulesPage() {
+export function RulesPage({
+  severity,
+  state,
+  onFilter,
+}: RulesFilter & { onFilter: (filter: RulesFilter) => void }) {
   const me = useMe();
   const query = useQuery(complianceRulesQuery);
   const [text, setText] = useState("");
-  const [severity, setSeverity] = useState<string | null>(null);
   return (
     <Page
       title="Rules"
@@ -44,24 +67,26 @@ export function RulesPage() {
           placeholder="Any severity"
           clearable
           data={severityOrder.map((s) => ({ value: s, label: severityWords(s) }))}
-          value={severity}
-          onChange={setSeverity}
+          value={severity ?? null}
+          onChange={(v) => onFilter({ severity: (v ?? undefined) as Severity | undefined, state })}
+        />
+        <Select
+          aria-label="Devices"
+          placeholder="Any state"
+          clearable
+          data={states}
+          value={state ?? null}
+          onChange={(v) => onFilter({ severity, state: (v ?? undefined) as RulesFilter["state"] })}
         />
       </Group>
-      <Loaded query={query}>{({ items }) => <Rules rules={items} text={text} severity={severity} />}</Loaded>
+      <Loaded query={query}>
+        {({ items }) => <Rules rules={items} text={text} severity={severity} state={state} />}
+      </Loaded>
     </Page>
   );
 }
 
-function Rules({
-  rules,
-  text,
-  severity,
-}: {
-  rules: ComplianceRule[];
-  text: string;
-  severity: string | null;
-}) {
+function Rules({ rules, text, severity, state }: RulesFilter & { rules: ComplianceRule[]; text: string }) {
   const categories = useMemo(() => {
     const words = text.toLowerCase().split(/\s+/).filter(Boolean);
     const out = new Map<string, ComplianceRule[]>();
@@ -69,10 +94,11 @@ function Rules({
       const all =
         `${r.title} ${r.slug} ${r.category} ${r.frameworks.map((f) => `${f.framework} ${f.id}`).join(" ")}`.toLowerCase();
       if (!words.every((w) => all.includes(w)) || (severity && r.severity !== severity)) continue;
+      if (!hasDevices(r, state)) continue;
       out.set(r.category, [...(out.get(r.category) ?? []), r]);
     }
     return out;
-  }, [rules, text, severity]);
+  }, [rules, text, severity, state]);
   const shown = [...categories.values()].reduce((n, list) => n + list.length, 0);
   if (shown === 0) {
     return (

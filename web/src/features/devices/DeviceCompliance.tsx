@@ -194,8 +194,8 @@ function Item({
   const evidence = evidenceWords(i.observed ?? i.evidence);
   const mayMend = device.may.includes("command.run");
   return (
-    <li className="tree-row" style={{ alignItems: "flex-start" }}>
-      <div style={{ flex: 1, minWidth: 0 }}>
+    <li className="tree-row" style={{ alignItems: "flex-start", flexWrap: "wrap" }}>
+      <div style={{ flex: "1 1 16rem", minWidth: 0 }}>
         <Group gap="sm">
           <PageLink to="/compliance/rules/$slug" params={{ slug: i.rule }} fw={550}>
             {i.title}
@@ -217,9 +217,9 @@ function Item({
           </Text>
         )}
         {broken && i.fix?.note && (
-          <Alert color="yellow" variant="light" mt={4} py={6}>
-            {i.fix.note}
-          </Alert>
+          <Text size="sm">
+            <span className="quiet">Before you click:</span> {i.fix.note}
+          </Text>
         )}
         {i.grace_until && i.state === "in_grace" && (
           <Text size="sm">
