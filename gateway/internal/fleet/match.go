@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"handrail/gateway/internal/rule"
 	"handrail/mdm"
@@ -129,17 +130,17 @@ func textTerm(t device.Term) predicate {
 		// Both are part of the text of a search, set off by spaces.
 		return func(r *Record) bool { return strings.Contains(r.Search, t.Value) }
 	case "model":
-		get = func(r *Record) string { return r.Model }
+		return alike(t, func(r *Record) string { return r.Model })
 	case "serial":
 		get = func(r *Record) string { return r.Serial }
 	case "cpu":
-		get = func(r *Record) string { return r.CPU }
+		return alike(t, func(r *Record) string { return r.CPU })
 	case "os":
-		get = func(r *Record) string { return r.OS }
+		return alike(t, func(r *Record) string { return r.OS })
 	case "version":
-		get = func(r *Record) string { return r.OSVersion }
+		return alike(t, func(r *Record) string { return r.OSVersion })
 	case "arch":
-		get = func(r *Record) string { return r.Arch }
+		return alike(t, func(r *Record) string { return r.Arch })
 	case "id":
 		get = func(r *Record) string { return string(r.ID) }
 	case "user":
@@ -156,11 +157,56 @@ func textTerm(t device.Term) predicate {
 	return func(r *Record) bool { return compareText(t, get(r)) }
 }
 
-func compareText(t device.Term, text string) bool {
-	text = strings.ToLower(text)
-	if t.Op == device.Is {
-		return strings.Contains(text, t.Value)
+// alike is a condition on a text that many devices share: each is looked at once in a search.
+func alike(t device.Term, get func(*Record) string) predicate {
+	last, said := "", compareText(t, "")
+	known := map[string]bool{}
+	return func(r *Record) bool {
+		text := get(r)
+		if text == last {
+			return said
+		}
+		yes, ok := known[text]
+		if !ok {
+			yes = compareText(t, text)
+			known[text] = yes
+		}
+		last, said = text, yes
+		return yes
 	}
+}
+
+// containsLower reports whether text, in lower case, holds a word that is.
+func containsLower(text, word string) bool {
+	for i := range len(text) {
+		if text[i] >= utf8.RuneSelf {
+			return strings.Contains(strings.ToLower(text), word)
+		}
+	}
+	for i := 0; i+len(word) <= len(text); i++ {
+		n := 0
+		for n < len(word) && lower(text[i+n]) == word[n] {
+			n++
+		}
+		if n == len(word) {
+			return true
+		}
+	}
+	return false
+}
+
+func lower(c byte) byte {
+	if c >= 'A' && c <= 'Z' {
+		return c + ('a' - 'A')
+	}
+	return c
+}
+
+func compareText(t device.Term, text string) bool {
+	if t.Op == device.Is {
+		return containsLower(text, t.Value)
+	}
+	text = strings.ToLower(text)
 	if a, err := strconv.ParseFloat(text, 64); err == nil {
 		if b, err := strconv.ParseFloat(t.Value, 64); err == nil {
 			return holds(t.Op, int(min(max(a-b, -1), 1)*1e6))
