@@ -17,3 +17,8 @@ export function showFieldProblems<V extends Record<string, unknown>>(
   }
   return all;
 }
+
+/** Whether the gateway refused a name because something else has it. */
+export function isTaken(error: unknown): boolean {
+  return error instanceof ApiError && error.code === "already_exists";
+}

@@ -3,6 +3,7 @@ import { useState } from "react";
 import { useCreateGroup, useUpdateGroup } from "../../api/groups.ts";
 import type { Capability, DeviceGroup, GroupChange } from "../../api/types.ts";
 import { capabilityWords } from "../../ui/capabilities.ts";
+import { isTaken } from "../../ui/form.ts";
 import { GroupSelect } from "../../ui/GroupSelect.tsx";
 import { flatten, groupTrees } from "../../ui/groupTree.ts";
 import { ErrorPanel } from "../../ui/states.tsx";
@@ -86,6 +87,7 @@ function NameForm({
           maxLength={80}
           value={name}
           onChange={(e) => setName(e.currentTarget.value)}
+          error={isTaken(error) && "Another group has this name already."}
           data-autofocus
         />
         {(edit.kind === "new" || old?.parent_id) && (
@@ -98,7 +100,7 @@ function NameForm({
             onChange={(v) => setParent(v ?? parent)}
           />
         )}
-        {error ? <ErrorPanel error={error} title="That did not work" /> : null}
+        {error && !isTaken(error) ? <ErrorPanel error={error} title="That did not work" /> : null}
         <Buttons
           busy={create.isPending || update.isPending}
           verb={old ? "Save" : "Make group"}

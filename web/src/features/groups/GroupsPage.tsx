@@ -3,6 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { groupsQuery, useDeleteGroup } from "../../api/groups.ts";
 import type { DeviceGroup } from "../../api/types.ts";
+import { CommandDialog } from "../../ui/CommandDialog.tsx";
 import { Confirm } from "../../ui/Confirm.tsx";
 import { capabilityList } from "../../ui/capabilities.ts";
 import { type GroupNode, groupTrees, policySource } from "../../ui/groupTree.ts";
@@ -18,6 +19,7 @@ export function GroupsPage() {
   const query = useQuery(groupsQuery);
   const [edit, setEdit] = useState<GroupEdit | null>(null);
   const [deleting, setDeleting] = useState<DeviceGroup | null>(null);
+  const [ordering, setOrdering] = useState<DeviceGroup | null>(null);
   const top = query.data?.find((g) => g.may.includes("group.manage"));
   return (
     <Page
@@ -35,7 +37,14 @@ export function GroupsPage() {
             ) : (
               <ul className="tree">
                 {groupTrees(groups).map((n) => (
-                  <Branch key={n.group.id} node={n} groups={groups} onEdit={setEdit} onDelete={setDeleting} />
+                  <Branch
+                    key={n.group.id}
+                    node={n}
+                    groups={groups}
+                    onEdit={setEdit}
+                    onDelete={setDeleting}
+                    onRun={setOrdering}
+                  />
                 ))}
               </ul>
             )
@@ -43,6 +52,15 @@ export function GroupsPage() {
         </Loaded>
       </div>
       <GroupDialog edit={edit} groups={query.data ?? []} onClose={() => setEdit(null)} />
+      <CommandDialog
+        order={
+          ordering && {
+            words: ordering.parent_id ? `the devices of ${ordering.name}` : ordering.name.toLowerCase(),
+            target: { group: ordering.id },
+          }
+        }
+        onClose={() => setOrdering(null)}
+      />
       <DeleteDialog group={deleting} onClose={() => setDeleting(null)} />
     </Page>
   );
@@ -53,11 +71,14 @@ interface BranchProps {
   groups: DeviceGroup[];
   onEdit: (edit: GroupEdit) => void;
   onDelete: (g: DeviceGroup) => void;
+  onRun: (g: DeviceGroup) => void;
 }
 
-function Branch({ node, groups, onEdit, onDelete }: BranchProps) {
+function Branch({ node, groups, onEdit, onDelete, onRun }: BranchProps) {
   const { group, children } = node;
   const isTop = !group.parent_id;
+  const mayManage = group.may.includes("group.manage");
+  const mayRun = group.may.includes("command.run");
   return (
     <li>
       <div className="tree-row">
@@ -77,7 +98,7 @@ function Branch({ node, groups, onEdit, onDelete }: BranchProps) {
           </Group>
           <PolicyLine group={group} groups={groups} />
         </div>
-        {group.may.includes("group.manage") && (
+        {(mayManage || mayRun) && (
           <Menu position="bottom-end">
             <Menu.Target>
               <IconButton label={`Change ${group.name}`}>
@@ -85,14 +106,19 @@ function Branch({ node, groups, onEdit, onDelete }: BranchProps) {
               </IconButton>
             </Menu.Target>
             <Menu.Dropdown>
-              <Menu.Item onClick={() => onEdit({ kind: "policy", group })}>Unattended access…</Menu.Item>
-              <Menu.Item onClick={() => onEdit({ kind: "edit", group })}>
-                {isTop ? "Rename…" : "Rename or move…"}
-              </Menu.Item>
-              <Menu.Item onClick={() => onEdit({ kind: "new", parent: group.id })}>
-                New group below…
-              </Menu.Item>
-              {!isTop && (
+              {mayRun && <Menu.Item onClick={() => onRun(group)}>Run a command…</Menu.Item>}
+              {mayManage && (
+                <>
+                  <Menu.Item onClick={() => onEdit({ kind: "policy", group })}>Unattended access…</Menu.Item>
+                  <Menu.Item onClick={() => onEdit({ kind: "edit", group })}>
+                    {isTop ? "Rename…" : "Rename or move…"}
+                  </Menu.Item>
+                  <Menu.Item onClick={() => onEdit({ kind: "new", parent: group.id })}>
+                    New group below…
+                  </Menu.Item>
+                </>
+              )}
+              {mayManage && !isTop && (
                 <>
                   <Menu.Divider />
                   <Menu.Item c="var(--handrail-bad)" onClick={() => onDelete(group)}>
@@ -107,7 +133,7 @@ function Branch({ node, groups, onEdit, onDelete }: BranchProps) {
       {children.length > 0 && (
         <ul>
           {children.map((n) => (
-            <Branch key={n.group.id} {...{ node: n, groups, onEdit, onDelete }} />
+            <Branch key={n.group.id} {...{ node: n, groups, onEdit, onDelete, onRun }} />
           ))}
         </ul>
       )}

@@ -17,8 +17,8 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { labelPreviewQuery, useChangeLabel, useCreateLabel } from "../../api/labels.ts";
 import type { Label, LabelColor } from "../../api/types.ts";
-import { showFieldProblems } from "../../ui/form.ts";
-import { whyWords } from "../../ui/labelWords.tsx";
+import { isTaken, showFieldProblems } from "../../ui/form.ts";
+import { dotOf, whyWords } from "../../ui/labelWords.tsx";
 import { PageLink } from "../../ui/links.tsx";
 import { ErrorPanel } from "../../ui/states.tsx";
 import { countWords } from "../../ui/words.ts";
@@ -35,10 +35,20 @@ const labelColors: LabelColor[] = [
   "pink",
 ];
 
+/** So many of those who match are shown; the list of devices shows them all once the label is saved. */
+const fewDevices = 8;
+
+/** What many want, in words and as an expression. */
 const examples = [
-  "inventory.hardware.memory_bytes < 8u * 1073741824u",
-  'device.os_version.startsWith("Debian")',
-  'software("openssl").exists(v, version_less(v, "3.0.15"))',
+  { words: "Laptops", text: 'inventory.hardware.chassis == "laptop"' },
+  { words: "At most 8 GB of memory", text: "inventory.hardware.memory_bytes <= 8u * 1073741824u" },
+  {
+    words: "System volume not encrypted",
+    text: 'inventory.encryption.volumes.exists(v, v.mount == "/" && !v.encrypted)',
+  },
+  { words: "Security updates pending", text: "inventory.updates.pending.exists(p, p.security)" },
+  { words: "Old OpenSSL", text: 'software("openssl").exists(v, version_less(v, "3.0.15"))' },
+  { words: "Debian", text: 'device.os_version.startsWith("Debian")' },
 ];
 
 /** Makes or changes a label; a smart one shows at once whom it would match. */
@@ -72,7 +82,13 @@ export function LabelForm({ label, onClose }: { label?: Label; onClose: () => vo
           color: v.color,
           ...(v.kind === "smart" ? { expression: v.expression } : {}),
         };
-        const then = { onSuccess: onClose, onError: (e: Error) => setSaid(showFieldProblems(form, e)) };
+        const then = {
+          onSuccess: onClose,
+          onError: (e: Error) => {
+            if (isTaken(e)) form.setFieldError("name", "Another label has this name already.");
+            setSaid(showFieldProblems(form, e));
+          },
+        };
         if (label) change.mutate({ ...shared, revision: label.revision }, then);
         else create.mutate({ ...shared, kind: v.kind }, then);
       })}
@@ -80,13 +96,6 @@ export function LabelForm({ label, onClose }: { label?: Label; onClose: () => vo
       <Stack>
         <TextInput label="Name" required maxLength={80} data-autofocus {...form.getInputProps("name")} />
         <TextInput label="Description" maxLength={500} {...form.getInputProps("description")} />
-        <Select
-          label="Colour"
-          allowDeselect={false}
-          data={labelColors}
-          maw={220}
-          {...form.getInputProps("color")}
-        />
         {!label && (
           <SegmentedControl
             aria-label="Kind"
@@ -113,18 +122,17 @@ export function LabelForm({ label, onClose }: { label?: Label; onClose: () => vo
             {expression.trim() === "" ? (
               <div>
                 <Text size="sm" c="dimmed">
-                  For example:
+                  Begin with one of these, or write your own:
                 </Text>
                 {examples.map((e) => (
                   <Button
-                    key={e}
+                    key={e.words}
                     size="compact-sm"
                     variant="subtle"
-                    className="mono"
-                    onClick={() => form.setFieldValue("expression", e)}
+                    onClick={() => form.setFieldValue("expression", e.text)}
                     style={{ display: "block" }}
                   >
-                    {e}
+                    {e.words}
                   </Button>
                 ))}
               </div>
@@ -133,7 +141,21 @@ export function LabelForm({ label, onClose }: { label?: Label; onClose: () => vo
             )}
           </>
         )}
-        {save.error && !said ? <ErrorPanel error={save.error} title="The label was not saved" /> : null}
+        <Select
+          label="Colour"
+          allowDeselect={false}
+          data={labelColors.map((value) => ({
+            value,
+            label: value.charAt(0).toUpperCase() + value.slice(1),
+          }))}
+          renderOption={({ option }) => <ColorName color={option.value} name={option.label} />}
+          leftSection={<ColorName color={form.getValues().color} name="" />}
+          maw={220}
+          {...form.getInputProps("color")}
+        />
+        {save.error && !said && !isTaken(save.error) ? (
+          <ErrorPanel error={save.error} title="The label was not saved" />
+        ) : null}
         <Group justify="flex-end" gap="xs">
           <Button variant="default" onClick={onClose}>
             Cancel
@@ -144,6 +166,15 @@ export function LabelForm({ label, onClose }: { label?: Label; onClose: () => vo
         </Group>
       </Stack>
     </form>
+  );
+}
+
+function ColorName({ color, name }: { color: string; name: string }) {
+  return (
+    <span style={{ display: "inline-flex", alignItems: "center", gap: 8 }}>
+      <span className="dot" style={dotOf(color)} />
+      {name}
+    </span>
   );
 }
 
@@ -172,7 +203,7 @@ function Preview({ expression }: { expression: string }) {
         {data.matches === 0 ? "No device matches now." : `${countWords(data.matches, "device")} match now.`}
       </Text>
       <List size="sm">
-        {data.sample.map((s) => (
+        {data.sample.slice(0, fewDevices).map((s) => (
           <List.Item key={s.device_id}>
             <PageLink to="/devices/$deviceId" params={{ deviceId: s.device_id }}>
               {s.name}
@@ -180,11 +211,21 @@ function Preview({ expression }: { expression: string }) {
             {s.why.length > 0 && <span className="quiet"> · {whyWords(s.why)}</span>}
           </List.Item>
         ))}
+        {data.matches > fewDevices && (
+          <List.Item className="quiet">and {(data.matches - fewDevices).toLocaleString("en")} more</List.Item>
+        )}
       </List>
-      {data.unknown > 0 && (
-        <Text size="sm" c="dimmed">
-          {countWords(data.unknown, "device")} cannot be told yet: they have not reported what it reads.
-        </Text>
+      {data.unknown > 0 && data.unknown === data.looked ? (
+        <Alert color="yellow" variant="light" mt="xs">
+          No device has reported what this reads
+          {data.reads.length > 0 && ` (${data.reads.join(", ")})`}. Is a name misspelt?
+        </Alert>
+      ) : (
+        data.unknown > 0 && (
+          <Text size="sm" c="dimmed">
+            {countWords(data.unknown, "device")} cannot be told yet: they have not reported what it reads.
+          </Text>
+        )
       )}
       {data.partial && (
         <Text size="sm" c="dimmed">

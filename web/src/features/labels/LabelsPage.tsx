@@ -4,6 +4,7 @@ import { useState } from "react";
 import { labelsQuery, useDeleteLabel } from "../../api/labels.ts";
 import { useMe } from "../../api/me.ts";
 import type { Label } from "../../api/types.ts";
+import { CommandDialog } from "../../ui/CommandDialog.tsx";
 import { Confirm } from "../../ui/Confirm.tsx";
 import { IconButton } from "../../ui/IconButton.tsx";
 import { LabelIcon, MoreIcon } from "../../ui/icons.tsx";
@@ -23,7 +24,9 @@ export function LabelsPage() {
   const query = useQuery(labelsQuery);
   const [editing, setEditing] = useState<Label | "new" | null>(null);
   const [deleting, setDeleting] = useState<Label | null>(null);
+  const [ordering, setOrdering] = useState<Label | null>(null);
   const mayManage = may(me, "device.manage");
+  const mayRun = may(me, "command.run");
   const create = mayManage && <Button onClick={() => setEditing("new")}>New label</Button>;
   return (
     <ListPage
@@ -33,7 +36,10 @@ export function LabelsPage() {
       label="Labels"
       query={query}
       rows={query.data?.items ?? []}
-      columns={columnsOf(mayManage ? { onEdit: setEditing, onDelete: setDeleting } : null)}
+      columns={columnsOf({
+        ...(mayManage ? { onEdit: setEditing, onDelete: setDeleting } : {}),
+        ...(mayRun ? { onRun: setOrdering } : {}),
+      })}
       rowKey={(l) => l.id}
       empty={
         <Empty icon={<LabelIcon size={36} />} title="No labels yet" action={create}>
@@ -52,14 +58,28 @@ export function LabelsPage() {
           <LabelForm {...(editing === "new" ? {} : { label: editing })} onClose={() => setEditing(null)} />
         )}
       </Modal>
+      <CommandDialog
+        order={
+          ordering && {
+            words: `devices with the label ${ordering.name}`,
+            target: { label: ordering.id },
+          }
+        }
+        onClose={() => setOrdering(null)}
+      />
       {deleting && <DeleteLabel label={deleting} onClose={() => setDeleting(null)} />}
     </ListPage>
   );
 }
 
-function columnsOf(
-  change: { onEdit: (l: Label) => void; onDelete: (l: Label) => void } | null,
-): Column<Label>[] {
+/** What may be done with a label; what may not is left out. */
+interface LabelActions {
+  onEdit?: (l: Label) => void;
+  onDelete?: (l: Label) => void;
+  onRun?: (l: Label) => void;
+}
+
+function columnsOf({ onEdit, onDelete, onRun }: LabelActions): Column<Label>[] {
   return [
     {
       key: "name",
@@ -127,7 +147,7 @@ function columnsOf(
       quiet: true,
       width: "3.5rem",
       render: (l) =>
-        change && (
+        (onEdit || onRun) && (
           <Menu position="bottom-end">
             <Menu.Target>
               <IconButton label={`Change ${l.name}`}>
@@ -135,11 +155,16 @@ function columnsOf(
               </IconButton>
             </Menu.Target>
             <Menu.Dropdown>
-              <Menu.Item onClick={() => change.onEdit(l)}>Edit…</Menu.Item>
-              <Menu.Divider />
-              <Menu.Item c="var(--handrail-bad)" onClick={() => change.onDelete(l)}>
-                Delete…
-              </Menu.Item>
+              {onEdit && <Menu.Item onClick={() => onEdit(l)}>Edit…</Menu.Item>}
+              {onRun && <Menu.Item onClick={() => onRun(l)}>Run a command…</Menu.Item>}
+              {onDelete && (
+                <>
+                  <Menu.Divider />
+                  <Menu.Item c="var(--handrail-bad)" onClick={() => onDelete(l)}>
+                    Delete…
+                  </Menu.Item>
+                </>
+              )}
             </Menu.Dropdown>
           </Menu>
         ),
