@@ -170,13 +170,13 @@ func (s *Store) ResolvePage(ctx context.Context, owner string, w desire.Work, li
 		if p, err = s.scopeMembers(ctx, tx, w, limit); err != nil {
 			return err
 		}
-		return resolvePage(ctx, tx, rev, now, &p, resolve)
+		return s.resolvePage(ctx, tx, rev, now, &p, resolve)
 	})
 	return p, err
 }
 
 // resolvePage resolves and writes what changed.
-func resolvePage(ctx context.Context, tx *sql.Tx, rev int64, now time.Time, p *desire.Page, resolve desire.Resolve) error {
+func (s *Store) resolvePage(ctx context.Context, tx *sql.Tx, rev int64, now time.Time, p *desire.Page, resolve desire.Resolve) error {
 	before := slices.Clone(p.Members)
 	outcomes, err := resolve(ctx, rev, p.Members)
 	if err != nil {
@@ -200,32 +200,21 @@ func resolvePage(ctx context.Context, tx *sql.Tx, rev int64, now time.Time, p *d
 		changed = append(changed, *m)
 	}
 	p.Changed = len(changed)
-	return putDesired(ctx, tx, changed, now)
+	return s.putDesired(ctx, tx, changed, now)
 }
 
-func putDesired(ctx context.Context, tx *sql.Tx, changed []desire.Member, now time.Time) error {
-	for len(changed) > 0 {
-		batch := changed[:min(len(changed), seenBatch)]
-		changed = changed[len(batch):]
-		var values strings.Builder
-		args := make([]any, 0, 4*len(batch)+1)
-		args = append(args, micros(now))
-		for i, m := range batch {
-			if i > 0 {
-				values.WriteString(", ")
-			}
-			n := len(args)
-			fmt.Fprintf(&values, "($%d, $%d, $%d, $%d, $1, '', 0, 0)", n+1, n+2, n+3, n+4)
-			args = append(args, string(m.Device), m.Generation, m.Outcome, m.Hash)
-		}
-		if _, err := tx.ExecContext(ctx, `INSERT INTO desired (device_id, generation, outcome, hash, changed_us, reported, reported_generation, reported_us)
-			VALUES `+values.String()+` ON CONFLICT (device_id) DO UPDATE SET generation = excluded.generation, outcome = excluded.outcome,
-				changed_us = CASE WHEN desired.hash = excluded.hash THEN desired.changed_us ELSE excluded.changed_us END, hash = excluded.hash`,
-			args...); err != nil {
-			return err
-		}
+func (s *Store) putDesired(ctx context.Context, tx *sql.Tx, changed []desire.Member, now time.Time) error {
+	rows := make(rowsOf, len(changed))
+	for i, m := range changed {
+		rows[i] = []any{string(m.Device), m.Generation, m.Outcome, m.Hash, micros(now), "", 0, 0}
 	}
-	return nil
+	return rows.each(!s.postgres, nil, func(values string, args []any) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO desired (device_id, generation, outcome, hash, changed_us, reported, reported_generation, reported_us)
+			VALUES `+values+` ON CONFLICT (device_id) DO UPDATE SET generation = excluded.generation, outcome = excluded.outcome,
+				changed_us = CASE WHEN desired.hash = excluded.hash THEN desired.changed_us ELSE excluded.changed_us END, hash = excluded.hash`,
+			args...)
+		return err
+	})
 }
 
 // FinishWork forgets work that is done; see desire.Store.
@@ -264,7 +253,7 @@ func (s *Store) ResolveDirty(ctx context.Context, limit int, now time.Time, reso
 			return err
 		}
 		p.Over = len(p.Members) == 0
-		return resolvePage(ctx, tx, rev, now, &p, resolve)
+		return s.resolvePage(ctx, tx, rev, now, &p, resolve)
 	})
 	return p, err
 }

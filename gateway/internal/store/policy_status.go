@@ -96,7 +96,7 @@ func (s *Store) MergeReports(ctx context.Context, ids []mdm.DeviceID, merge func
 				return err
 			}
 		}
-		var b statusBatch
+		b := statusBatch{bare: !s.postgres}
 		for i := range standings {
 			st := &standings[i]
 			before := maps.Clone(st.Statuses)
@@ -114,6 +114,7 @@ func (s *Store) MergeReports(ctx context.Context, ids []mdm.DeviceID, merge func
 
 // statusBatch gathers what reports change, to be written in few statements.
 type statusBatch struct {
+	bare                          bool // see inserter
 	desired, status, faults, gone rowsOf
 }
 
@@ -121,8 +122,9 @@ type statusBatch struct {
 type rowsOf [][]any
 
 // each calls write with the text and the arguments of batches of rows: "($1, $2), ($3, $4)".
-// cast, if given, names the type of each column, for where the database cannot know it.
-func (r rowsOf) each(cast []string, write func(values string, args []any) error) error {
+// bare has "?" instead; see inserter. cast, if given, names the type of each column, for where
+// the database cannot know it.
+func (r rowsOf) each(bare bool, cast []string, write func(values string, args []any) error) error {
 	for len(r) > 0 {
 		batch := r[:min(len(r), seenBatch)]
 		r = r[len(batch):]
@@ -138,11 +140,14 @@ func (r rowsOf) each(cast []string, write func(values string, args []any) error)
 					values.WriteString(", ")
 				}
 				args = append(args, v)
-				if cast != nil {
-					fmt.Fprintf(&values, "CAST($%d AS %s)", len(args), cast[k])
-				} else {
-					fmt.Fprintf(&values, "$%d", len(args))
+				mark := "?"
+				if !bare {
+					mark = "$" + strconv.Itoa(len(args))
 				}
+				if cast != nil {
+					mark = "CAST(" + mark + " AS " + cast[k] + ")"
+				}
+				values.WriteString(mark)
 			}
 			values.WriteByte(')')
 		}
@@ -182,18 +187,18 @@ func (b *statusBatch) write(ctx context.Context, tx *sql.Tx) error {
 			return err
 		}
 	}
-	err := b.desired.each([]string{"TEXT", "TEXT", "BIGINT", "BIGINT"}, run("WITH r (id, hash, generation, us) AS (VALUES ",
+	err := b.desired.each(b.bare, []string{"TEXT", "TEXT", "BIGINT", "BIGINT"}, run("WITH r (id, hash, generation, us) AS (VALUES ",
 		`) UPDATE desired SET reported = r.hash, reported_generation = r.generation, reported_us = r.us FROM r WHERE desired.device_id = r.id`))
 	if err == nil {
-		err = b.status.each(nil, run("INSERT INTO device_status (device_id, body) VALUES ",
+		err = b.status.each(b.bare, nil, run("INSERT INTO device_status (device_id, body) VALUES ",
 			" ON CONFLICT (device_id) DO UPDATE SET body = excluded.body"))
 	}
 	if err == nil {
-		err = b.gone.each([]string{"TEXT", "TEXT"}, run("WITH g (device_id, setting_id) AS (VALUES ",
+		err = b.gone.each(b.bare, []string{"TEXT", "TEXT"}, run("WITH g (device_id, setting_id) AS (VALUES ",
 			`) DELETE FROM status_faults WHERE (device_id, setting_id) IN (SELECT device_id, setting_id FROM g)`))
 	}
 	if err == nil {
-		err = b.faults.each(nil, run("INSERT INTO status_faults (device_id, setting_id, state, policy_id, since_us) VALUES ",
+		err = b.faults.each(b.bare, nil, run("INSERT INTO status_faults (device_id, setting_id, state, policy_id, since_us) VALUES ",
 			` ON CONFLICT (device_id, setting_id) DO UPDATE SET state = excluded.state, policy_id = excluded.policy_id, since_us = excluded.since_us`))
 	}
 	return err
