@@ -25,15 +25,18 @@ const (
 	inventoryWorkers  = 24                     // read and written at a time; what comes together is written together
 	inventoryInside   = 64                     // that send, wait for one of those, or have one
 	inventoryWithin   = 20 * time.Second       // for a body to come in
-	inventoryPace     = 10 * time.Millisecond  // between two, before anything was measured
+	inventoryPace     = 2 * time.Millisecond   // between two, before anything was measured
+	inventorySpread   = 4 * time.Millisecond   // between two turns, at most: better some come too early than that nobody does
 	inventoryPatience = time.Second            // that those inside wait for their turn, about
 	inventoryLeast    = 500 * time.Millisecond // to wait, at least
 )
 
+const opInventory = "put-inventory"
+
 func (a *API) registerAgentInventory() {
 	schema := a.huma.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[signaling.InventoryUpload](), true, "InventoryUpload")
 	operation(a, byDevice, huma.Operation{
-		OperationID: "put-inventory", Method: http.MethodPut, Path: signaling.PathAgentInventory, Tags: []string{"agent"},
+		OperationID: opInventory, Method: http.MethodPut, Path: signaling.PathAgentInventory, Tags: []string{"agent"},
 		Summary:     "Take what changed of a device's inventory",
 		Description: "The body may be compressed (Content-Encoding: gzip). Sections that are too large or wrong are refused one by one. When many devices come at once the answer is 503 with the time to come back.",
 		Middlewares: huma.Middlewares{func(hc huma.Context, next func(huma.Context)) {
@@ -150,7 +153,9 @@ func (a *API) applyInventory(
 }
 
 // turnstile lets a few in and tells the rest when to come back: each is given a moment of its
-// own, as far away as those before it will take. Fewer still work at a time.
+// own, about as far away as those before it will take. What is measured while a whole fleet knocks
+// is too slow, so that turns are never far apart; who comes too early gets another. Fewer still
+// work at a time.
 type turnstile struct {
 	slots chan struct{}
 
@@ -173,7 +178,7 @@ func (t *turnstile) enter(now time.Time) (leave func(), wait time.Duration) {
 		if floor := now.Add(inventoryLeast); t.next.Before(floor) {
 			t.next = floor
 		}
-		t.next = t.next.Add(t.pace)
+		t.next = t.next.Add(min(t.pace, inventorySpread))
 		return nil, t.next.Sub(now)
 	}
 	t.inside++

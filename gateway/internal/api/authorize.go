@@ -5,7 +5,6 @@ import (
 	"maps"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -121,7 +120,7 @@ func (a *API) admitDevice(ctx context.Context, rq *request) error {
 		return err
 	}
 	rq.device = id
-	leave, err := a.pacer.enter(id, rq.operation, time.Now())
+	leave, err := a.pacer.enter(id, rq.operation)
 	if err != nil {
 		return err
 	}

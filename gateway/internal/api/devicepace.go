@@ -15,12 +15,18 @@ const (
 	deviceAtOnce = 2                      // requests of one operation; more only where it gave one up
 	deviceBurst  = 150                    // requests in a row
 	devicePace   = 100 * time.Millisecond // after those, one every
+	deviceWork   = 4                      // times as long as an inventory took does its device rest, beyond its burst
 	deviceSilent = time.Minute            // between lines of the log about one device
 	deviceSweep  = 1024                   // devices remembered before the quiet ones are forgotten
 )
 
+// deviceMost is the longest that one request keeps its device waiting.
+const deviceMost = 2 * time.Minute
+
 // devicePacer knows what each device has under way, and how much it asked lately.
 type devicePacer struct {
+	now func() time.Time
+
 	mu      sync.Mutex
 	devices map[mdm.DeviceID]*devicePaced
 	sweepAt int
@@ -33,11 +39,12 @@ type devicePaced struct {
 }
 
 func newDevicePacer() *devicePacer {
-	return &devicePacer{devices: map[mdm.DeviceID]*devicePaced{}, sweepAt: deviceSweep}
+	return &devicePacer{now: time.Now, devices: map[mdm.DeviceID]*devicePaced{}, sweepAt: deviceSweep}
 }
 
 // enter lets a request in, to be ended by leave, or says when to come back.
-func (p *devicePacer) enter(id mdm.DeviceID, operation string, now time.Time) (leave func(), err error) {
+func (p *devicePacer) enter(id mdm.DeviceID, operation string) (leave func(), err error) {
+	now := p.now()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	d := p.devices[id]
@@ -66,6 +73,9 @@ func (p *devicePacer) enter(id mdm.DeviceID, operation string, now time.Time) (l
 	return func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
+		if operation == opInventory { // the one request whose work a device chooses
+			d.spent = d.spent.Add(min(deviceWork*p.now().Sub(now), deviceMost))
+		}
 		if d.inside[operation]--; d.inside[operation] == 0 {
 			delete(d.inside, operation)
 		}
