@@ -64,7 +64,7 @@ function SettingRow({ setting: s }: { setting: SettingOfDevice }) {
     <li className="panel panel-pad" style={{ marginBottom: "0.5rem" }}>
       <Group justify="space-between" wrap="nowrap" align="flex-start">
         <div style={{ minWidth: 0 }}>
-          <Title order={3} className="wrap-anywhere">
+          <Title order={2} size="h3" className="wrap-anywhere">
             {s.title}
             {name && `: ${name}`}
           </Title>

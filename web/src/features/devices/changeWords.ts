@@ -51,7 +51,11 @@ function pendingWords(value: unknown): string | undefined {
 }
 
 function nameWords(name: string): string {
-  return name.replace(/_(us|bytes)$/, "").replaceAll("_", " ");
+  // Keys of sign-ins end in their moment, which their value says too.
+  return name
+    .replace(/ \d{16}$/, "")
+    .replace(/_(us|bytes)$/, "")
+    .replaceAll("_", " ");
 }
 
 function leafWords(name: string, value: unknown): string | undefined {

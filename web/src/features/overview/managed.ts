@@ -40,7 +40,11 @@ export function useManaged(): Managed[] {
       to: { page: "order", id: b.id },
     });
   }
+  // The newest comes first; what became of those before it is history.
+  const seen = new Set<string>();
   for (const r of rollouts.data?.items ?? []) {
+    if (seen.has(r.policy_id)) continue;
+    seen.add(r.policy_id);
     if (r.state !== "returned" || Date.now() - Date.parse(r.updated_at) > weekMs) continue;
     out.push({
       key: r.id,

@@ -1,4 +1,4 @@
-import { Button, Fieldset, Group, MultiSelect, NumberInput, Stack, Text } from "@mantine/core";
+import { Button, Fieldset, Group, MultiSelect, NumberInput, SimpleGrid, Stack, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { groupsQuery } from "../../api/groups.ts";
@@ -111,7 +111,7 @@ function AssignmentFields({ legend, value, readOnly, onChange, onRemove }: Assig
   return (
     <Fieldset legend={legend} className="panel">
       <Stack gap="sm">
-        <Group grow align="flex-start">
+        <SimpleGrid cols={{ base: 1, sm: 2 }} spacing="sm">
           <MultiSelect
             label="Groups"
             description="Their devices, and those of the groups below."
@@ -128,8 +128,8 @@ function AssignmentFields({ legend, value, readOnly, onChange, onRemove }: Assig
             onChange={(v) => onChange({ ...value, include: { ...value.include, labels: v } })}
             {...shared}
           />
-        </Group>
-        <Group grow align="flex-start">
+        </SimpleGrid>
+        <SimpleGrid cols={{ base: 1, sm: 2 }} spacing="sm">
           <MultiSelect
             label="But not groups"
             data={groupData}
@@ -144,7 +144,7 @@ function AssignmentFields({ legend, value, readOnly, onChange, onRemove }: Assig
             onChange={(v) => onChange({ ...value, exclude: { ...value.exclude, labels: v } })}
             {...shared}
           />
-        </Group>
+        </SimpleGrid>
         <NumberInput
           label="Priority"
           description="Where policies disagree and the setting goes by priority, the higher number wins (0 to 1,000)."
@@ -154,7 +154,7 @@ function AssignmentFields({ legend, value, readOnly, onChange, onRemove }: Assig
           value={value.priority}
           readOnly={readOnly}
           onChange={(v) => typeof v === "number" && onChange({ ...value, priority: v })}
-          maw={420}
+          styles={{ wrapper: { maxWidth: 280 } }}
         />
         {(value.version ?? 0) > 0 && <Text size="sm">Held at version {value.version}.</Text>}
         {!readOnly && (

@@ -50,11 +50,6 @@ export function SettingPanel({ setting, entry, problems = none, ...rest }: Setti
               </Badge>
             ))}
           </Group>
-          {entry && (
-            <Text size="sm" c="dimmed">
-              {entry.description} {mergeWords(entry.merge)}
-            </Text>
-          )}
         </div>
         {!readOnly && (
           <Button size="compact-sm" variant="subtle" color="red" onClick={onRemove} style={{ flexShrink: 0 }}>
@@ -62,6 +57,11 @@ export function SettingPanel({ setting, entry, problems = none, ...rest }: Setti
           </Button>
         )}
       </Group>
+      {entry && (
+        <Text size="sm" c="dimmed">
+          {entry.description} {mergeWords(entry.merge)}
+        </Text>
+      )}
       {entry && (entry.risk.cuts_network || entry.risk.cuts_sign_in) && (
         <Alert color="yellow" icon={<WarningIcon />} my="xs" variant="light">
           {entry.risk.words ||
