@@ -112,6 +112,11 @@ e2e: setup-test node_modules/.installed build-gateway build-agent build-companio
 	$(call say,browser tests)
 	@npm run --silent e2e
 
+.PHONY: screenshots
+screenshots: node_modules/.installed build-gateway build-agent ## the pictures of docs/images, of the real console
+	@mkdir -p docs/images
+	@node e2e/screenshots.mjs
+
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME (30s)
 	@for p in $$(go list ./...); do \

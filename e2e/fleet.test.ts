@@ -15,7 +15,11 @@ let page: Page;
 beforeAll(async () => {
   fleet = await startFleet(devices, 2);
   browser = await openChromium();
-  page = await browser.newPage({ viewport: { width: 1400, height: 1000 }, acceptDownloads: true });
+  page = await browser.newPage({
+    viewport: { width: 1400, height: 1000 },
+    acceptDownloads: true,
+    reducedMotion: "reduce", // what fades in is not measured half-way
+  });
   await signIn(page, fleet.url, fleet.cookie);
 }, 240_000);
 
@@ -156,6 +160,7 @@ test("asset fields are made, imported after a look, and shown", async () => {
   await page.getByRole("button", { name: "Change the asset fields" }).click();
   await page.getByRole("textbox", { name: "Owner" }).fill("Dora Neu");
   await page.getByRole("button", { name: "Save", exact: true }).click();
+  await page.getByRole("dialog").waitFor({ state: "hidden" });
   await page.getByText("Dora Neu").waitFor();
   await expectAccessible(page, "a device with assets");
 });
