@@ -182,6 +182,7 @@ type device struct {
 	rng     *rand.Rand
 	facts   facts
 	whole   bool                   // the inventory was taken
+	have    map[string]string      // what the gateway said it has, when asked for software; nil: it was not yet
 	settled bool                   // the newest manifest is reported
 	applied map[manifest.ID]uint64 // as reported: a sum of its value
 }

@@ -30,6 +30,10 @@ const (
 	lastRetry  = 30 * time.Second
 )
 
+// atOnce is how far apart devices are that do something at once: no two clocks and networks are the
+// same.
+const atOnce = 2 * time.Second
+
 func (d *device) want(what uint32) {
 	d.todo.Or(what)
 	select {
@@ -63,6 +67,8 @@ func (d *device) work(ctx context.Context) {
 		case <-held:
 			held = nil
 			d.todo.Or(todoLook)
+			again.Reset(time.Duration(d.rng.Int64N(int64(atOnce))))
+			continue
 		case <-channel(drift):
 			drift.Reset(d.around(d.f.cfg.Drift))
 			if d.up.Load() && d.whole {
@@ -174,10 +180,13 @@ func (d *device) inventory(ctx context.Context) error {
 	for name, s := range software {
 		offer[name] = signaling.Section{Hash: s.Hash}
 	}
-	have, err := d.putInventory(ctx, false, offer)
-	if err != nil {
-		return err // told to come later, it has made nothing in vain
+	if d.have == nil {
+		var err error
+		if d.have, err = d.putInventory(ctx, false, offer); err != nil {
+			return err // told to come later, it has made nothing in vain
+		}
 	}
+	have := d.have
 	all := d.machine(func(string) bool { return true })
 	maps.Copy(all, software)
 	for name, s := range all {
@@ -185,7 +194,11 @@ func (d *device) inventory(ctx context.Context) error {
 			all[name] = signaling.Section{Hash: s.Hash}
 		}
 	}
-	if _, err := d.putInventory(ctx, true, all); err != nil {
+	_, err := d.putInventory(ctx, true, all)
+	if err == nil || link.RetryAfter(err) == 0 {
+		d.have = nil
+	}
+	if err != nil {
 		return err
 	}
 	if !d.whole {

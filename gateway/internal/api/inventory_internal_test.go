@@ -26,15 +26,15 @@ func TestTurnstile(t *testing.T) {
 		t.Errorf("%d were let in, want 2 at work and 10 for a second of it", len(leaves))
 	}
 	var last time.Duration
-	for range 100 {
+	for range 1000 {
 		_, wait := s.enter(now)
-		if wait-last < s.pace && last > 0 {
+		if wait-last < inventorySpread && last > 0 {
 			t.Fatalf("turns %v and %v are too close", last, wait)
 		}
 		last = wait
 	}
-	if last < 9*time.Second || last > 11*time.Second {
-		t.Errorf("the hundredth turn is in %v, want some 10 s", last)
+	if last < 4*time.Second || last > 5*time.Second {
+		t.Errorf("the thousandth turn is in %v, want some 4.5 s", last)
 	}
 	for _, leave := range leaves {
 		leave()

@@ -10,6 +10,7 @@ import (
 	"math/bits"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"handrail/gateway/internal/fleet"
 	"handrail/mdm"
@@ -398,7 +399,10 @@ const maxTitlesAsked = 5000
 // SoftwareSet finds devices by software; see fleet.Store.
 func (s *Store) SoftwareSet(ctx context.Context, name string, wanted func(version string) bool) (fleet.Set, error) {
 	var c conditions
-	if strings.Contains(name, "*") {
+	if before, _, many := strings.Cut(strings.ToLower(name), "*"); many {
+		if !s.postgres && before != "" { // by bytes, so that the index serves; PostgreSQL's order may be another
+			c.add("n.name_key >= ? AND n.name_key < ?", before, before+string(utf8.MaxRune))
+		}
 		c.add(`n.name_key LIKE ? ESCAPE '\'`, strings.ReplaceAll(likeEscaper.Replace(strings.ToLower(name)), "*", "%"))
 	} else {
 		c.add("n.name_key = ?", strings.ToLower(name))
