@@ -29,6 +29,9 @@ type shippedOne struct {
 // must be. It is called once, before the registry is used.
 func (r *Registry) Ship(list []Shipped) error {
 	for _, s := range list {
+		if !mdm.IsID("scr", string(s.ID)) {
+			return fmt.Errorf("shipped script %s: not the id of a script: %w", s.ID, mdm.ErrInvalid)
+		}
 		d := s.Draft
 		d.ByName = "Handrail"
 		v, err := d.version(s.ID, 1, s.At)

@@ -37,12 +37,12 @@ func lookers() []entry {
 	path := script.Parameter{Name: "path", Title: "Directory", Type: script.String, Default: "/", Pattern: `/[^\n]*`}
 	return []entry{
 		{
-			id: "disk_usage", name: "Disk usage report", file: "disk-usage.sh", interpreter: "sh", timeout: 600,
+			id: "diskusage", name: "Disk usage report", file: "disk-usage.sh", interpreter: "sh", timeout: 600,
 			description: "Says how full each volume is and which directories take the room. Changes nothing.",
 			parameters:  []script.Parameter{path, number("depth", "Levels below it", "2", 1, 6), number("count", "How many to list", "20", 1, 200)},
 		},
 		{
-			id: "largest_files", name: "Largest files", file: "largest-files.py", interpreter: "python3", timeout: 600,
+			id: "largestfiles", name: "Largest files", file: "largest-files.py", interpreter: "python3", timeout: 600,
 			description: "Lists the largest files below a directory, on its own volume only. Changes nothing.",
 			parameters: []script.Parameter{
 				path, number("count", "How many to list", "20", 1, 200), number("min_mib", "From this size on, in MiB", "10", 0, 1<<20),
@@ -65,21 +65,21 @@ func lookers() []entry {
 			},
 		},
 		{
-			id: "listening_ports", name: "Listening ports", file: "listening-ports.sh", interpreter: "sh",
+			id: "listeningports", name: "Listening ports", file: "listening-ports.sh", interpreter: "sh",
 			description: "Lists which programs listen for connections and on which addresses. Changes nothing.",
 			parameters:  []script.Parameter{yes("outside_only", "Only what others can reach", "Leaves out what listens on this device only.")},
 		},
 		{
-			id: "printer_state", name: "Printers and their queues", file: "printer-state.sh", interpreter: "sh",
+			id: "printerstate", name: "Printers and their queues", file: "printer-state.sh", interpreter: "sh",
 			description: "Says which printers there are, how they are, and what waits to be printed.",
 			parameters:  []script.Parameter{yes("cancel", "Cancel what waits", "Everybody's jobs, on every printer.")},
 		},
 		{
-			id: "smart_health", name: "Health of the disks", file: "smart-health.py", interpreter: "python3",
+			id: "smarthealth", name: "Health of the disks", file: "smart-health.py", interpreter: "python3",
 			description: "Asks each disk about itself with smartctl (package smartmontools), and fails when one is failing. Changes nothing.",
 		},
 		{
-			id: "failed_services", name: "Services that failed", file: "failed-services.sh", interpreter: "sh",
+			id: "failedservices", name: "Services that failed", file: "failed-services.sh", interpreter: "sh",
 			description: "Lists services that failed, with the last lines of their logs.",
 			parameters:  []script.Parameter{number("lines", "Lines of each log", "10", 0, 200), yes("retry", "Start them again", "")},
 		},
@@ -90,26 +90,26 @@ func lookers() []entry {
 func changers() []entry {
 	return []entry{
 		{
-			id: "clean_packages", name: "Clean the package cache", file: "clean-packages.sh", interpreter: "sh", timeout: 900,
+			id: "cleanpackages", name: "Clean the package cache", file: "clean-packages.sh", interpreter: "sh", timeout: 900,
 			description: "Removes downloaded packages (apt, dnf) and says how much room that made.",
 			parameters:  []script.Parameter{yes("autoremove", "Remove unused packages too", "Packages that came as needs of others that are gone.")},
 		},
 		{
-			id: "vacuum_journal", name: "Shrink the journal", file: "vacuum-journal.sh", interpreter: "sh",
+			id: "vacuumjournal", name: "Shrink the journal", file: "vacuum-journal.sh", interpreter: "sh",
 			description: "Starts a new file of the system's journal and removes old ones beyond a size or an age.",
 			parameters: []script.Parameter{
 				number("size_mib", "Keep at most, in MiB", "200", 8, 1<<20), number("days", "Keep at most, in days; 0: any age", "0", 0, 3650),
 			},
 		},
 		{
-			id: "restart_network", name: "Restart the network", file: "restart-network.sh", interpreter: "sh",
+			id: "restartnetwork", name: "Restart the network", file: "restart-network.sh", interpreter: "sh",
 			description: "Brings a network interface down and up again, or all of them, with NetworkManager or systemd-networkd. The device is away for some seconds.",
 			parameters: []script.Parameter{
 				{Name: "interface", Title: "Interface", Help: "Left empty: all.", Type: script.String, Pattern: `[A-Za-z0-9][A-Za-z0-9._-]{0,14}`},
 			},
 		},
 		{
-			id: "flush_dns", name: "Flush the DNS cache", file: "flush-dns.sh", interpreter: "sh",
+			id: "flushdns", name: "Flush the DNS cache", file: "flush-dns.sh", interpreter: "sh",
 			description: "Empties the caches of systemd-resolved, nscd and dnsmasq, whichever are there.",
 			parameters: []script.Parameter{
 				{Name: "name", Title: "Look this name up afterwards", Type: script.String, Pattern: `[A-Za-z0-9][A-Za-z0-9.-]{0,252}`},

@@ -136,19 +136,19 @@ func TestLookersLook(t *testing.T) {
 	}
 	defer l.Close()
 	port := l.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // a TCP listener
-	if out, code := run(t, "scr_disk_usage", "", map[string]any{"path": dir}); code != 0 || !strings.Contains(out, dir) {
+	if out, code := run(t, "scr_diskusage", "", map[string]any{"path": dir}); code != 0 || !strings.Contains(out, dir) {
 		t.Errorf("disk usage: %d\n%s", code, out)
 	}
-	if out, code := run(t, "scr_disk_usage", "", map[string]any{"path": dir + "/none"}); code != 1 || !strings.Contains(out, "There is no directory") {
+	if out, code := run(t, "scr_diskusage", "", map[string]any{"path": dir + "/none"}); code != 1 || !strings.Contains(out, "There is no directory") {
 		t.Errorf("disk usage of nothing: %d\n%s", code, out)
 	}
-	if out, code := run(t, "scr_largest_files", "", map[string]any{"path": dir, "min_mib": 2}); code != 0 || !strings.Contains(out, "3.0 MiB  "+dir+"/large") {
+	if out, code := run(t, "scr_largestfiles", "", map[string]any{"path": dir, "min_mib": 2}); code != 0 || !strings.Contains(out, "3.0 MiB  "+dir+"/large") {
 		t.Errorf("largest files: %d\n%s", code, out)
 	}
-	if out, code := run(t, "scr_listening_ports", "", nil); code != 0 || !strings.Contains(out, l.Addr().String()) {
+	if out, code := run(t, "scr_listeningports", "", nil); code != 0 || !strings.Contains(out, l.Addr().String()) {
 		t.Errorf("listening ports: %d\n%s", code, out)
 	}
-	if out, code := run(t, "scr_listening_ports", "", map[string]any{"outside_only": true}); code != 0 || strings.Contains(out, l.Addr().String()) {
+	if out, code := run(t, "scr_listeningports", "", map[string]any{"outside_only": true}); code != 0 || strings.Contains(out, l.Addr().String()) {
 		t.Errorf("ports to be reached from outside: %d\n%s", code, out)
 	}
 	if out, code := run(t, "scr_reach", "", map[string]any{"host": "127.0.0.1", "port": port, "tries": 1}); code != 0 || !strings.Contains(out, "connected in") {
@@ -178,14 +178,14 @@ func TestChangersSayIt(t *testing.T) {
 		says   string
 		told   string
 	}{
-		{"scr_clean_packages", map[string]any{"autoremove": true}, 0, "MiB more are free", "apt-get -q -y -o DPkg::Lock::Timeout=120 autoremove"},
-		{"scr_vacuum_journal", map[string]any{"days": 7}, 0, "journals take up", "journalctl --vacuum-size=200M --vacuum-time=7d"},
-		{"scr_restart_network", map[string]any{"interface": "lo"}, 0, "Done.", "nmcli device disconnect lo"},
-		{"scr_restart_network", nil, 0, "Done.", "nmcli networking on"},
-		{"scr_restart_network", map[string]any{"interface": "none0"}, 1, "There is no interface none0", ""},
-		{"scr_flush_dns", map[string]any{"name": "localhost"}, 0, "127.0.0.1", "nscd --invalidate=hosts"},
-		{"scr_printer_state", map[string]any{"cancel": true}, 0, "office-12", "cancel -a"},
-		{"scr_smart_health", nil, 1, "FAILING", "smartctl --json -H -A -i -d sat /dev/sdx"},
+		{"scr_cleanpackages", map[string]any{"autoremove": true}, 0, "MiB more are free", "apt-get -q -y -o DPkg::Lock::Timeout=120 autoremove"},
+		{"scr_vacuumjournal", map[string]any{"days": 7}, 0, "journals take up", "journalctl --vacuum-size=200M --vacuum-time=7d"},
+		{"scr_restartnetwork", map[string]any{"interface": "lo"}, 0, "Done.", "nmcli device disconnect lo"},
+		{"scr_restartnetwork", nil, 0, "Done.", "nmcli networking on"},
+		{"scr_restartnetwork", map[string]any{"interface": "none0"}, 1, "There is no interface none0", ""},
+		{"scr_flushdns", map[string]any{"name": "localhost"}, 0, "127.0.0.1", "nscd --invalidate=hosts"},
+		{"scr_printerstate", map[string]any{"cancel": true}, 0, "office-12", "cancel -a"},
+		{"scr_smarthealth", nil, 1, "FAILING", "smartctl --json -H -A -i -d sat /dev/sdx"},
 	} {
 		out, code := run(t, c.id, tools, c.values)
 		if code != c.code || !strings.Contains(out, c.says) {
@@ -195,7 +195,7 @@ func TestChangersSayIt(t *testing.T) {
 			t.Errorf("%s told %q, want %q", c.id, told(t, tools), c.told)
 		}
 	}
-	if out, code := run(t, "scr_failed_services", "", nil); code > 1 || out == "" {
+	if out, code := run(t, "scr_failedservices", "", nil); code > 1 || out == "" {
 		t.Errorf("failed services: %d\n%s", code, out)
 	}
 }
