@@ -134,13 +134,13 @@ func cutEntry(doc string, e *compliance.Entry) (rest string, ok bool) {
 	doc, _ = cutNumber(doc, `,"g":`, &d.Grace)
 	doc, _ = cutText(doc, `,"w":"`, &d.Waiver)
 	doc, _ = cutText(doc, `,"m":"`, &d.Reason)
-	if found := false; strings.HasPrefix(doc, `,"e":`) {
-		var text string
-		if text, found = evidence(doc[len(`,"e":`):]); !found || text != strings.TrimSpace(text) {
+	if value, has := strings.CutPrefix(doc, `,"e":`); has {
+		text, found := evidence(value)
+		if !found || text != strings.TrimSpace(text) {
 			return "", false
 		}
 		d.Evidence = json.RawMessage(text)
-		doc = doc[len(`,"e":`)+len(text):]
+		doc = value[len(text):]
 	}
 	d.State = compliance.State(state)
 	*e = d.entry()
