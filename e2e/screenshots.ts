@@ -129,6 +129,7 @@ async function pictures(page: Page, { url, cookie }: Fleet, devices: Item[], pol
   await shot("device");
 
   await visit("/labels", "Little memory");
+  await page.getByText("Looking…").waitFor({ state: "hidden" });
   await shot("labels");
 
   await visit("/assets", "Values as a file");

@@ -79,6 +79,7 @@ type DeviceLabelBody struct {
 	Kind       string     `json:"kind" enum:"static,smart"`
 	Since      *time.Time `json:"since,omitempty"`
 	GivenBy    string     `json:"given_by,omitempty" doc:"Operator id, of a static label"`
+	GivenName  string     `json:"given_name,omitempty" doc:"That operator's name; of one device only"`
 	Expression string     `json:"expression,omitempty" doc:"Of a smart label; of one device only"`
 	Why        []WhyBody  `json:"why,omitempty" doc:"What the expression found; of one device only"`
 }
@@ -347,6 +348,7 @@ func (a *API) labelsOf(ctx context.Context, ids []mdm.DeviceID, why bool) (map[m
 	for _, l := range all {
 		by[l.ID] = l
 	}
+	names := a.names()
 	for id, list := range carried {
 		for _, m := range list {
 			l, ok := by[m.Label]
@@ -356,6 +358,9 @@ func (a *API) labelsOf(ctx context.Context, ids []mdm.DeviceID, why bool) (map[m
 			b := DeviceLabelBody{ID: string(l.ID), Name: l.Name, Color: l.Color, Kind: labelKind(l)}
 			if why {
 				b.Since, b.GivenBy, b.Expression, b.Why = timePtr(m.Since), m.GivenBy, l.Expression, whyBody(m.Why)
+				if m.GivenBy != "" {
+					b.GivenName = names.of(ctx, m.GivenBy)
+				}
 			}
 			out[id] = append(out[id], b)
 		}

@@ -2590,6 +2590,8 @@ export interface components {
             expression?: string;
             /** @description Operator id, of a static label */
             given_by?: string;
+            /** @description That operator's name; of one device only */
+            given_name?: string;
             id: string;
             /** @enum {string} */
             kind: "static" | "smart";

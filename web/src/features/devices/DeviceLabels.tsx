@@ -35,7 +35,7 @@ export function DeviceLabels({ device }: { device: Device }) {
                   ? (l.why ?? []).length > 0
                     ? `because ${whyWords(l.why ?? [])}`
                     : `because ${l.expression ?? "its expression holds"}`
-                  : `given by ${l.given_by || "somebody"}`}
+                  : `given by ${l.given_name || "somebody"}`}
                 {l.since && (
                   <>
                     , <Time at={l.since} />

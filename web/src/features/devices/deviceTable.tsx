@@ -8,6 +8,7 @@ import { ConnectButton } from "./ConnectButton.tsx";
 import { type DeviceColumn, usualColumns } from "./deviceColumns.tsx";
 
 const nameRoom = 14; // rem
+const nameLeast = 10.5;
 const chooseRoom = 2.5;
 const connectRoom = 7.5;
 
@@ -16,7 +17,7 @@ export function roomOf(columns: readonly DeviceColumn[], least = false): number 
   const room = (of: number, grows?: boolean) => (least && grows ? 0.6 * of : of);
   return columns.reduce(
     (sum, c) => sum + room(c.room, c.grows),
-    room(nameRoom, true) + chooseRoom + connectRoom,
+    (least ? nameLeast : nameRoom) + chooseRoom + connectRoom,
   );
 }
 
