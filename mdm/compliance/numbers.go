@@ -26,15 +26,17 @@ type counted struct {
 	counts Counts
 }
 
-// Counting that takes longer than slowCount may be as old as countShare times what it took.
+// Counting more than manyDevices that takes longer than slowCount may be as old as countShare
+// times what it took. Of a small fleet the numbers are always those of now.
 const (
-	slowCount  = 50 * time.Millisecond
-	countShare = 20
-	maxCounted = 64 // scopes and moments that are kept
+	manyDevices = 5000
+	slowCount   = 50 * time.Millisecond
+	countShare  = 20
+	maxCounted  = 64 // scopes and moments that are kept
 )
 
 func (c *counted) fresh(seq int64) bool {
-	return !c.at.IsZero() && c.seq == seq && c.took > slowCount && time.Since(c.at) < countShare*c.took
+	return !c.at.IsZero() && c.seq == seq && c.counts.Devices > manyDevices && c.took > slowCount && time.Since(c.at) < countShare*c.took
 }
 
 func (n *numbers) entry(key string) *counted {

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -435,7 +436,7 @@ func TestCostlyRule(t *testing.T) {
 	e := h.engine(nil)
 	h.drain(e)
 	for _, d := range h.devices {
-		if got := h.state(d, "own"); got.State != compliance.Failed || got.Reason != "the expression takes too many steps" {
+		if got := h.state(d, "own"); got.State != compliance.Failed || !strings.HasPrefix(got.Reason, "the expression takes too") {
 			t.Fatalf("own = %+v", got)
 		}
 		if got := h.state(d, "time"); got.State != compliance.Compliant {
