@@ -95,7 +95,7 @@ export async function main(): Promise<void> {
   try {
     const { devices, policy } = await furnish(fleet);
     const page = await browser.newPage({
-      viewport: { width: 1200, height: 720 },
+      viewport: { width: 1320, height: 760 },
       colorScheme: "light",
       reducedMotion: "reduce",
     });
