@@ -9,8 +9,8 @@ import (
 	"handrail/mdm"
 )
 
-// maxBucket is how many entries one bucket of software keeps: 64,000 on a device.
-const maxBucket = 2000
+// maxBucket is how many entries one bucket of software keeps: some 32,000 on a device.
+const maxBucket = 1024
 
 // Source says who installed software.
 type Source string

@@ -101,6 +101,15 @@ func (s *Store) saveBatch(ctx context.Context, jobs []*job[*upload]) error {
 	}
 	for {
 		found := s.rememberedBuckets(software) // others are looked for under the lock
+		if some := s.piece(found.unknown); some != nil {
+			if err := s.storePiece(ctx, buckets{unknown: some, since: found.since}); err != nil && !errors.Is(err, errSwept) {
+				return err
+			}
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			continue
+		}
 		var b *uploads
 		err := s.write(ctx, func(tx *sql.Tx) error {
 			b = &uploads{s: s, tx: tx, buckets: found, fresh: s.newSoftware(tx), refused: map[mdm.DeviceID]error{}}
@@ -122,6 +131,54 @@ func (s *Store) saveBatch(ctx context.Context, jobs []*job[*upload]) error {
 		}
 		return nil
 	}
+}
+
+// pieceTitles is how many titles that nobody had one transaction stores: one device with a great many
+// holds up nobody else for long.
+const pieceTitles = 2000
+
+// piece returns the first of the buckets where they have more new titles than one transaction
+// stores; nil where they do not.
+func (s *Store) piece(unknown []inventory.Row) []inventory.Row {
+	all := 0
+	for _, r := range unknown {
+		all += len(r.Software)
+	}
+	if all <= pieceTitles {
+		return nil
+	}
+	t, fresh, end := s.titles, 0, 0
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	for i, r := range unknown {
+		for _, e := range r.Software {
+			name := t.names[nameKey{string(e.Source), e.Name}]
+			if name == 0 || t.ids[titleKey{name, e.Version, e.Arch, e.Package, e.Publisher, e.Scope}] == 0 {
+				fresh++
+			}
+		}
+		if fresh <= pieceTitles {
+			end = i + 1
+		}
+	}
+	if fresh <= pieceTitles {
+		return nil
+	}
+	return unknown[:max(end, 1)]
+}
+
+// storePiece stores some buckets ahead of the uploads they belong to. Should these never be saved, the
+// next sweep takes them.
+func (s *Store) storePiece(ctx context.Context, some buckets) error {
+	var n *newSoftware
+	err := s.write(ctx, func(tx *sql.Tx) error {
+		n = s.newSoftware(tx)
+		return n.store(ctx, some)
+	})
+	if err == nil {
+		s.learnBuckets(n, some.unknown)
+	}
+	return err
 }
 
 // uploads are uploads of different devices in their transaction.
