@@ -30,6 +30,6 @@ export default defineConfig({
     include: ["src/**/*.test.{ts,tsx}"],
     setupFiles: ["src/testing/setup.ts"],
     css: false,
-    testTimeout: 30_000,
+    testTimeout: 120_000,
   },
 });

@@ -52,7 +52,10 @@ interface CallOptions {
   ifMatch?: number | undefined;
 }
 
-const unreachable = "The gateway cannot be reached. Check your network; this page keeps trying.";
+/** What is asked is asked again by itself; what is changed is for the person to do again. */
+function onwards(method: Method): string {
+  return method === "GET" ? "This page keeps trying." : "Try again in a moment.";
+}
 
 /**
  * Calls the REST API and returns the decoded body (undefined for an empty one). Throws
@@ -77,10 +80,14 @@ export async function call<T>(method: Method, path: string, options: CallOptions
     response = await fetch(withQuery(path, options.query), init);
   } catch (error) {
     if (options.signal?.aborted) throw error;
-    throw new ApiError({ status: 0, message: unreachable, code: "unreachable" });
+    throw new ApiError({
+      status: 0,
+      message: `The gateway cannot be reached. Check your network. ${onwards(method)}`,
+      code: "unreachable",
+    });
   }
   const text = await response.text().catch(() => "");
-  if (!response.ok) throw problemOf(response, text);
+  if (!response.ok) throw problemOf(method, response, text);
   return (text === "" ? undefined : JSON.parse(text)) as T;
 }
 
@@ -105,7 +112,7 @@ interface Problem {
   errors?: { message?: string; location?: string }[] | null;
 }
 
-function problemOf(response: Response, text: string): ApiError {
+function problemOf(method: Method, response: Response, text: string): ApiError {
   let problem: Problem = {};
   try {
     problem = (JSON.parse(text) as Problem | null) ?? {};
@@ -119,7 +126,8 @@ function problemOf(response: Response, text: string): ApiError {
   const seconds = Number(response.headers.get("Retry-After"));
   return new ApiError({
     status: response.status,
-    message: sentence((problem.detail ?? "").replace(` (${problem.id})`, "")) || wordsFor(response.status),
+    message:
+      sentence((problem.detail ?? "").replace(` (${problem.id})`, "")) || wordsFor(method, response.status),
     code: problem.code ?? "",
     requestId: problem.id ?? "",
     fields,
@@ -134,7 +142,7 @@ export function sentence(text: string): string {
   return /[.!?…]$/.test(first) ? first : `${first}.`;
 }
 
-function wordsFor(status: number): string {
+function wordsFor(method: Method, status: number): string {
   switch (status) {
     case 401:
       return "You are not signed in any more.";
@@ -147,7 +155,7 @@ function wordsFor(status: number): string {
     case 502:
     case 503:
     case 504:
-      return "The gateway is not ready. It may be starting; this page keeps trying.";
+      return `The gateway is not ready. It may be starting. ${onwards(method)}`;
     default:
       return `The gateway answered with an error (${status}).`;
   }

@@ -4,7 +4,7 @@ import { afterEach } from "vitest";
 afterEach(cleanup);
 
 // Pages load their code when they open; a busy machine takes its time.
-configure({ asyncUtilTimeout: 10_000 });
+configure({ asyncUtilTimeout: 40_000 });
 
 // What jsdom lacks and Mantine asks for.
 window.matchMedia = (query: string): MediaQueryList =>

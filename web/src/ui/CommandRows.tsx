@@ -1,6 +1,7 @@
 import { Button, Code, Group, Modal, Skeleton, Stack, Text } from "@mantine/core";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
+import { sentence } from "../api/client.ts";
 import { type CommandFilter, commandQuery, commandsQuery, useCancelCommand } from "../api/commands.ts";
 import type { Command } from "../api/types.ts";
 import { CommandMark, commandKindWords, isOver } from "./commandWords.tsx";
@@ -32,7 +33,7 @@ export function CommandRows({ filter, withDevice }: { filter: CommandFilter; wit
         key: "message",
         header: "What came of it",
         wide: true,
-        render: (c) => <span className="one-line quiet">{c.message}</span>,
+        render: (c) => <span className="one-line quiet">{outcomeWords(c)}</span>,
       },
       {
         key: "when",
@@ -80,6 +81,12 @@ export function CommandRows({ filter, withDevice }: { filter: CommandFilter; wit
   );
 }
 
+/** What came of it; while a message waits, what for. */
+function outcomeWords(c: Pick<Command, "kind" | "state" | "message">): string {
+  if (c.message) return sentence(c.message);
+  return c.kind === "message" && c.state === "sent" ? "It is shown once somebody is at the screen." : "";
+}
+
 function CommandResult({ id }: { id: string }) {
   const query = useQuery(commandQuery(id));
   const cancel = useCancelCommand(id);
@@ -100,7 +107,7 @@ function CommandResult({ id }: { id: string }) {
         <dt>State</dt>
         <dd>
           <CommandMark state={c.state} />
-          {c.message && <div className="wrap-anywhere">{c.message}</div>}
+          {outcomeWords(c) && <div className="wrap-anywhere">{outcomeWords(c)}</div>}
         </dd>
         <dt>Ordered</dt>
         <dd>
