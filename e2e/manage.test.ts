@@ -57,7 +57,7 @@ test("a policy is written by form", async () => {
   await shot("policy-refused");
   await page.getByRole("textbox", { name: /^Permissions/ }).fill("0644");
   await page.getByRole("button", { name: "Save draft" }).click();
-  await page.getByText("This is a draft").waitFor();
+  await page.getByText("It reaches no device until it is published").waitFor();
   await shot("policy-draft");
 });
 
