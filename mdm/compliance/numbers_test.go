@@ -10,7 +10,6 @@ import (
 func TestNumbersStayFresh(t *testing.T) {
 	many := Counts{Devices: 2 * manyDevices}
 	for name, tt := range map[string]struct {
-<<<<<<< HEAD
 		kept *counted
 		want bool
 	}{
@@ -20,17 +19,6 @@ func TestNumbersStayFresh(t *testing.T) {
 		"small":              {&counted{seq: 1, at: time.Now(), took: time.Hour, counts: Counts{Devices: 10}}, false},
 		"quick":              {&counted{seq: 1, at: time.Now(), took: time.Millisecond, counts: many}, false},
 		"older than allowed": {&counted{seq: 1, at: time.Now().Add(-2 * countShare * time.Second), took: time.Second, counts: many}, false},
-=======
-		kept counted
-		want bool
-	}{
-		"slow and large":     {counted{seq: 1, at: time.Now(), took: time.Hour, counts: many}, true},
-		"never counted":      {counted{seq: 1, took: time.Hour, counts: many}, false},
-		"other rules":        {counted{seq: 2, at: time.Now(), took: time.Hour, counts: many}, false},
-		"small":              {counted{seq: 1, at: time.Now(), took: time.Hour, counts: Counts{Devices: 10}}, false},
-		"quick":              {counted{seq: 1, at: time.Now(), took: time.Millisecond, counts: many}, false},
-		"older than allowed": {counted{seq: 1, at: time.Now().Add(-2 * countShare * time.Second), took: time.Second, counts: many}, false},
->>>>>>> 01b38beef1ac04dd66d680fe831b87485014aa05
 	} {
 		if got := tt.kept.fresh(1); got != tt.want {
 			t.Errorf("%s: fresh is %v", name, got)
