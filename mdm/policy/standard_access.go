@@ -84,9 +84,9 @@ func sshServer() *Entry {
 		Risk:        Risk{CutsSignIn: true, Words: "Administrators who work over SSH can lock themselves out. Remote support and this gateway do not need SSH."},
 		Fields: []Field{
 			{Name: "permit_root_login", Kind: Text, Title: "Root may sign in", Description: "Whether root may sign in directly.", Combine: Strictest, Choices: choices("no", "Never", "prohibit-password", "With a key only", "yes", "With a password too")},
-			permit("password_authentication", "Passwords", "People may sign in with a password. Keys are much safer."),
-			permit("keyboard_interactive_authentication", "Questions", "People may sign in by answering questions of PAM, which may be a password again."),
-			{Name: "pubkey_authentication", Kind: Bool, Title: "Keys", Description: "People may sign in with a key."},
+			permit("password_authentication", "Sign-in with a password", "People may sign in with a password. Keys are much safer."),
+			permit("keyboard_interactive_authentication", "Sign-in by questions", "People may sign in by answering questions of PAM, which may be a password again."),
+			{Name: "pubkey_authentication", Kind: Bool, Title: "Sign-in with a key", Description: "People may sign in with a key."},
 			permit("permit_empty_passwords", "Empty passwords", "Accounts without a password may sign in."),
 			{Name: "max_auth_tries", Kind: Integer, Title: "Attempts", Description: "After so many failures the connection is closed.", Min: 1, Max: 10, Combine: Lowest},
 			{Name: "login_grace_seconds", Kind: Integer, Title: "Time to sign in", Description: "A connection that has not signed in by then is closed.", Min: 5, Max: 600, Unit: "seconds", Combine: Lowest},

@@ -6,7 +6,7 @@ func screenLock() *Entry {
 		Description: "An unattended desktop locks itself. People cannot change what is set here.",
 		Mechanism:   "dconf keys of GNOME with locks, in a database of their own",
 		Fields: []Field{
-			flag("enabled", "On", "The screen locks by itself.").with(true),
+			flag("enabled", "Lock by itself", "The screen locks when nobody works at it.").with(true),
 			{Name: "idle_seconds", Kind: Integer, Title: "After idle", Description: "So long without keyboard and mouse the screen goes dark.", Default: int64(300), Min: 30, Max: 7200, Unit: "seconds", Combine: Lowest},
 			{Name: "lock_delay_seconds", Kind: Integer, Title: "Lock after dark", Description: "So long after it went dark it can still be woken without a password.", Default: int64(0), Min: 0, Max: 3600, Unit: "seconds", Combine: Lowest},
 			flag("lock_on_suspend", "Lock when suspended", "A closed laptop is a locked one.").with(true),

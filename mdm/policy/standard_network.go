@@ -135,9 +135,9 @@ func firewallPolicy() *Entry {
 		Mechanism:   "firewalld or ufw where one of them is in charge, else a table of its own in nftables",
 		Risk:        Risk{CutsNetwork: true, Words: "Refusing what goes out can cut the device off. It takes the change back by itself when it cannot reach the gateway afterwards."},
 		Fields: []Field{
-			flag("enabled", "On", "The firewall runs.").with(true),
-			{Name: "default_incoming", Kind: Text, Title: "Incoming, no rule fits", Description: "What happens to connections to the device that no rule is about.", Default: "deny", Choices: direction, Combine: Strictest},
-			{Name: "default_outgoing", Kind: Text, Title: "Outgoing, no rule fits", Description: "What happens to connections from the device that no rule is about.", Default: "allow", Choices: direction, Combine: Strictest},
+			flag("enabled", "Firewall on", "The firewall runs.").with(true),
+			{Name: "default_incoming", Kind: Text, Title: "Other incoming connections", Description: "What happens to connections to the device that no rule is about.", Default: "deny", Choices: direction, Combine: Strictest},
+			{Name: "default_outgoing", Kind: Text, Title: "Other outgoing connections", Description: "What happens to connections from the device that no rule is about.", Default: "allow", Choices: direction, Combine: Strictest},
 			{
 				Name: "rules", Kind: List, Title: "Rules", Description: "In order: the first that fits decides.", MaxItems: 200, Combine: Together,
 				Items: &Field{Kind: Object, Title: "Rule", Fields: []Field{
