@@ -92,6 +92,31 @@ test("one click mends it while one watches", async () => {
   expect(await readdir(lock)).not.toEqual([]);
 });
 
+test("a script of the library runs on the device and changes nothing of this machine", async () => {
+  const parameters = { script_id: "scr_diskusage", parameters: { path: "/etc", depth: 1 } };
+  const c = await outcome("run_script", parameters);
+  expect(c.state).toBe("succeeded");
+  expect(c.output).toContain("The largest directories below /etc");
+  const who = await outcome("run_script", { interpreter: "sh", body: "id -u" });
+  expect(who.output?.trim()).not.toBe("0");
+});
+
+test("a script of the library is copied to be changed", async () => {
+  await page.goto(`${demo.url}/scripts`);
+  await page.getByRole("link", { name: "Disk usage report" }).waitFor();
+  await shot("scripts");
+  await expectAccessible(page, "scripts");
+  await page.getByRole("link", { name: "Disk usage report" }).click();
+  await page.getByText("comes with Handrail and cannot be changed").waitFor();
+  await shot("script");
+  await expectAccessible(page, "shipped script");
+  await page.getByRole("link", { name: "Copy" }).click();
+  await expect.poll(() => page.getByLabel(/^Name/).first().inputValue()).toBe("Copy of Disk usage report");
+  await page.getByRole("button", { name: "Add to the library" }).click();
+  await page.getByRole("heading", { level: 1, name: "Copy of Disk usage report" }).waitFor();
+  await page.getByRole("button", { name: "Archive" }).waitFor();
+});
+
 test("the next start finds the device as it was", async () => {
   await demo.program.stop("SIGINT");
   const again = await startDemo(demo);
@@ -126,6 +151,7 @@ interface Command {
   id: string;
   state: string;
   message?: string;
+  output?: string;
 }
 
 /** Orders a command and returns what came of it. */
