@@ -15,8 +15,9 @@ import (
 	"handrail/signaling"
 )
 
-// packageList names real packages of Debian 12, a line each: kind, name, version. Kind "-" is
-// on every device, a letter on devices of that role, "x" on some.
+// packageList names real packages of Debian 12, a line each: kind, name, version, and for a few
+// the version that devices far behind still have. Kind "-" is on every device, a letter on
+// devices of that role, "x" on some.
 //
 //go:embed packages.txt
 var packageList string
@@ -30,8 +31,11 @@ const updatedEach = 8
 // roles are what devices are for; each brings some hundred packages.
 var roles = []string{"", "o", "d", "g", "s", "l"}
 
-// titled is one package of the set.
-type titled struct{ name, version string }
+// farBehind is the newest level of devices that missed an update long ago, some in a hundred.
+const farBehind = 3
+
+// titled is one package of the set; old is empty, or the version up to level farBehind.
+type titled struct{ name, version, old string }
 
 // distribution is a system devices run, with its packages.
 type distribution struct {
@@ -83,12 +87,12 @@ type bucket struct {
 func newWares() *wares {
 	w := &wares{byKind: map[string][]titled{}, shared: map[wareKey]*bucket{}, alike: map[[2]string]signaling.Section{}, pending: map[[2]int][]inventory.PendingUpdate{}}
 	for line := range strings.Lines(packageList) {
-		if f := strings.Fields(line); len(f) == 3 {
+		if f := append(strings.Fields(line), ""); len(f) >= 4 {
 			kind := f[0]
 			if kind == "-" {
 				kind = ""
 			}
-			w.byKind[kind] = append(w.byKind[kind], titled{f[1], f[2]})
+			w.byKind[kind] = append(w.byKind[kind], titled{f[1], f[2], f[3]})
 		}
 	}
 	return w
@@ -107,7 +111,10 @@ func (p titled) at(d *distribution, level int) inventory.Software {
 		}
 	}
 	version := p.version
-	if behind > 0 {
+	switch {
+	case level <= farBehind && p.old != "":
+		version = p.old
+	case behind > 0:
 		at := len(version)
 		for at > 0 && version[at-1] >= '0' && version[at-1] <= '9' {
 			at--
