@@ -80,8 +80,9 @@ type process struct {
 
 	through []string // another program that becomes this one
 
-	mu  sync.Mutex
-	cmd *exec.Cmd
+	mu     sync.Mutex
+	cmd    *exec.Cmd
+	wanted bool // by who started it: until it is ended
 }
 
 // begin starts the program and returns its standard output.
@@ -112,6 +113,7 @@ func (p *process) begin() io.Reader {
 func (p *process) end(s os.Signal) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.wanted = false
 	if p.cmd == nil {
 		return
 	}
@@ -373,7 +375,35 @@ func startAgentIn(t *testing.T, below string, through, enroll []string, args ...
 	return a
 }
 
-func (a *realAgent) start() { go func(r io.Reader) { _, _ = io.Copy(io.Discard, r) }(a.begin()) }
+// start starts the agent and, as a service manager does, starts it again when it ends by
+// itself: a killed one's child may hold the lock of the state directory for a moment.
+func (a *realAgent) start() {
+	out := a.begin()
+	a.mu.Lock()
+	cmd := a.cmd
+	a.wanted = true
+	a.mu.Unlock()
+	go func() {
+		_, _ = io.Copy(io.Discard, out)
+		a.mu.Lock()
+		again := a.wanted && a.cmd == cmd
+		if again {
+			_ = cmd.Wait()
+			a.cmd = nil
+		}
+		a.mu.Unlock()
+		if !again {
+			return
+		}
+		<-time.After(200 * time.Millisecond)
+		a.mu.Lock()
+		again = a.wanted && a.cmd == nil
+		a.mu.Unlock()
+		if again {
+			a.start()
+		}
+	}()
+}
 
 // tree is every file below the device's /etc, with its content.
 func (a *realAgent) tree() map[string]string {

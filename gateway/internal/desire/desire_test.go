@@ -357,6 +357,38 @@ func TestCountsAreKept(t *testing.T) {
 	}
 }
 
+// TestNothingIsLeftOfWhatWasNeverReported removes a policy while a device applies it: of two
+// settings it has reported one, and then that this one is gone.
+func TestNothingIsLeftOfWhatWasNeverReported(t *testing.T) {
+	s := storetest.Open(t)
+	h := newHouse(t, s)
+	g := h.group("Office", mdm.RootGroup)
+	d := h.join(g, 1)[0]
+	e := h.node(nil)
+	p := h.policy("Two", true, []policy.Setting{screenLock(300), {ID: "motd.banner", Value: json.RawMessage(`{"text":"hello"}`)}}, to(g))
+	e.Wake()
+	h.await("two settings", func() bool { return len(h.manifest(e, d).Settings) == 2 })
+	report := func(r manifest.Report) {
+		t.Helper()
+		m := h.manifest(e, d)
+		r.Generation, r.Hash = m.Generation, m.Hash
+		if err := e.Report(t.Context(), d, r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	report(manifest.Report{Statuses: []manifest.Status{{ID: "motd.banner", State: manifest.Applied}}})
+	if _, err := h.policies.Activate(t.Context(), p.ID, 0, 0, by()); err != nil {
+		t.Fatal(err)
+	}
+	e.Wake()
+	h.await("no settings", func() bool { return len(h.manifest(e, d).Settings) == 0 })
+	report(manifest.Report{Gone: []manifest.ID{"motd.banner"}})
+	v, err := e.Device(t.Context(), d)
+	if err != nil || len(v.Settings) > 0 || !v.Reported {
+		t.Errorf("after the removal the device has %+v, %v", v, err)
+	}
+}
+
 // countingStore counts how often devices are counted.
 type countingStore struct {
 	*store.Store
