@@ -187,7 +187,7 @@ func (f *Fleet) Run(ctx context.Context) error {
 	defer hourly.Stop()
 	sweeping := time.NewTicker(sweepEvery)
 	defer sweeping.Stop()
-	for f.letPass(ctx) {
+	for ctx.Err() == nil {
 		began := time.Now()
 		if err := f.Work(ctx); err != nil && ctx.Err() == nil {
 			f.log.WarnContext(ctx, "fleet_work_failed", "error", err)
@@ -220,9 +220,10 @@ func (f *Fleet) Run(ctx context.Context) error {
 	return nil
 }
 
-// Work does everything there is to do now and returns when none is left.
+// Work does everything there is to do now and returns when none is left. Between batches it
+// lets uploads pass.
 func (f *Fleet) Work(ctx context.Context) error {
-	for {
+	for f.letPass(ctx) {
 		pending, err := f.cfg.Store.PendingDevices(ctx, batch)
 		if err != nil {
 			return fmt.Errorf("pending devices: %w", err)

@@ -9,6 +9,10 @@ import (
 // longestLag is how long what uploads leave behind may wait while more come in.
 const longestLag = 90 * time.Second
 
+// afterwards is how long after the last turn that was given the uploads are taken to be over:
+// who came too early is given another, and work on the whole fleet's software holds them all up.
+const afterwards = 5 * time.Second
+
 // storm is uploads that come at once, each told when its turn is.
 type storm struct {
 	mu    sync.Mutex
@@ -31,8 +35,8 @@ func (f *Fleet) Expect(at time.Time) {
 		s.rush = true
 		f.cfg.Rush(true)
 	}
-	if at.After(s.until) {
-		s.until = at
+	if over := at.Add(afterwards); over.After(s.until) {
+		s.until = over
 	}
 }
 
