@@ -125,9 +125,12 @@ type picture struct {
 
 type seen struct {
 	Pair
-	settings []manifest.Setting
+	parts    map[policy.ID]*part
 	reported map[manifest.ID]manifest.Setting
 }
+
+// waitsFor reports whether a setting of a part waits.
+func (s *seen) waitsFor(p *part) bool { return slices.ContainsFunc(p.settings, s.waits) }
 
 // waits reports whether a setting has not been reported on with the value it must have.
 func (s *seen) waits(one manifest.Setting) bool {
@@ -149,7 +152,7 @@ func (e *Engine) picture(ctx context.Context, v Viewer) (picture, error) {
 		if err != nil {
 			return picture{}, err
 		}
-		one := seen{Pair: p, settings: o.settings}
+		one := seen{Pair: p, parts: partsOf(o.settings, o.says)}
 		if p.Hash != p.Reported {
 			if one.reported, err = e.settingsOf(ctx, p.Reported); err != nil {
 				return picture{}, err
@@ -160,8 +163,9 @@ func (e *Engine) picture(ctx context.Context, v Viewer) (picture, error) {
 	return out, nil
 }
 
-// PolicyStatus counts the devices of a policy, in all and for each of its settings. Settings
-// made of several policies count for none of them.
+// PolicyStatus counts the devices of a policy, in all and for each of its settings. A setting
+// made of several policies counts for each that gave a field of it, and one on which they contradict
+// each other for each of those; what is outvoted counts for none.
 func (e *Engine) PolicyStatus(ctx context.Context, p policy.ID, v Viewer) (Counts, map[manifest.ID]*Counts, error) {
 	var none Counts
 	kept, err := e.count(ctx, v)
@@ -181,16 +185,22 @@ func (e *Engine) PolicyStatus(ctx context.Context, p policy.ID, v Viewer) (Count
 	settings := map[manifest.ID]*Counts{}
 	for i := range pic.pairs {
 		pair := &pic.pairs[i]
-		for _, s := range pair.settings {
-			if s.Source.Policy != string(p) {
-				continue
+		mine := pair.parts[p]
+		if mine == nil {
+			continue
+		}
+		of := func(id manifest.ID) *Counts {
+			if settings[id] == nil {
+				settings[id] = &Counts{}
 			}
-			c := settings[s.ID]
-			if c == nil {
-				c = &Counts{}
-				settings[s.ID] = c
-			}
-			c.Devices += pair.Devices
+			settings[id].Devices += pair.Devices
+			return settings[id]
+		}
+		for _, id := range mine.conflict {
+			of(id).Conflict += pair.Devices
+		}
+		for _, s := range mine.settings {
+			c := of(s.ID)
 			if pair.waits(s) {
 				c.Pending += pair.Devices
 				continue
@@ -232,29 +242,33 @@ func (e *Engine) policyCounts(ctx context.Context, pic picture, v Viewer) (map[p
 	out := map[policy.ID]Counts{}
 	for i := range pic.pairs {
 		pair := &pic.pairs[i]
-		waits := map[policy.ID]bool{}
-		for _, s := range pair.settings {
-			if s.Source.Policy != "" {
-				id := policy.ID(s.Source.Policy)
-				waits[id] = waits[id] || pair.waits(s)
-			}
-		}
-		for id, waiting := range waits {
+		for id, mine := range pair.parts {
 			c := out[id]
 			c.Devices += pair.Devices
+			faults := by[at{id, pair.Outcome, pair.Reported}]
+			if mine.mixed {
+				if faults, err = e.cfg.Store.FaultsOn(ctx, v, pair.Pair, mine.ids()); err != nil {
+					return nil, err
+				}
+			}
+			waiting, clash := pair.waitsFor(mine), len(mine.conflict) > 0
 			well := pair.Devices
-			for _, n := range by[at{id, pair.Outcome, pair.Reported}] {
+			for _, n := range faults {
 				switch {
 				case n.State == "":
 					well -= n.Devices
-				case waiting && n.State == manifest.Pending:
+				case waiting && n.State == manifest.Pending, clash && n.State == manifest.Conflict:
 				default:
 					c.add(n.State, n.Devices)
 				}
 			}
 			if waiting {
 				c.Pending += pair.Devices
-			} else {
+			}
+			if clash {
+				c.Conflict += pair.Devices
+			}
+			if !waiting && !clash {
 				c.Applied += well
 			}
 			out[id] = c
@@ -274,26 +288,20 @@ func (e *Engine) DevicesOf(ctx context.Context, p policy.ID, setting manifest.ID
 	// Settings of the policy differ from manifest to manifest, and so does what waits: pairs
 	// with the same of both are asked for together.
 	type kind struct {
-		settings string
-		waiting  bool
+		settings       string
+		waiting, clash bool
 	}
 	groups := map[kind]*DeviceQuery{}
 	for i := range pic.pairs {
 		pair := &pic.pairs[i]
-		var mine []manifest.ID
-		waiting := false
-		for _, s := range pair.settings {
-			if s.Source.Policy == string(p) && (setting == "" || s.ID == setting) {
-				mine = append(mine, s.ID)
-				waiting = waiting || pair.waits(s)
-			}
-		}
-		if len(mine) == 0 {
+		mine := pair.parts[p].only(setting)
+		if mine == nil {
 			continue
 		}
-		key := kind{fmt.Sprint(mine), waiting}
+		ids := mine.ids()
+		key := kind{fmt.Sprint(ids), pair.waitsFor(mine), len(mine.conflict) > 0}
 		if groups[key] == nil {
-			groups[key] = &DeviceQuery{Viewer: v, Settings: mine, After: after, Limit: limit}
+			groups[key] = &DeviceQuery{Viewer: v, Settings: ids, After: after, Limit: limit}
 		}
 		groups[key].Pairs = append(groups[key].Pairs, pair.Pair)
 	}
@@ -301,8 +309,8 @@ func (e *Engine) DevicesOf(ctx context.Context, p policy.ID, setting manifest.ID
 	for key, q := range groups {
 		switch {
 		case state == "":
-		case state == manifest.Pending && key.waiting:
-		case state == manifest.Applied && key.waiting:
+		case state == manifest.Pending && key.waiting, state == manifest.Conflict && key.clash:
+		case state == manifest.Applied && (key.waiting || key.clash):
 			continue
 		case state == manifest.Applied:
 			q.Any, q.None = Bad, true

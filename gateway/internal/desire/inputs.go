@@ -47,6 +47,7 @@ type outcome struct {
 	sum      string // manifest.Sum
 	hash     string // keyed
 	settings []manifest.Setting
+	says     []say
 	sealed   string // as it is kept; "" until it was needed
 }
 
@@ -272,10 +273,14 @@ func (e *Engine) outcomeOf(resolved []policy.Resolved) (*outcome, error) {
 		size += len(s.Value) + len(s.ID) + 128
 		parts = append(parts, s.Source.Policy)
 	}
+	says := saysOf(resolved)
+	for i := range says {
+		parts = append(parts, says[i].words()...)
+	}
 	if len(settings) > manifest.MaxSettings || size > manifest.MaxBytes {
 		return nil, fmt.Errorf("%d settings of %d bytes are too much for one device: %w", len(settings), size, errTooLarge)
 	}
-	return &outcome{key: e.keyed("outcome", parts...), sum: sum, hash: e.hashOf(sum), settings: settings}, nil
+	return &outcome{key: e.keyed("outcome", parts...), sum: sum, hash: e.hashOf(sum), settings: settings, says: says}, nil
 }
 
 var errTooLarge = errors.New("manifest is over its limits")
@@ -284,6 +289,7 @@ var errTooLarge = errors.New("manifest is over its limits")
 type sealedBody struct {
 	Sum      string             `json:"sum"`
 	Settings []manifest.Setting `json:"settings"`
+	Says     []say              `json:"says,omitempty"`
 }
 
 const sealLabel = "manifest"
@@ -291,7 +297,7 @@ const sealLabel = "manifest"
 // seal returns an outcome as it is kept. Only the transaction that resolves calls it.
 func (e *Engine) seal(o *outcome) (Outcome, error) {
 	if o.sealed == "" {
-		b, err := json.Marshal(sealedBody{o.sum, o.settings})
+		b, err := json.Marshal(sealedBody{o.sum, o.settings, o.says})
 		if err != nil {
 			return Outcome{}, err
 		}
@@ -329,7 +335,7 @@ func (e *Engine) read(ctx context.Context, key, hash string) (*outcome, error) {
 	if err := json.Unmarshal(b, &body); err != nil {
 		return nil, fmt.Errorf("manifest %s: %w", kept.Key, err)
 	}
-	o = &outcome{key: kept.Key, sum: body.Sum, hash: kept.Hash, settings: body.Settings}
+	o = &outcome{key: kept.Key, sum: body.Sum, hash: kept.Hash, settings: body.Settings, says: body.Says}
 	e.remember(o)
 	return o, nil
 }

@@ -119,7 +119,7 @@ type DeviceQuery struct {
 	Pairs []Pair           // devices of any of these
 	Any   []manifest.State // that reported any of these states; empty for all devices
 	None  bool             // instead: that reported none of Any
-	// Settings the state is about, at least one.
+	// Settings the state is about. Of none, no device reported any state.
 	Settings []manifest.ID
 	After    mdm.DeviceID
 	Limit    int
@@ -209,8 +209,11 @@ type Store interface {
 	DevicesInState(ctx context.Context, q DeviceQuery) ([]mdm.DeviceID, error)
 	// PolicyFaults returns the devices on which settings of a policy failed or wait.
 	PolicyFaults(ctx context.Context, p policy.ID) (map[mdm.DeviceID]PolicyFault, error)
-	// PolicyCounts counts devices by policy and state, each device once a state.
+	// PolicyCounts counts devices by policy and state, each device once a state, and once more
+	// under state "" for any fault. Settings made of several policies are in none.
 	PolicyCounts(ctx context.Context, v Viewer) ([]PolicyCount, error)
+	// FaultsOn counts devices of a pair in the same way, by state on any of some settings.
+	FaultsOn(ctx context.Context, v Viewer, p Pair, settings []manifest.ID) ([]PolicyCount, error)
 }
 
 type policies interface {

@@ -120,7 +120,7 @@ func (e *Engine) resolveMembers(ctx context.Context, rev int64, members []Member
 		if err != nil {
 			return nil, err
 		}
-		if m.Generation == 0 && len(o.settings) == 0 || m.Outcome == o.key {
+		if m.Generation == 0 && len(o.says) == 0 || m.Outcome == o.key {
 			continue
 		}
 		if !stored[o.key] {

@@ -249,7 +249,7 @@ func (s *Store) FaultCounts(ctx context.Context, v desire.Viewer) ([]desire.Faul
 
 // DevicesInState finds devices by how settings stand; see desire.Store.
 func (s *Store) DevicesInState(ctx context.Context, q desire.DeviceQuery) ([]mdm.DeviceID, error) {
-	if len(q.Pairs) == 0 || len(q.Settings) == 0 {
+	if len(q.Pairs) == 0 || len(q.Settings) == 0 && len(q.Any) > 0 && !q.None {
 		return nil, nil
 	}
 	var c conditions
@@ -261,7 +261,7 @@ func (s *Store) DevicesInState(ctx context.Context, q desire.DeviceQuery) ([]mdm
 		args = append(args, p.Outcome, p.Reported)
 	}
 	c.add("("+strings.Join(pairs, " OR ")+")", args...)
-	if len(q.Any) > 0 {
+	if len(q.Any) > 0 && len(q.Settings) > 0 {
 		args = args[:0]
 		part := "EXISTS (SELECT 1 FROM status_faults f WHERE f.device_id = w.device_id AND f.state IN (" + marks(len(q.Any)) +
 			") AND f.setting_id IN (" + marks(len(q.Settings)) + "))"
@@ -299,6 +299,35 @@ func (s *Store) PolicyFaults(ctx context.Context, p policy.ID) (map[mdm.DeviceID
 		return struct{}{}, err
 	})
 	return out, err
+}
+
+// FaultsOn counts devices of a pair by state; see desire.Store.
+func (s *Store) FaultsOn(ctx context.Context, v desire.Viewer, p desire.Pair, settings []manifest.ID) ([]desire.PolicyCount, error) {
+	if len(settings) == 0 {
+		return nil, nil
+	}
+	var out []desire.PolicyCount
+	for _, by := range []struct{ state, where, group string }{
+		{"f.state", "f.state <> 'applied'", " GROUP BY f.state"},
+		{"''", "f.state IN ('failed', 'conflict', 'drifted', 'pending')", ""},
+	} {
+		var c conditions
+		c.add(by.where)
+		c.add("w.outcome = ? AND w.reported = ?", p.Outcome, p.Reported)
+		in(&c, "f.setting_id", settings)
+		viewer(&c, v)
+		rows, err := s.reader.QueryContext(ctx, "SELECT "+by.state+`, count(DISTINCT f.device_id) FROM status_faults f
+			JOIN desired w ON w.device_id = f.device_id`+c.where()+by.group, c.args...)
+		list, err := collect(rows, err, func(row rowScanner) (desire.PolicyCount, error) {
+			n := desire.PolicyCount{Outcome: p.Outcome, Reported: p.Reported}
+			return n, row.Scan(&n.State, &n.Devices)
+		})
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, list...)
+	}
+	return out, nil
 }
 
 // PolicyCounts counts devices by policy; see desire.Store.
