@@ -30,7 +30,8 @@ func TestCommandsOnADatabase(t *testing.T) {
 	if code, _, errs := gateway(t, "enroll-token", "create", "--data", dir, "--group", "grp_none"); code != 1 || !strings.HasPrefix(errs, "handrail-gateway: ") {
 		t.Errorf("a token for no group = %d, %q", code, errs)
 	}
-	if code, out, errs := gateway(t, "audit", "verify", "--data", dir); code != 0 || !strings.Contains(out, "4 entries") {
+	// The group, the sample policy with what it brings, and three tokens.
+	if code, out, errs := gateway(t, "audit", "verify", "--data", dir); code != 0 || !strings.Contains(out, "5 entries") {
 		t.Errorf("audit verify = %d, %q, %q", code, out, errs)
 	}
 	if code, _, errs := gateway(t, "audit", "verify", "--data", filepath.Join(dir, "none")); code != 1 || !strings.Contains(errs, "--data") {
