@@ -24,7 +24,7 @@ const (
 )
 
 // Deadline bounds one evaluation. The cost limit comes first on any machine that is not starved.
-const Deadline = 500 * time.Millisecond
+const Deadline = 3 * time.Second
 
 // Outcome is what an expression said of a device.
 type Outcome uint8
