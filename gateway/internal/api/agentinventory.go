@@ -72,7 +72,8 @@ func (a *API) putInventory(ctx context.Context, _ *empty) (*body[signaling.Inven
 		return nil, err
 	}
 	defer done()
-	u, refused, err := readInventory(packed, rq.http.Header.Get("Content-Encoding"))
+	u, refused, unpacked, err := readInventory(packed, rq.http.Header.Get("Content-Encoding"))
+	a.pacer.chewed(rq.device, unpacked)
 	if err != nil {
 		return nil, err
 	}
@@ -102,28 +103,41 @@ func receiveInventory(r *http.Request) ([]byte, error) {
 }
 
 // readInventory unpacks a body and takes it apart without ever holding more than a little of it.
-func readInventory(packed []byte, encoding string) (signaling.InventoryUpload, map[string]string, error) {
-	var in io.Reader = bytes.NewReader(packed)
+// It says how many bytes that was in any case.
+func readInventory(packed []byte, encoding string) (u signaling.InventoryUpload, refused map[string]string, unpacked int64, err error) {
+	in := counted{r: bytes.NewReader(packed)}
 	switch encoding {
 	case "", "identity":
 	case "gzip":
-		z, err := gzip.NewReader(in)
+		z, err := gzip.NewReader(in.r)
 		if err != nil {
-			return signaling.InventoryUpload{}, nil, problem(http.StatusBadRequest, signaling.CodeMalformed, "the body is not gzip")
+			return u, nil, 0, problem(http.StatusBadRequest, signaling.CodeMalformed, "the body is not gzip")
 		}
 		defer z.Close()
-		in = z
+		in.r = z
 	default:
-		return signaling.InventoryUpload{}, nil, problem(http.StatusUnsupportedMediaType, signaling.CodeMalformed, "Content-Encoding "+mdm.Clean(encoding, 32)+" is not understood")
+		return u, nil, 0, problem(http.StatusUnsupportedMediaType, signaling.CodeMalformed, "Content-Encoding "+mdm.Clean(encoding, 32)+" is not understood")
 	}
-	u, refused, err := signaling.ReadInventory(in, inventory.MaxSection)
+	u, refused, err = signaling.ReadInventory(&in, inventory.MaxSection)
 	switch {
 	case errors.Is(err, signaling.ErrInventoryTooLarge):
-		return u, nil, errInventoryTooLarge
+		return u, nil, in.n, errInventoryTooLarge
 	case err != nil:
-		return u, nil, problem(http.StatusUnprocessableEntity, signaling.CodeMalformed, mdm.Clean(err.Error(), 300))
+		return u, nil, in.n, problem(http.StatusUnprocessableEntity, signaling.CodeMalformed, mdm.Clean(err.Error(), 300))
 	}
-	return u, refused, nil
+	return u, refused, in.n, nil
+}
+
+// counted counts what is read through it.
+type counted struct {
+	r io.Reader
+	n int64
+}
+
+func (c *counted) Read(b []byte) (int, error) {
+	n, err := c.r.Read(b)
+	c.n += int64(n)
+	return n, err
 }
 
 func (a *API) applyInventory(

@@ -15,13 +15,10 @@ const (
 	deviceAtOnce = 2                      // requests of one operation; more only where it gave one up
 	deviceBurst  = 150                    // requests in a row
 	devicePace   = 100 * time.Millisecond // after those, one every
-	deviceWork   = 4                      // times as long as an inventory took does its device rest, beyond its burst
+	deviceChew   = 1 << 20                // bytes of an inventory, unpacked, that cost as much as a second of requests
 	deviceSilent = time.Minute            // between lines of the log about one device
 	deviceSweep  = 1024                   // devices remembered before the quiet ones are forgotten
 )
-
-// deviceMost is the longest that one request keeps its device waiting.
-const deviceMost = 2 * time.Minute
 
 // devicePacer knows what each device has under way, and how much it asked lately.
 type devicePacer struct {
@@ -73,13 +70,20 @@ func (p *devicePacer) enter(id mdm.DeviceID, operation string) (leave func(), er
 	return func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		if operation == opInventory { // the one request whose work a device chooses
-			d.spent = d.spent.Add(min(deviceWork*p.now().Sub(now), deviceMost))
-		}
 		if d.inside[operation]--; d.inside[operation] == 0 {
 			delete(d.inside, operation)
 		}
 	}, nil
+}
+
+// chewed charges a device for an inventory, the one request whose work it chooses: by what was
+// read of it, not by the time that took, so that nobody pays for a gateway that is busy with others.
+func (p *devicePacer) chewed(id mdm.DeviceID, unpacked int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if d := p.devices[id]; d != nil {
+		d.spent = d.spent.Add(time.Duration(unpacked) * time.Second / deviceChew)
+	}
 }
 
 // sweep forgets devices that have nothing under way and everything paid for, now and then.

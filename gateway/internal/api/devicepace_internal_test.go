@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"handrail/mdm"
+	"handrail/signaling"
 )
 
 // pacerAt returns a pacer whose clock stands where now says.
@@ -19,25 +20,28 @@ func pacerAt(at time.Time) (p *devicePacer, now *time.Time) {
 
 func TestWorkOfAnInventoryIsPaidFor(t *testing.T) {
 	p, now := pacerAt(time.Unix(1_800_000_000, 0))
-	take := func(long time.Duration) error {
+	take := func(long time.Duration, unpacked int64) error {
 		leave, err := p.enter("dev_wild", opInventory)
 		if err == nil {
 			*now = now.Add(long)
+			p.chewed("dev_wild", unpacked)
 			leave()
 		}
 		return err
 	}
-	if err := errors.Join(take(time.Second), take(2*time.Second), take(0)); err != nil {
-		t.Fatalf("a storm's slow answers: %v", err)
+	for range 20 {
+		if err := take(20*time.Second, 1<<20); err != nil {
+			t.Fatalf("slow answers of a gateway in a storm: %v", err)
+		}
 	}
-	if err := take(20 * time.Second); err != nil {
+	if err := take(time.Second, signaling.MaxInventoryUnpacked); err != nil {
 		t.Fatal(err)
 	}
-	if err := take(0); err == nil {
-		t.Error("a device whose inventory takes 20 seconds sends the next at once")
+	if err := take(0, 0); err == nil {
+		t.Error("a device that sent 128 MiB sends the next at once")
 	}
-	*now = now.Add(deviceMost)
-	if err := take(0); err != nil {
+	*now = now.Add(2 * time.Minute)
+	if err := take(0, 0); err != nil {
 		t.Errorf("later: %v", err)
 	}
 }

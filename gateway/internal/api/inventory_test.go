@@ -129,35 +129,32 @@ func TestSoftwareOfADevice(t *testing.T) {
 }
 
 func TestHostileInventoryBodies(t *testing.T) {
-	storetest.Each(t, func(t *testing.T, s *store.Store) {
-		t.Helper()
-		g := newGateway(t, s)
-		admin := g.admin()
-		id := admin.device("grp_root", "pc")
-		token, _ := g.auth.MintAccess(mdm.DeviceID(id))
-		for what, tt := range map[string]struct {
-			encoding string
-			body     []byte
-			status   int
-		}{
-			"not gzip":            {"gzip", []byte(`{"full":true}`), 400},
-			"broken gzip":         {"gzip", zipped(t, []byte(`{"full":true,"sections":{}}`))[:20], 422},
-			"another encoding":    {"br", []byte(`{}`), 415},
-			"not JSON":            {"", []byte("\x00\xff\xfe"), 422},
-			"white space, a lot":  {"gzip", zipped(t, bytes.Repeat([]byte(" "), signaling.MaxInventoryUnpacked+1)), 413},
-			"too much as it is":   {"", []byte(strings.Repeat(" ", signaling.MaxInventory+1)), 413},
-			"a section too often": {"", []byte(`{"sections":{"host":{},"host":{}}}`), 422},
-			"nothing":             {"", []byte(``), 422},
-		} {
-			agent := g.client()
-			agent.head.Set("Authorization", "Bearer "+token)
-			if tt.encoding != "" {
-				agent.head.Set("Content-Encoding", tt.encoding)
-			}
-			var p api.Problem
-			if got := agent.do(http.MethodPut, "/agent/inventory", tt.body, &p); got != tt.status || p.Detail == "" {
-				t.Errorf("%s: %d %q, want %d", what, got, p.Detail, tt.status)
-			}
+	g := newGateway(t, storetest.Open(t)) // none of it comes to a database
+	admin := g.admin()
+	for what, tt := range map[string]struct {
+		encoding string
+		body     []byte
+		status   int
+	}{
+		"not gzip":            {"gzip", []byte(`{"full":true}`), 400},
+		"broken gzip":         {"gzip", zipped(t, []byte(`{"full":true,"sections":{}}`))[:20], 422},
+		"another encoding":    {"br", []byte(`{}`), 415},
+		"not JSON":            {"", []byte("\x00\xff\xfe"), 422},
+		"white space, a lot":  {"gzip", zipped(t, bytes.Repeat([]byte(" "), signaling.MaxInventoryUnpacked+1)), 413},
+		"too much as it is":   {"", []byte(strings.Repeat(" ", signaling.MaxInventory+1)), 413},
+		"a section too often": {"", []byte(`{"sections":{"host":{},"host":{}}}`), 422},
+		"nothing":             {"", []byte(``), 422},
+	} {
+		agent := g.client()
+		// Each is a device of its own: after such a body one is kept waiting.
+		token, _ := g.auth.MintAccess(mdm.DeviceID(admin.device("grp_root", what)))
+		agent.head.Set("Authorization", "Bearer "+token)
+		if tt.encoding != "" {
+			agent.head.Set("Content-Encoding", tt.encoding)
 		}
-	})
+		var p api.Problem
+		if got := agent.do(http.MethodPut, "/agent/inventory", tt.body, &p); got != tt.status || p.Detail == "" {
+			t.Errorf("%s: %d %q, want %d", what, got, p.Detail, tt.status)
+		}
+	}
 }

@@ -136,13 +136,6 @@ type PreviewMatchBody struct {
 }
 
 func (a *API) registerLabels() {
-	a.registerFleetSoftware()
-	a.registerHistory()
-	a.registerManyDevices()
-	a.registerViews()
-	a.registerAssets()
-	a.registerExport()
-	a.registerDesk()
 	tags := []string{"labels"}
 	operation(a, auth.DeviceView, huma.Operation{
 		OperationID: "list-labels", Method: http.MethodGet, Path: "/api/labels", Tags: tags, Summary: "Every label, by name",

@@ -13,12 +13,6 @@ import (
 	"handrail/mdm"
 )
 
-// DeviceListBody is how you have the list of devices.
-type DeviceListBody struct {
-	Columns []string `json:"columns" maxItems:"40" doc:"What a console shows, by its own names; empty: as it comes"`
-	ViewID  string   `json:"view_id" maxLength:"64" doc:"The saved search it opens with; empty: none"`
-}
-
 // DuplicateBody is several devices that seem to be one machine.
 type DuplicateBody struct {
 	ID      string       `json:"id" doc:"Of these devices together"`
@@ -31,18 +25,8 @@ type duplicateQuery struct {
 	Kept bool `query:"kept" doc:"Those that somebody said are several machines, instead"`
 }
 
-// registerDesk registers what an operator does about the list of devices as a whole.
-func (a *API) registerDesk() {
-	tags := []string{"views"}
-	operation(a, auth.DeviceView, huma.Operation{
-		OperationID: "get-device-list", Method: http.MethodGet, Path: "/api/device-list", Tags: tags,
-		Summary: "How you have the list of devices",
-	}, a.getDeviceList)
-	operation(a, auth.DeviceView, huma.Operation{
-		OperationID: "put-device-list", Method: http.MethodPut, Path: "/api/device-list", Tags: tags,
-		Summary: "Remember how you want the list of devices",
-	}, a.putDeviceList)
-	tags = []string{"devices"}
+func (a *API) registerDuplicates() {
+	tags := []string{"devices"}
 	operation(a, auth.DeviceView, huma.Operation{
 		OperationID: "list-duplicates", Method: http.MethodGet, Path: "/api/devices/duplicates", Tags: tags,
 		Summary: "Devices that seem to be one machine",
@@ -55,30 +39,6 @@ func (a *API) registerDesk() {
 		OperationID: "suspect-duplicate", Method: http.MethodDelete, Path: "/api/devices/duplicates/{id}/kept", Tags: tags,
 		Summary: "Take that back", DefaultStatus: http.StatusNoContent,
 	}, a.suspectDuplicate)
-}
-
-func (a *API) getDeviceList(ctx context.Context, _ *empty) (*body[DeviceListBody], error) {
-	l, err := a.cfg.Fleet.DeviceList(ctx, string(callerOf(ctx).Operator.ID))
-	if err != nil {
-		return nil, err
-	}
-	return &body[DeviceListBody]{deviceListBody(l)}, nil
-}
-
-func deviceListBody(l fleet.Layout) DeviceListBody {
-	out := DeviceListBody{Columns: l.Columns, ViewID: l.View}
-	if out.Columns == nil {
-		out.Columns = []string{}
-	}
-	return out
-}
-
-func (a *API) putDeviceList(ctx context.Context, in *body[DeviceListBody]) (*body[DeviceListBody], error) {
-	l, err := a.cfg.Fleet.SaveDeviceList(ctx, string(callerOf(ctx).Operator.ID), fleet.Layout{Columns: in.Body.Columns, View: in.Body.ViewID})
-	if err != nil {
-		return nil, err
-	}
-	return &body[DeviceListBody]{deviceListBody(l)}, nil
 }
 
 func (a *API) listDuplicates(ctx context.Context, in *duplicateQuery) (*body[List[DuplicateBody]], error) {
