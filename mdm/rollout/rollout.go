@@ -80,7 +80,10 @@ type Progress struct {
 	Applied int64 `json:"applied"`
 	Pending int64 `json:"pending"`
 	Failed  int64 `json:"failed"` // failed or conflict on a setting of the policy since the roll-out began
-	Total   int64 `json:"total"`  // that the policy is for, whatever their ring
+	// Conflict is those of Failed that the new version cannot reach in full, since it contradicts
+	// other policies there and the version before did not.
+	Conflict int64 `json:"conflict,omitempty"`
+	Total    int64 `json:"total"` // that the policy is for, whatever their ring
 }
 
 // Rollout is one. Stage is from 0 on.
@@ -172,7 +175,7 @@ func (r Rollout) Advance(p Progress, live int64, now time.Time) Rollout {
 		return r.end(Returned, fmt.Sprintf("version %d was put in force by hand", live), now)
 	}
 	if p.Failed > 0 && p.Failed*100 > int64(r.Plan.MaxFailedPercent)*p.Devices {
-		return r.end(Returned, fmt.Sprintf("%d of %d devices failed; %d percent may", p.Failed, p.Devices, r.Plan.MaxFailedPercent), now)
+		return r.end(Returned, fmt.Sprintf("%d of %d devices failed%s; %d percent may", p.Failed, p.Devices, p.clash(), r.Plan.MaxFailedPercent), now)
 	}
 	if r.State == Paused || !r.stageOver(p, now) {
 		return r
@@ -183,6 +186,17 @@ func (r Rollout) Advance(p Progress, live int64, now time.Time) Rollout {
 	}
 	r.StageAt, r.UpdatedAt = now, now
 	return r
+}
+
+// clash says in words how many failed because policies contradict each other.
+func (p Progress) clash() string {
+	switch p.Conflict {
+	case 0:
+		return ""
+	case p.Failed:
+		return ", where the new version contradicts other policies"
+	}
+	return fmt.Sprintf(", on %d of them because the new version contradicts other policies", p.Conflict)
 }
 
 func (r Rollout) stageOver(p Progress, now time.Time) bool {

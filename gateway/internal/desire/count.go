@@ -134,8 +134,11 @@ func (s *seen) waitsFor(p *part) bool { return slices.ContainsFunc(p.settings, s
 
 // waits reports whether a setting has not been reported on with the value it must have.
 func (s *seen) waits(one manifest.Setting) bool {
+	if isUnsaid(s.Unsaid, one.ID) {
+		return true
+	}
 	if s.Hash == s.Reported {
-		return false // a fault says so if it is not in the report yet
+		return false
 	}
 	was, ok := s.reported[one.ID]
 	return !ok || !bytes.Equal(was.Value, one.Value)
@@ -174,12 +177,12 @@ func (e *Engine) PolicyStatus(ctx context.Context, p policy.ID, v Viewer) (Count
 	}
 	pic, faults := kept.pic, kept.faults
 	type at struct {
-		setting           manifest.ID
-		outcome, reported string
+		setting                   manifest.ID
+		outcome, reported, unsaid string
 	}
 	by := map[at][]FaultCount{}
 	for _, f := range faults {
-		key := at{f.Setting, f.Outcome, f.Reported}
+		key := at{f.Setting, f.Outcome, f.Reported, f.Unsaid}
 		by[key] = append(by[key], f)
 	}
 	settings := map[manifest.ID]*Counts{}
@@ -206,7 +209,7 @@ func (e *Engine) PolicyStatus(ctx context.Context, p policy.ID, v Viewer) (Count
 				continue
 			}
 			left := pair.Devices
-			for _, f := range by[at{s.ID, pair.Outcome, pair.Reported}] {
+			for _, f := range by[at{s.ID, pair.Outcome, pair.Reported, pair.Unsaid}] {
 				c.add(f.State, f.Devices)
 				left -= f.Devices
 			}
@@ -231,12 +234,12 @@ func (e *Engine) policyCounts(ctx context.Context, pic picture, v Viewer) (map[p
 		return nil, err
 	}
 	type at struct {
-		policy            policy.ID
-		outcome, reported string
+		policy                    policy.ID
+		outcome, reported, unsaid string
 	}
 	by := map[at][]PolicyCount{}
 	for _, n := range list {
-		key := at{n.Policy, n.Outcome, n.Reported}
+		key := at{n.Policy, n.Outcome, n.Reported, n.Unsaid}
 		by[key] = append(by[key], n)
 	}
 	out := map[policy.ID]Counts{}
@@ -245,7 +248,7 @@ func (e *Engine) policyCounts(ctx context.Context, pic picture, v Viewer) (map[p
 		for id, mine := range pair.parts {
 			c := out[id]
 			c.Devices += pair.Devices
-			faults := by[at{id, pair.Outcome, pair.Reported}]
+			faults := by[at{id, pair.Outcome, pair.Reported, pair.Unsaid}]
 			if mine.mixed {
 				if faults, err = e.cfg.Store.FaultsOn(ctx, v, pair.Pair, mine.ids()); err != nil {
 					return nil, err
@@ -257,7 +260,7 @@ func (e *Engine) policyCounts(ctx context.Context, pic picture, v Viewer) (map[p
 				switch {
 				case n.State == "":
 					well -= n.Devices
-				case waiting && n.State == manifest.Pending, clash && n.State == manifest.Conflict:
+				case clash && n.State == manifest.Conflict:
 				default:
 					c.add(n.State, n.Devices)
 				}
@@ -276,6 +279,9 @@ func (e *Engine) policyCounts(ctx context.Context, pic picture, v Viewer) (map[p
 	}
 	return out, nil
 }
+
+// maxPairs is how many pairs are asked for at once.
+const maxPairs = 1000
 
 // DevicesOf returns devices a viewer may see by how a policy, or one setting of it, stands on
 // them: those that Counts counts under the state, "" being all.
@@ -317,11 +323,15 @@ func (e *Engine) DevicesOf(ctx context.Context, p policy.ID, setting manifest.ID
 		default:
 			q.Any = []manifest.State{state}
 		}
-		list, err := e.cfg.Store.DevicesInState(ctx, *q)
-		if err != nil {
-			return nil, err
+		for some := range slices.Chunk(q.Pairs, maxPairs) {
+			one := *q
+			one.Pairs = some
+			list, err := e.cfg.Store.DevicesInState(ctx, one)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, list...)
 		}
-		out = append(out, list...)
 	}
 	slices.Sort(out)
 	return out[:min(len(out), limit)], nil

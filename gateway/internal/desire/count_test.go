@@ -73,3 +73,53 @@ func TestPoliciesThatMeet(t *testing.T) {
 		want("B at last", b.ID, desire.Counts{Devices: 3, Applied: 3})
 	})
 }
+
+// TestReportInParts lets a device report on one of its settings first: the other waits, on the
+// list and in the numbers, and is no fault until something is said of it.
+func TestReportInParts(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		h := newHouse(t, s)
+		g := h.group("Office", mdm.RootGroup)
+		h.join(g, 2)
+		e := h.node(nil)
+		p := h.policy("A", true, []policy.Setting{screenLock(300), banner("ours")}, to(g))
+		e.Wake()
+		h.settled()
+		d, all := h.devices[0], desire.Viewer{All: true}
+		h.report(e, h.devices[1], manifest.Applied)
+		say := func(id manifest.ID) {
+			t.Helper()
+			m := h.manifest(e, d)
+			r := manifest.Report{Generation: m.Generation, Hash: m.Hash, Statuses: []manifest.Status{{ID: id, State: manifest.Applied}}}
+			if err := e.Report(t.Context(), d, r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want := func(when string, lock, motd, both desire.Counts) {
+			t.Helper()
+			n, by, err := e.PolicyStatus(t.Context(), p.ID, all)
+			if err != nil || n != both || *by["screen.lock"] != lock || *by["file.content/motd"] != motd {
+				t.Errorf("%s: %+v, lock %+v, motd %+v, %v", when, n, by["screen.lock"], by["file.content/motd"], err)
+			}
+			for state, n := range map[manifest.State]int64{manifest.Pending: motd.Pending, manifest.Applied: motd.Applied} {
+				list, err := e.DevicesOf(t.Context(), p.ID, "file.content/motd", state, all, "", 10)
+				if err != nil || int64(len(list)) != n {
+					t.Errorf("%s: listed as %s: %v, %v", when, state, list, err)
+				}
+			}
+			if faults, err := s.SettingFaults(t.Context(), "file.content/motd", ""); err != nil || len(faults) != 0 {
+				t.Errorf("%s: faults %v, %v", when, faults, err)
+			}
+		}
+		well := desire.Counts{Devices: 2, Applied: 2}
+		one := desire.Counts{Devices: 2, Applied: 1, Pending: 1}
+		say("screen.lock")
+		want("in part", well, one, one)
+		v, err := e.Device(t.Context(), d)
+		if err != nil || len(v.Settings) != 2 || v.Settings[0].State != manifest.Pending || v.Settings[1].State != manifest.Applied {
+			t.Errorf("the device: %+v, %v", v, err)
+		}
+		say("file.content/motd")
+		want("whole", well, well, well)
+	})
+}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -736,6 +737,77 @@ func TestRolloutReturnsByItself(t *testing.T) {
 		defer h.mu.Unlock()
 		if !slices.Equal(h.notes, []string{"rollout.returned"}) {
 			t.Errorf("noted: %v", h.notes)
+		}
+	})
+}
+
+// TestRolloutThatContradicts brings a version that contradicts another policy: nothing of it
+// is applied on any device it reaches, which is a failure though no device says so. What the
+// version before contradicted already is none.
+func TestRolloutThatContradicts(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		t.Helper()
+		h := newHouse(t, s)
+		e := h.node(nil)
+		g := h.group("Office", mdm.RootGroup)
+		h.join(g, 40)
+		script := func(name, body string) policy.Setting {
+			return policy.Setting{ID: manifest.ID("script.check/" + name), Value: json.RawMessage(`{"check":"` + body + `"}`)}
+		}
+		h.policy("Other", true, []policy.Setting{script("old", "true"), script("new", "true")}, to(g))
+		p := h.policy("Checks", true, []policy.Setting{script("old", "false")}, to(g))
+		e.Wake()
+		h.settled()
+		id := h.start(e, p, quick, script("old", "false"), script("new", "false"))
+		h.await("returned", func() bool { return h.rollout(e, id).State == rollout.Returned })
+		r := h.rollout(e, id)
+		if r.Stage != 0 || r.Progress.Failed == 0 || r.Progress.Conflict != r.Progress.Failed || !strings.Contains(r.Reason, "contradicts") {
+			t.Errorf("it does not say why: %+v", r)
+		}
+		h.settled()
+		p, err := h.policies.Policy(t.Context(), p.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id = h.start(e, p, quick, script("old", "exit 1"), screenLock(60))
+		h.await("counted", func() bool { return h.rollout(e, id).Progress.Pending > 0 })
+		h.settled()
+		h.await("over", func() bool {
+			for _, d := range h.having(e, 60) {
+				h.report(e, d, manifest.Applied)
+			}
+			return h.rollout(e, id).State != rollout.Running
+		})
+		if r := h.rollout(e, id); r.State != rollout.Done {
+			t.Errorf("a conflict that was there before ends a roll-out: %+v", r)
+		}
+	})
+}
+
+// TestRolloutOfAField rolls out one field of a setting of which another policy gives the
+// others: it fails, and no policy is named for that.
+func TestRolloutOfAField(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		t.Helper()
+		h := newHouse(t, s)
+		e := h.node(nil)
+		g := h.group("Office", mdm.RootGroup)
+		h.join(g, 40)
+		lock := func(idle, delay int) policy.Setting {
+			return policy.Setting{ID: "screen.lock", Value: json.RawMessage(fmt.Sprintf(`{"enabled":true,"idle_seconds":%d,"lock_delay_seconds":%d}`, idle, delay))}
+		}
+		h.policy("Other", true, []policy.Setting{lock(900, 0)}, to(g))
+		p := h.policy("Idle", true, []policy.Setting{lock(300, 60)}, to(g))
+		e.Wake()
+		h.settled()
+		id := h.start(e, p, quick, lock(60, 60))
+		h.settled()
+		for _, d := range h.having(e, 60) {
+			h.report(e, d, manifest.Failed)
+		}
+		h.await("returned", func() bool { return h.rollout(e, id).State == rollout.Returned })
+		if r := h.rollout(e, id); r.Progress.Failed == 0 || r.Progress.Conflict != 0 {
+			t.Errorf("%+v", r)
 		}
 	})
 }

@@ -182,17 +182,17 @@ func (e *Engine) merge(ctx context.Context, st *Standing, r report) (bool, error
 		}
 	}
 	for id, k := range st.Statuses {
-		// Pending is the gateway's own word for what a device said nothing of: once it must not be
-		// any more, the device, which never spoke of it, does not say that it is gone either.
-		if _, now := about[id]; !now && k.State == manifest.Pending {
+		if k.State == manifest.Pending { // an earlier gateway's word for what is unsaid
 			delete(st.Statuses, id)
 		}
 	}
-	for id, s := range about {
+	var unsaid []manifest.ID
+	for id := range about {
 		if _, ok := st.Statuses[id]; !ok {
-			st.Statuses[id] = Kept{State: manifest.Pending, Source: s.Source, ReceivedUS: r.at.UnixMicro(), SinceUS: r.at.UnixMicro()}
+			unsaid = append(unsaid, id)
 		}
 	}
+	st.Unsaid = Unsaid(unsaid)
 	bound(st.Statuses)
 	st.Reported, st.ReportedGeneration, st.ReportedAt = hash, r.Generation, r.at
 	return true, nil

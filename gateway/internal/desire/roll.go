@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"handrail/mdm"
+	"handrail/mdm/manifest"
 	"handrail/mdm/policy"
 	"handrail/mdm/rollout"
 )
@@ -127,10 +130,11 @@ func (e *Engine) progress(ctx context.Context, r rollout.Rollout, v Viewer) (rol
 	if of == nil {
 		return n, nil // assigned to nobody
 	}
-	faults, err := e.cfg.Store.PolicyFaults(ctx, r.Policy)
+	failures, err := e.failures(ctx, r)
 	if err != nil {
 		return n, err
 	}
+	reaches := e.reachOf(in, r)
 	visible := map[mdm.GroupID]bool{}
 	for _, g := range v.Groups {
 		visible[g] = true
@@ -139,7 +143,7 @@ func (e *Engine) progress(ctx context.Context, r rollout.Rollout, v Viewer) (rol
 		if !v.All && !visible[m.Group] {
 			return nil
 		}
-		_, target := in.signature(m, labels)
+		sig, target := in.signature(m, labels)
 		reached := false
 		for _, a := range of.Assignments {
 			if _, ok := a.Reaches(target); ok && a.Version == 0 {
@@ -154,18 +158,77 @@ func (e *Engine) progress(ctx context.Context, r rollout.Rollout, v Viewer) (rol
 			return nil
 		}
 		n.Devices++
-		f, faulty := faults[m.Device]
+		at := reaches(sig, m.Device, target)
+		failed := slices.ContainsFunc(failures[m.Device], func(f Failure) bool { return at.gives[f.Setting] && !f.At.Before(r.CreatedAt) })
 		switch {
-		case m.Hash != m.Reported || faulty && f.Pending:
-			n.Pending++
-		case faulty && !f.FailedAt.Before(r.CreatedAt):
+		case at.clashes: // which is certain before the device says anything
 			n.Failed++
+			n.Conflict++
+		case m.Hash != m.Reported:
+			n.Pending++
+		case failed:
+			n.Failed++
+		case slices.ContainsFunc(strings.Fields(m.Unsaid), func(id string) bool { return at.gives[manifest.ID(id)] }):
+			n.Pending++
 		default:
 			n.Applied++
 		}
 		return nil
 	})
 	return n, err
+}
+
+// failures are the devices on which settings of the new version failed.
+func (e *Engine) failures(ctx context.Context, r rollout.Rollout) (map[mdm.DeviceID][]Failure, error) {
+	v, err := e.cfg.Store.PolicyVersion(ctx, r.Policy, r.To)
+	if err != nil {
+		return nil, fmt.Errorf("version %d of policy %s: %w", r.To, r.Policy, err)
+	}
+	ids := make([]manifest.ID, len(v.Settings))
+	for i := range v.Settings {
+		ids[i] = v.Settings[i].ID
+	}
+	return e.cfg.Store.Failures(ctx, ids)
+}
+
+// reach is what a policy that is rolled out does to a device that its new version has reached.
+type reach struct {
+	gives   map[manifest.ID]bool // settings whose value, or a field of it, comes from the policy
+	clashes bool                 // the new version contradicts other policies where the one before did not
+}
+
+// reachOf returns a function that tells what a roll-out does to devices, which it works out once
+// for all that are alike.
+func (e *Engine) reachOf(in *inputs, r rollout.Rollout) func(sig string, d mdm.DeviceID, t policy.Target) *reach {
+	returned := r
+	returned.State = rollout.Returned
+	was := *in
+	was.policies = slices.Clone(in.policies)
+	for i := range was.policies {
+		if was.policies[i].ID == r.Policy {
+			was.policies[i].rollout = &returned
+		}
+	}
+	known := map[string]*reach{}
+	of := func(in *inputs, d mdm.DeviceID, t policy.Target) *part {
+		resolved := e.cfg.Policies.Catalogue().Resolve(in.reaching(d, t))
+		if p := partsOf(policy.Manifest(resolved), saysOf(resolved))[r.Policy]; p != nil {
+			return p
+		}
+		return &part{}
+	}
+	return func(sig string, d mdm.DeviceID, t policy.Target) *reach {
+		if known[sig] == nil {
+			now, before := of(in, d, t), of(&was, d, t)
+			one := &reach{gives: make(map[manifest.ID]bool, len(now.settings))}
+			for _, s := range now.settings {
+				one.gives[s.ID] = true
+			}
+			one.clashes = slices.ContainsFunc(now.conflict, func(id manifest.ID) bool { return !slices.Contains(before.conflict, id) })
+			known[sig] = one
+		}
+		return known[sig]
+	}
 }
 
 // ChangeRollout lets somebody pause, resume, skip or stop a roll-out.

@@ -3,6 +3,8 @@ package desire
 import (
 	"context"
 	"encoding/json"
+	"slices"
+	"strings"
 	"time"
 
 	"handrail/mdm"
@@ -37,6 +39,7 @@ type Member struct {
 	Outcome    string // names a manifest and the policies it comes from
 	Hash       string // keyed hash of the manifest's hash
 	Reported   string // keyed hash of the manifest the device last reported on
+	Unsaid     string // see Standing
 	rev        int64  // of single devices that are to be resolved again
 }
 
@@ -75,6 +78,7 @@ type Standing struct {
 	Reported           string
 	ReportedGeneration int64
 	ReportedAt         time.Time
+	Unsaid             string // settings of Reported that the device has said nothing of yet; see Unsaid
 	Statuses           map[manifest.ID]Kept
 }
 
@@ -96,11 +100,28 @@ type Viewer struct {
 	All    bool
 }
 
-// Pair is how many devices must be Outcome and last reported on the manifest Reported.
+// Unsaid is settings, in order, as they are kept: joined by spaces, "" being none. A device that
+// is slow reports on some settings before the others.
+func Unsaid(ids []manifest.ID) string {
+	words := make([]string, len(ids))
+	for i, id := range slices.Sorted(slices.Values(ids)) {
+		words[i] = string(id)
+	}
+	return strings.Join(words, " ")
+}
+
+// isUnsaid reports whether a setting is among those.
+func isUnsaid(all string, id manifest.ID) bool {
+	return all != "" && slices.Contains(strings.Fields(all), string(id))
+}
+
+// Pair is how many devices must be Outcome and last reported on the manifest Reported, all of
+// it but the settings Unsaid.
 type Pair struct {
 	Outcome  string
 	Hash     string
 	Reported string
+	Unsaid   string
 	Devices  int64
 }
 
@@ -110,6 +131,7 @@ type FaultCount struct {
 	State    manifest.State
 	Outcome  string
 	Reported string
+	Unsaid   string
 	Devices  int64
 }
 
@@ -125,10 +147,10 @@ type DeviceQuery struct {
 	Limit    int
 }
 
-// PolicyFault is what of a policy is not well on a device.
-type PolicyFault struct {
-	Pending  bool      // a setting has not been reported on
-	FailedAt time.Time // when the last setting failed or came into conflict; zero for none
+// Failure is a setting that a device could not be given.
+type Failure struct {
+	Setting manifest.ID
+	At      time.Time // since when
 }
 
 // PolicyCount is how many devices of a Pair reported a state on any setting of a policy.
@@ -138,11 +160,12 @@ type PolicyCount struct {
 	State    manifest.State
 	Outcome  string
 	Reported string
+	Unsaid   string
 	Devices  int64
 }
 
 // Bad are the states that somebody should look into.
-var Bad = []manifest.State{manifest.Failed, manifest.Conflict, manifest.Drifted, manifest.Pending}
+var Bad = []manifest.State{manifest.Failed, manifest.Conflict, manifest.Drifted}
 
 // Store is what the room needs kept.
 type Store interface {
@@ -207,8 +230,8 @@ type Store interface {
 	FaultCounts(ctx context.Context, v Viewer) ([]FaultCount, error)
 	// DevicesInState returns devices by id.
 	DevicesInState(ctx context.Context, q DeviceQuery) ([]mdm.DeviceID, error)
-	// PolicyFaults returns the devices on which settings of a policy failed or wait.
-	PolicyFaults(ctx context.Context, p policy.ID) (map[mdm.DeviceID]PolicyFault, error)
+	// Failures returns the devices that reported any of some settings as failed or in conflict.
+	Failures(ctx context.Context, settings []manifest.ID) (map[mdm.DeviceID][]Failure, error)
 	// PolicyCounts counts devices by policy and state, each device once a state, and once more
 	// under state "" for any fault. Settings made of several policies are in none.
 	PolicyCounts(ctx context.Context, v Viewer) ([]PolicyCount, error)

@@ -20,11 +20,11 @@ type queryer interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
-const memberColumns = `d.id, d.group_id, COALESCE(w.generation, 0), COALESCE(w.outcome, ''), COALESCE(w.hash, ''), COALESCE(w.reported, '')`
+const memberColumns = `d.id, d.group_id, COALESCE(w.generation, 0), COALESCE(w.outcome, ''), COALESCE(w.hash, ''), COALESCE(w.reported, ''), COALESCE(w.unsaid, '')`
 
 func scanMember(row rowScanner) (desire.Member, error) {
 	var m desire.Member
-	return m, row.Scan(&m.Device, &m.Group, &m.Generation, &m.Outcome, &m.Hash, &m.Reported)
+	return m, row.Scan(&m.Device, &m.Group, &m.Generation, &m.Outcome, &m.Hash, &m.Reported, &m.Unsaid)
 }
 
 // members returns devices that meet conditions on d, in the order of their ids.
@@ -245,7 +245,7 @@ func (s *Store) ResolveDirty(ctx context.Context, limit int, now time.Time, reso
 		p.Members, err = collect(rows, err, func(row rowScanner) (desire.Member, error) {
 			var m desire.Member
 			var mark int64
-			err := row.Scan(&m.Device, &m.Group, &m.Generation, &m.Outcome, &m.Hash, &m.Reported, &mark)
+			err := row.Scan(&m.Device, &m.Group, &m.Generation, &m.Outcome, &m.Hash, &m.Reported, &m.Unsaid, &mark)
 			m.SetRev(mark)
 			return m, err
 		})

@@ -13,16 +13,15 @@ import (
 	"handrail/gateway/internal/desire"
 	"handrail/mdm"
 	"handrail/mdm/manifest"
-	"handrail/mdm/policy"
 )
 
-const standingColumns = "w.device_id, w.generation, w.outcome, w.hash, w.changed_us, w.reported, w.reported_generation, w.reported_us"
+const standingColumns = "w.device_id, w.generation, w.outcome, w.hash, w.changed_us, w.reported, w.reported_generation, w.reported_us, w.unsaid"
 
 func scanStanding(row rowScanner, more ...any) (desire.Standing, error) {
 	var st desire.Standing
 	var changed, reported int64
 	err := row.Scan(append([]any{
-		&st.Device, &st.Generation, &st.Outcome, &st.Hash, &changed, &st.Reported, &st.ReportedGeneration, &reported,
+		&st.Device, &st.Generation, &st.Outcome, &st.Hash, &changed, &st.Reported, &st.ReportedGeneration, &reported, &st.Unsaid,
 	}, more...)...)
 	st.ChangedAt, st.ReportedAt = fromMicros(changed), fromMicros(reported)
 	return st, err
@@ -163,7 +162,7 @@ func (b *statusBatch) add(st *desire.Standing, before map[manifest.ID]desire.Kep
 	if err != nil {
 		return err
 	}
-	b.desired = append(b.desired, []any{string(st.Device), st.Reported, st.ReportedGeneration, micros(st.ReportedAt)})
+	b.desired = append(b.desired, []any{string(st.Device), st.Reported, st.ReportedGeneration, micros(st.ReportedAt), st.Unsaid})
 	b.status = append(b.status, []any{string(st.Device), string(body)})
 	for _, id := range slices.Sorted(maps.Keys(before)) {
 		if now, still := st.Statuses[id]; before[id].State != manifest.Applied && (!still || now.State == manifest.Applied) {
@@ -187,8 +186,8 @@ func (b *statusBatch) write(ctx context.Context, tx *sql.Tx) error {
 			return err
 		}
 	}
-	err := b.desired.each(b.bare, []string{"TEXT", "TEXT", "BIGINT", "BIGINT"}, run("WITH r (id, hash, generation, us) AS (VALUES ",
-		`) UPDATE desired SET reported = r.hash, reported_generation = r.generation, reported_us = r.us FROM r WHERE desired.device_id = r.id`))
+	err := b.desired.each(b.bare, []string{"TEXT", "TEXT", "BIGINT", "BIGINT", "TEXT"}, run("WITH r (id, hash, generation, us, unsaid) AS (VALUES ",
+		`) UPDATE desired SET reported = r.hash, reported_generation = r.generation, reported_us = r.us, unsaid = r.unsaid FROM r WHERE desired.device_id = r.id`))
 	if err == nil {
 		err = b.status.each(b.bare, nil, run("INSERT INTO device_status (device_id, body) VALUES ",
 			" ON CONFLICT (device_id) DO UPDATE SET body = excluded.body"))
@@ -229,21 +228,50 @@ func (s *Store) Pairs(ctx context.Context, v desire.Viewer) ([]desire.Pair, erro
 	viewer(&c, v)
 	rows, err := s.reader.QueryContext(ctx, "SELECT p.outcome, COALESCE(m.hash, ''), p.reported, p.n FROM (SELECT w.outcome, w.reported, count(*) AS n FROM desired w"+
 		c.where()+" GROUP BY w.outcome, w.reported) p LEFT JOIN manifests m ON m.outcome = p.outcome", c.args...)
-	return collect(rows, err, func(row rowScanner) (desire.Pair, error) {
+	all, err := collect(rows, err, func(row rowScanner) (desire.Pair, error) {
 		var p desire.Pair
 		return p, row.Scan(&p.Outcome, &p.Hash, &p.Reported, &p.Devices)
 	})
+	if err != nil {
+		return nil, err
+	}
+	// What is unsaid is in no index, being long, and there are few of these.
+	c.add("w.unsaid <> ''")
+	rows, err = s.reader.QueryContext(ctx, "SELECT w.outcome, w.reported, w.unsaid, count(*) FROM desired w"+c.where()+
+		" GROUP BY w.outcome, w.reported, w.unsaid", c.args...)
+	partly, err := collect(rows, err, func(row rowScanner) (desire.Pair, error) {
+		var p desire.Pair
+		return p, row.Scan(&p.Outcome, &p.Reported, &p.Unsaid, &p.Devices)
+	})
+	if err != nil || len(partly) == 0 {
+		return all, err
+	}
+	at := make(map[[2]string]int, len(all))
+	for i := range all {
+		at[[2]string{all[i].Outcome, all[i].Reported}] = i
+	}
+	for _, p := range partly {
+		i, ok := at[[2]string{p.Outcome, p.Reported}]
+		if !ok {
+			continue // since the first look
+		}
+		whole := &all[i]
+		p.Hash, p.Devices = whole.Hash, min(p.Devices, whole.Devices)
+		whole.Devices -= p.Devices
+		all = append(all, p)
+	}
+	return slices.DeleteFunc(all, func(p desire.Pair) bool { return p.Devices == 0 }), nil
 }
 
 // FaultCounts counts what is not applied; see desire.Store.
 func (s *Store) FaultCounts(ctx context.Context, v desire.Viewer) ([]desire.FaultCount, error) {
 	var c conditions
 	viewer(&c, v)
-	rows, err := s.reader.QueryContext(ctx, `SELECT f.setting_id, f.state, w.outcome, w.reported, count(*) FROM status_faults f
-		JOIN desired w ON w.device_id = f.device_id`+c.where()+" GROUP BY f.setting_id, f.state, w.outcome, w.reported", c.args...)
+	rows, err := s.reader.QueryContext(ctx, `SELECT f.setting_id, f.state, w.outcome, w.reported, w.unsaid, count(*) FROM status_faults f
+		JOIN desired w ON w.device_id = f.device_id`+c.where()+" GROUP BY f.setting_id, f.state, w.outcome, w.reported, w.unsaid", c.args...)
 	return collect(rows, err, func(row rowScanner) (desire.FaultCount, error) {
 		var n desire.FaultCount
-		return n, row.Scan(&n.Setting, &n.State, &n.Outcome, &n.Reported, &n.Devices)
+		return n, row.Scan(&n.Setting, &n.State, &n.Outcome, &n.Reported, &n.Unsaid, &n.Devices)
 	})
 }
 
@@ -257,8 +285,8 @@ func (s *Store) DevicesInState(ctx context.Context, q desire.DeviceQuery) ([]mdm
 	var pairs []string
 	var args []any
 	for _, p := range q.Pairs {
-		pairs = append(pairs, "w.outcome = ? AND w.reported = ?")
-		args = append(args, p.Outcome, p.Reported)
+		pairs = append(pairs, "w.outcome = ? AND w.reported = ? AND w.unsaid = ?")
+		args = append(args, p.Outcome, p.Reported, p.Unsaid)
 	}
 	c.add("("+strings.Join(pairs, " OR ")+")", args...)
 	if len(q.Any) > 0 && len(q.Settings) > 0 {
@@ -284,21 +312,27 @@ func (s *Store) DevicesInState(ctx context.Context, q desire.DeviceQuery) ([]mdm
 	})
 }
 
-// PolicyFaults returns the devices a policy is not well on; see desire.Store.
-func (s *Store) PolicyFaults(ctx context.Context, p policy.ID) (map[mdm.DeviceID]desire.PolicyFault, error) {
-	rows, err := s.reader.QueryContext(ctx, `SELECT device_id, max(CASE state WHEN 'pending' THEN 1 ELSE 0 END),
-			max(CASE state WHEN 'pending' THEN 0 ELSE since_us END)
-		FROM status_faults WHERE policy_id = $1 AND state IN ('failed', 'conflict', 'pending') GROUP BY device_id`, p)
-	out := map[mdm.DeviceID]desire.PolicyFault{}
-	_, err = collect(rows, err, func(row rowScanner) (struct{}, error) {
-		var id mdm.DeviceID
-		var pending int
-		var failed int64
-		err := row.Scan(&id, &pending, &failed)
-		out[id] = desire.PolicyFault{Pending: pending > 0, FailedAt: fromMicros(failed)}
-		return struct{}{}, err
-	})
-	return out, err
+// Failures returns where settings failed; see desire.Store.
+func (s *Store) Failures(ctx context.Context, settings []manifest.ID) (map[mdm.DeviceID][]desire.Failure, error) {
+	out := map[mdm.DeviceID][]desire.Failure{}
+	for some := range slices.Chunk(settings, seenBatch) {
+		var c conditions
+		in(&c, "setting_id", some)
+		c.add("state IN ('failed', 'conflict')")
+		rows, err := s.reader.QueryContext(ctx, "SELECT device_id, setting_id, since_us FROM status_faults"+c.where(), c.args...)
+		if _, err = collect(rows, err, func(row rowScanner) (struct{}, error) {
+			var id mdm.DeviceID
+			var f desire.Failure
+			var since int64
+			err := row.Scan(&id, &f.Setting, &since)
+			f.At = fromMicros(since)
+			out[id] = append(out[id], f)
+			return struct{}{}, err
+		}); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
 }
 
 // FaultsOn counts devices of a pair by state; see desire.Store.
@@ -309,17 +343,17 @@ func (s *Store) FaultsOn(ctx context.Context, v desire.Viewer, p desire.Pair, se
 	var out []desire.PolicyCount
 	for _, by := range []struct{ state, where, group string }{
 		{"f.state", "f.state <> 'applied'", " GROUP BY f.state"},
-		{"''", "f.state IN ('failed', 'conflict', 'drifted', 'pending')", ""},
+		{"''", "f.state IN ('failed', 'conflict', 'drifted')", ""},
 	} {
 		var c conditions
 		c.add(by.where)
-		c.add("w.outcome = ? AND w.reported = ?", p.Outcome, p.Reported)
+		c.add("w.outcome = ? AND w.reported = ? AND w.unsaid = ?", p.Outcome, p.Reported, p.Unsaid)
 		in(&c, "f.setting_id", settings)
 		viewer(&c, v)
 		rows, err := s.reader.QueryContext(ctx, "SELECT "+by.state+`, count(DISTINCT f.device_id) FROM status_faults f
 			JOIN desired w ON w.device_id = f.device_id`+c.where()+by.group, c.args...)
 		list, err := collect(rows, err, func(row rowScanner) (desire.PolicyCount, error) {
-			n := desire.PolicyCount{Outcome: p.Outcome, Reported: p.Reported}
+			n := desire.PolicyCount{Outcome: p.Outcome, Reported: p.Reported, Unsaid: p.Unsaid}
 			return n, row.Scan(&n.State, &n.Devices)
 		})
 		if err != nil {
@@ -335,16 +369,16 @@ func (s *Store) PolicyCounts(ctx context.Context, v desire.Viewer) ([]desire.Pol
 	var out []desire.PolicyCount
 	for _, by := range []struct{ state, where string }{
 		{"f.state", "f.state <> 'applied'"},
-		{"''", "f.state IN ('failed', 'conflict', 'drifted', 'pending')"},
+		{"''", "f.state IN ('failed', 'conflict', 'drifted')"},
 	} {
 		var c conditions
 		c.add(by.where)
 		viewer(&c, v)
-		rows, err := s.reader.QueryContext(ctx, "SELECT f.policy_id, "+by.state+`, w.outcome, w.reported, count(DISTINCT f.device_id) FROM status_faults f
-			JOIN desired w ON w.device_id = f.device_id`+c.where()+" GROUP BY 1, 2, 3, 4", c.args...)
+		rows, err := s.reader.QueryContext(ctx, "SELECT f.policy_id, "+by.state+`, w.outcome, w.reported, w.unsaid, count(DISTINCT f.device_id) FROM status_faults f
+			JOIN desired w ON w.device_id = f.device_id`+c.where()+" GROUP BY 1, 2, 3, 4, 5", c.args...)
 		list, err := collect(rows, err, func(row rowScanner) (desire.PolicyCount, error) {
 			var n desire.PolicyCount
-			return n, row.Scan(&n.Policy, &n.State, &n.Outcome, &n.Reported, &n.Devices)
+			return n, row.Scan(&n.Policy, &n.State, &n.Outcome, &n.Reported, &n.Unsaid, &n.Devices)
 		})
 		if err != nil {
 			return nil, err
