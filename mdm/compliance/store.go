@@ -64,6 +64,9 @@ type StandingStore interface {
 	// ClaimComplianceDue takes up to limit devices that are due, those due last first, and
 	// puts their next turn at lease. Two callers never get the same device before lease.
 	ClaimComplianceDue(ctx context.Context, now, lease time.Time, limit int) ([]mdm.DeviceID, error)
+	// ClaimComplianceLate is ClaimComplianceDue for devices that were due before a moment, those
+	// that wait longest first.
+	ClaimComplianceLate(ctx context.Context, before, lease time.Time, limit int) ([]mdm.DeviceID, error)
 	// NextComplianceDue returns when the next device is due; zero for never.
 	NextComplianceDue(ctx context.Context) (time.Time, error)
 	// MarkComplianceDue makes devices due at a moment, all with no ids. Those that do not

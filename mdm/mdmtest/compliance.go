@@ -121,6 +121,21 @@ func complianceDue(t *testing.T, s ComplianceStore) {
 	if got := must(s.NextComplianceDue(ctx))(t); !got.Equal(Start) {
 		t.Errorf("next due = %v", got)
 	}
+	if got := must(s.ClaimComplianceLate(ctx, Start.Add(-time.Second), lease, 10))(t); len(got) != 0 {
+		t.Errorf("late before anything was due: %v", got)
+	}
+	if err := s.MarkComplianceDue(ctx, Start.Add(time.Second), b); err != nil {
+		t.Fatal(err)
+	}
+	if got := must(s.ClaimComplianceLate(ctx, now, lease, 1))(t); !slices.Equal(got, []mdm.DeviceID{a}) {
+		t.Errorf("first late = %v, want the one that waits longest, %v", got, a)
+	}
+	if got := must(s.ClaimComplianceLate(ctx, now, lease, 10))(t); !slices.Equal(got, []mdm.DeviceID{b}) {
+		t.Errorf("second late = %v, want %v", got, b)
+	}
+	if err := s.MarkComplianceDue(ctx, Start, a); err != nil {
+		t.Fatal(err)
+	}
 	if got := must(s.ClaimComplianceDue(ctx, now, lease, 10))(t); !slices.Equal(got, []mdm.DeviceID{a}) {
 		t.Errorf("second claim = %v, want %v", got, a)
 	}

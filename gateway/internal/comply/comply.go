@@ -44,6 +44,9 @@ type Config struct {
 	// Lag says for how long work that can wait leaves the machine to what is more urgent; nil means
 	// never.
 	Lag func() time.Duration
+	// Patience is how long a device may be due: whatever is more urgent, those that have waited for
+	// longer are checked, some at a time. 0 means 3 minutes.
+	Patience time.Duration
 	// Lease is when a batch comes back that nobody saved; 0 means 1 minute.
 	Lease time.Duration
 }
@@ -59,6 +62,7 @@ type Engine struct {
 	mu     sync.Mutex
 	book   *rulebook
 	latest time.Time // by the clock, when it was last looked at
+	warned time.Time // that devices wait for long
 }
 
 // idle is how often a node looks for due devices without being told: for those another node
@@ -89,6 +93,9 @@ func New(cfg Config, log *slog.Logger) (*Engine, error) {
 	}
 	if cfg.Lease <= 0 {
 		cfg.Lease = time.Minute
+	}
+	if cfg.Patience <= 0 {
+		cfg.Patience = 3 * time.Minute
 	}
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -163,10 +170,20 @@ func (e *Engine) work(ctx context.Context) error {
 	}
 }
 
-// letPass waits for what is more urgent; false when ctx ended.
+// letPass waits for what is more urgent; false when ctx ended. Meanwhile devices that have
+// waited for longer than Patience are checked, a few at a time.
 func (e *Engine) letPass(ctx context.Context) bool {
 	for lag := e.cfg.Lag(); lag > 0; lag = e.cfg.Lag() {
-		t := time.NewTimer(lag)
+		began := time.Now()
+		n, err := e.lateRound(ctx)
+		if err != nil && ctx.Err() == nil {
+			e.log.Warn("compliance_unchecked", "error", err)
+		}
+		rest := e.cfg.Patience / 10
+		if n > 0 {
+			rest = min(rest, yield*time.Since(began))
+		}
+		t := time.NewTimer(min(lag, rest))
 		select {
 		case <-ctx.Done():
 			t.Stop()
@@ -175,6 +192,51 @@ func (e *Engine) letPass(ctx context.Context) bool {
 		}
 	}
 	return ctx.Err() == nil
+}
+
+// Of what waits for long, a share of a batch is taken at a time, and while there is more urgent
+// work that has the machine for yield times as long as such a part took.
+const (
+	lateShare = 10
+	yield     = 4
+)
+
+// lateRound is Round for a few of the devices that have waited for longer than Patience.
+func (e *Engine) lateRound(ctx context.Context) (int, error) {
+	now := e.cfg.Now()
+	ids, err := e.claimLate(ctx, now, now.Add(e.cfg.Lease))
+	if err != nil || len(ids) == 0 {
+		return 0, err
+	}
+	return len(ids), e.check(ctx, now.Add(e.cfg.Lease), ids)
+}
+
+// claimLate takes some of the devices that have waited for longer than Patience.
+func (e *Engine) claimLate(ctx context.Context, now, lease time.Time) ([]mdm.DeviceID, error) {
+	behind, err := e.Behind(ctx)
+	if err != nil || behind <= e.cfg.Patience {
+		return nil, err
+	}
+	e.mu.Lock()
+	warn := now.Sub(e.warned) > e.cfg.Patience || now.Before(e.warned)
+	if warn {
+		e.warned = now
+	}
+	e.mu.Unlock()
+	if warn {
+		e.log.Warn("compliance_behind", "seconds", int64(behind.Seconds()))
+	}
+	return e.cfg.Store.ClaimComplianceLate(ctx, now.Add(-e.cfg.Patience), lease, max(e.cfg.Batch/lateShare, 1))
+}
+
+// Behind returns for how long the device that waits longest has been due to be checked, by any
+// node; 0 when none waits.
+func (e *Engine) Behind(ctx context.Context) (time.Duration, error) {
+	next, err := e.cfg.Store.NextComplianceDue(ctx)
+	if err != nil || next.IsZero() {
+		return 0, err
+	}
+	return max(e.cfg.Now().Sub(next), 0), nil
 }
 
 // noteDays keeps the numbers trends are drawn from.
@@ -297,17 +359,31 @@ func (e *Engine) Round(ctx context.Context) (int, error) {
 		return 0, err // looking costs no write
 	}
 	lease := now.Add(e.cfg.Lease)
-	ids, err := e.cfg.Store.ClaimComplianceDue(ctx, now, lease, e.cfg.Batch)
-	if err != nil || len(ids) == 0 {
-		return 0, err
-	}
-	slices.Sort(ids)
-	changes, err := e.evaluate(ctx, ids)
+	// What changed last goes first, since somebody may be looking at it; under endless load what
+	// changed before would never have its turn.
+	ids, err := e.claimLate(ctx, now, lease)
 	if err != nil {
 		return 0, err
 	}
-	if _, err := e.cfg.Store.SaveCompliance(ctx, lease, changes); err != nil {
+	newest, err := e.cfg.Store.ClaimComplianceDue(ctx, now, lease, e.cfg.Batch-len(ids))
+	if err != nil {
 		return 0, err
+	}
+	if ids = append(ids, newest...); len(ids) == 0 {
+		return 0, nil
+	}
+	return len(ids), e.check(ctx, lease, ids)
+}
+
+// check evaluates and saves devices that were claimed until lease.
+func (e *Engine) check(ctx context.Context, lease time.Time, ids []mdm.DeviceID) error {
+	slices.Sort(ids)
+	changes, err := e.evaluate(ctx, ids)
+	if err != nil {
+		return err
+	}
+	if _, err := e.cfg.Store.SaveCompliance(ctx, lease, changes); err != nil {
+		return err
 	}
 	var told []string
 	for _, c := range changes {
@@ -320,7 +396,7 @@ func (e *Engine) Round(ctx context.Context) (int, error) {
 	} else if len(told) > 0 {
 		e.cfg.Changed(told...)
 	}
-	return len(ids), nil
+	return nil
 }
 
 // wentBack reports, once, that the clock was set back by more than nodes differ anyway.

@@ -455,3 +455,62 @@ func TestCostlyRule(t *testing.T) {
 		}
 	}
 }
+
+// TestLongWaitEnds has something more urgent to do without end: a device that has waited for
+// longer than it may is checked all the same, and one that has not is not.
+func TestLongWaitEnds(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		h := newHouse(t, s, 30, synchronised())
+		if behind, err := h.engine(nil).Behind(t.Context()); err != nil || behind != 0 {
+			t.Errorf("behind by %s, %v", behind, err)
+		}
+		h.pass(4 * time.Minute)
+		fresh := h.devices[7]
+		h.report(fresh, "time", `{"synchronised":false,"service":"timesyncd"}`)
+		e := h.engine(func(c *comply.Config) {
+			c.Lag = func() time.Duration { return time.Hour }
+		})
+		if behind, err := e.Behind(t.Context()); err != nil || behind != 4*time.Minute {
+			t.Errorf("behind by %s, %v", behind, err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			_ = e.Run(ctx)
+		}()
+		deadline := time.Now().Add(time.Minute)
+		for _, d := range h.devices {
+			for d != fresh && h.state(d, "time").State == "" {
+				if time.Now().After(deadline) {
+					t.Fatalf("%s is not checked after a minute", d)
+				}
+				<-time.After(5 * time.Millisecond)
+			}
+		}
+		stop()
+		<-done
+		if got := h.state(fresh, "time").State; got != "" {
+			t.Errorf("the one that changed just now is %q, though there is more urgent work", got)
+		}
+	})
+}
+
+// TestLongWaitIsTakenAlong has more to check than is ever done, the newest first: who waits for
+// long is among the next all the same.
+func TestLongWaitIsTakenAlong(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		h := newHouse(t, s, 30, synchronised())
+		e := h.engine(nil)
+		h.pass(4 * time.Minute)
+		for _, d := range h.devices[1:] {
+			h.report(d, "time", `{"synchronised":false,"service":"timesyncd"}`)
+		}
+		if n, err := e.Round(t.Context()); err != nil || n != 10 {
+			t.Errorf("%d were checked, %v", n, err)
+		}
+		if got := h.state(h.devices[0], "time").State; got == "" {
+			t.Error("the one that waited longest was not among them")
+		}
+	})
+}

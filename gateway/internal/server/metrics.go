@@ -44,6 +44,7 @@ func newMetrics(s *Server) *metrics {
 	})
 	gauge("handrail_sessions_live", "Sessions consented or live, all nodes.", func() float64 { live, _ := s.countSessions(); return live })
 	gauge("handrail_sessions_waiting", "Sessions waiting for consent, all nodes.", func() float64 { _, waiting := s.countSessions(); return waiting })
+	gauge("handrail_compliance_behind_seconds", "How long the device that waits longest for a check of its rules has been due, all nodes.", s.complianceBehind)
 	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Name: "handrail_db_writes_total", Help: "Writing transactions of this node.",
 	}, func() float64 { return float64(s.Store.Writes()) }))
@@ -63,6 +64,19 @@ func (s *Server) countSessions() (live, waiting float64) {
 		s.log.Warn("sessions_uncounted", "error", err)
 	}
 	return float64(c.Live), float64(c.Waiting)
+}
+
+func (s *Server) complianceBehind() float64 {
+	if s.Comply == nil {
+		return 0
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	d, err := s.Comply.Behind(ctx)
+	if err != nil {
+		s.log.Warn("compliance_uncounted", "error", err)
+	}
+	return d.Seconds()
 }
 
 func (m *metrics) handler() http.Handler {

@@ -126,12 +126,21 @@ func (s *Store) MarkComplianceMissed(ctx context.Context, now time.Time, setting
 
 // ClaimComplianceDue takes devices to check; see compliance.StandingStore.
 func (s *Store) ClaimComplianceDue(ctx context.Context, now, lease time.Time, limit int) ([]mdm.DeviceID, error) {
-	pick := "SELECT device_id FROM compliance_devices WHERE due_us > 0 AND due_us <= $2 ORDER BY due_us DESC LIMIT $3"
+	return s.claimCompliance(ctx, now, lease, limit, "DESC")
+}
+
+// ClaimComplianceLate takes devices that wait longest; see compliance.StandingStore.
+func (s *Store) ClaimComplianceLate(ctx context.Context, before, lease time.Time, limit int) ([]mdm.DeviceID, error) {
+	return s.claimCompliance(ctx, before, lease, limit, "ASC")
+}
+
+func (s *Store) claimCompliance(ctx context.Context, until, lease time.Time, limit int, order string) ([]mdm.DeviceID, error) {
+	pick := "SELECT device_id FROM compliance_devices WHERE due_us > 0 AND due_us <= $2 ORDER BY due_us " + order + " LIMIT $3"
 	if s.postgres {
 		pick += " FOR UPDATE SKIP LOCKED" // SQLite has one writer anyway
 	}
 	rows, err := s.writer.QueryContext(ctx, "UPDATE compliance_devices SET due_us = $1 WHERE device_id IN ("+pick+") RETURNING device_id",
-		micros(lease), micros(now), limit)
+		micros(lease), micros(until), limit)
 	return collect(rows, err, scanDeviceID)
 }
 
