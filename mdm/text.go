@@ -11,6 +11,9 @@ import (
 // folded to single spaces, at most limit bytes, cut between characters. Markup is left
 // alone: whoever shows it escapes it.
 func Clean(s string, limit int) string {
+	if isClean(s, limit) {
+		return s
+	}
 	if len(s) > 8*limit {
 		s = s[:8*limit] // no work for what is cut anyway; the rest is mostly white space at best
 	}
@@ -38,6 +41,24 @@ func Clean(s string, limit int) string {
 		b.WriteRune(r)
 	}
 	return b.String()
+}
+
+// isClean reports whether Clean would leave s as it is, for the ASCII that nearly all of what devices
+// report is; false where that is not plain to see.
+func isClean(s string, limit int) bool {
+	if len(s) > limit || s == "" {
+		return s == ""
+	}
+	space := true // at the beginning, or after another
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == ' ' && space, c < ' ', c > '~':
+			return false
+		default:
+			space = c == ' '
+		}
+	}
+	return !space
 }
 
 // isInvisible: marks that change how the text around them is read without being seen. The

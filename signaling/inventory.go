@@ -103,9 +103,12 @@ func (s *skimmer) section(limit int) (out Section, why string, err error) {
 		case "hash":
 			b, _, err := s.value(256)
 			if err == nil {
-				err = json.Unmarshal(b, &out.Hash)
+				out.Hash, err = unquoted(b)
 			}
-			return errors.Join(err, checkText("hash", out.Hash, 64))
+			if err != nil {
+				return err
+			}
+			return checkText("hash", out.Hash, 64)
 		case "data":
 			b, size, err := s.value(limit)
 			if size > limit {
@@ -190,8 +193,8 @@ func (s *skimmer) object(each func(key string) error) error {
 		if err != nil {
 			return err
 		}
-		var key string
-		if size > 256 || json.Unmarshal(raw, &key) != nil {
+		key, err := unquoted(raw)
+		if size > 256 || err != nil {
 			return fmt.Errorf("%w: a key is no text", errNotInventory)
 		}
 		if c, err = s.next(); err != nil {
@@ -236,6 +239,20 @@ func (s *skimmer) value(keep int) (kept []byte, size int, err error) {
 	return kept, size, nil
 }
 
+// unquoted reads a JSON string. Names and hashes are plain, and there are a hundred in each upload.
+func unquoted(b []byte) (text string, err error) {
+	n := len(b) - 1
+	plain := n > 0 && b[0] == '"' && b[n] == '"'
+	for i := 1; plain && i < n; i++ {
+		plain = b[i] >= ' ' && b[i] <= '~' && b[i] != '"' && b[i] != '\\'
+	}
+	if plain {
+		return string(b[1:n]), nil
+	}
+	err = json.Unmarshal(b, &text)
+	return text, err
+}
+
 // walk is how far into a value one is.
 type walk struct {
 	depth                 int
@@ -246,18 +263,20 @@ type walk struct {
 // over walks on and returns how many bytes of b belong to the value; less than 0 where no value
 // is.
 func (w *walk) over(b []byte) int {
-	for i, c := range b {
+	for i := 0; i < len(b); i++ {
+		for w.text && !w.escaped && i < len(b)-1 && b[i] != '"' && b[i] != '\\' {
+			i++ // most of it is text
+		}
+		c := b[i]
 		switch {
 		case w.escaped:
 			w.escaped = false
+		case w.text && c == '\\':
+			w.escaped = true
+		case w.text && c == '"':
+			w.text = false
+			w.done = w.depth == 0
 		case w.text:
-			switch c {
-			case '\\':
-				w.escaped = true
-			case '"':
-				w.text = false
-				w.done = w.depth == 0
-			}
 		case w.scalar && (c == ',' || c == '}' || c == ']' || c == ' ' || c == '\n' || c == '\t' || c == '\r'):
 			w.done = true
 			return i

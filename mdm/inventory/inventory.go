@@ -179,7 +179,7 @@ func (r *Registry) accept(name string, s Section, known bool, now time.Time) (Ro
 	if known {
 		return Row{Section: name, Hash: s.Hash, ChangedAt: now}, nil
 	}
-	if n := softwareBucketOf(name); n >= 0 && len(s.Data) <= MaxSection {
+	if n := BucketOf(name); n >= 0 && len(s.Data) <= MaxSection {
 		list, err := readSoftware(n, s.Data)
 		return Row{Section: name, Hash: s.Hash, Software: list, ChangedAt: now}, err
 	}

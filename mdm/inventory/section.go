@@ -69,7 +69,11 @@ const softwarePrefix = SectionSoftware + "_"
 
 // SoftwareSection names the section that holds bucket n, 0 to SoftwareBuckets-1:
 // "software_00" to "software_1f".
-func SoftwareSection(n int) string { return fmt.Sprintf("%s%02x", softwarePrefix, n) }
+func SoftwareSection(n int) string {
+	return softwarePrefix + hexDigits[n>>4:n>>4+1] + hexDigits[n&15:n&15+1]
+}
+
+const hexDigits = "0123456789abcdef"
 
 // SoftwareBucket returns the bucket that software of this name is in: FNV-1a of the name,
 // 32 bits wide, modulo SoftwareBuckets.
@@ -80,16 +84,16 @@ func SoftwareBucket(name string) int {
 }
 
 // IsSoftware reports whether a section is a bucket of software.
-func IsSoftware(section string) bool { return softwareBucketOf(section) >= 0 }
+func IsSoftware(section string) bool { return BucketOf(section) >= 0 }
 
-// softwareBucketOf returns the bucket a section holds; -1 for other sections.
-func softwareBucketOf(section string) int {
+// BucketOf returns the bucket of software that a section holds; -1 for other sections.
+func BucketOf(section string) int {
 	digits, ok := strings.CutPrefix(section, softwarePrefix)
 	if !ok || len(digits) != 2 {
 		return -1
 	}
 	n := strings.IndexByte("01", digits[0])
-	m := strings.IndexByte("0123456789abcdef", digits[1])
+	m := strings.IndexByte(hexDigits, digits[1])
 	if n < 0 || m < 0 {
 		return -1
 	}
@@ -106,11 +110,11 @@ func Noun(section string) string {
 
 // decoders read each section; software is read by decodeSoftware.
 var decoders = map[string]func([]byte) ([]byte, error){
-	SectionHost:         decode[Host],
-	SectionHardware:     decode[Hardware],
+	SectionHost:         decode[Host](),
+	SectionHardware:     decode[Hardware](),
 	SectionDisks:        decodeList[Disk](128),
 	SectionFilesystems:  decodeList[Filesystem](256),
-	SectionEncryption:   decode[Encryption],
+	SectionEncryption:   decode[Encryption](),
 	SectionMounts:       decodeList[Mount](512),
 	SectionBattery:      decodeList[Battery](16),
 	SectionGPUs:         decodeList[GPU](16),
@@ -120,28 +124,28 @@ var decoders = map[string]func([]byte) ([]byte, error){
 	SectionNetwork:      decodeList[Interface](256),
 	SectionWiFi:         decodeList[WiFi](16),
 	SectionRoutes:       decodeList[Route](1024),
-	SectionDNS:          decode[DNS],
+	SectionDNS:          decode[DNS](),
 	SectionListening:    decodeList[Listener](1024),
 	SectionMonitors:     decodeList[Monitor](16),
 	SectionUsers:        decodeList[User](128),
-	SectionSignIns:      decode[SignIns],
-	SectionAccounts:     decode[Accounts],
+	SectionSignIns:      decode[SignIns](),
+	SectionAccounts:     decode[Accounts](),
 	SectionServices:     decodeList[Service](2048),
-	SectionUpdates:      decode[Updates],
+	SectionUpdates:      decode[Updates](),
 	SectionCertificates: decodeList[Certificate](512),
-	SectionKernel:       decode[Kernel],
-	SectionSecurity:     decode[Security],
-	SectionSSHD:         decode[SSHD],
-	SectionSudo:         decode[Sudo],
-	SectionPAM:          decode[PAM],
+	SectionKernel:       decode[Kernel](),
+	SectionSecurity:     decode[Security](),
+	SectionSSHD:         decode[SSHD](),
+	SectionSudo:         decode[Sudo](),
+	SectionPAM:          decode[PAM](),
 	SectionFiles:        decodeMap[FileFact](256),
-	SectionFirewall:     decode[Firewall],
+	SectionFirewall:     decode[Firewall](),
 	SectionSysctl:       decodeMap[string](256),
-	SectionTime:         decode[Clock],
-	SectionJournal:      decode[Journal],
-	SectionDesktop:      decode[Desktop],
-	SectionBoot:         decode[Boot],
-	SectionAgent:        decode[Agent],
+	SectionTime:         decode[Clock](),
+	SectionJournal:      decode[Journal](),
+	SectionDesktop:      decode[Desktop](),
+	SectionBoot:         decode[Boot](),
+	SectionAgent:        decode[Agent](),
 	SectionUnread:       decodeMap[string](MaxSections),
 }
 
@@ -159,7 +163,7 @@ func Decode(name string, data []byte) ([]byte, error) {
 	if len(data) > MaxSection {
 		return nil, fmt.Errorf("section is %d bytes, at most %d: %w", len(data), MaxSection, mdm.ErrInvalid)
 	}
-	if n := softwareBucketOf(name); n >= 0 {
+	if n := BucketOf(name); n >= 0 {
 		return decodeSoftware(n, data)
 	}
 	if name == SectionSoftware {
@@ -182,17 +186,21 @@ func parse(data []byte, v any) error {
 	return nil
 }
 
-func decode[T any](data []byte) ([]byte, error) {
-	var v T
-	if err := parse(data, &v); err != nil {
-		return nil, err
+func decode[T any]() func([]byte) ([]byte, error) {
+	within := boundsFor[T]()
+	return func(data []byte) ([]byte, error) {
+		var v T
+		if err := parse(data, &v); err != nil {
+			return nil, err
+		}
+		within.clean(&v)
+		return json.Marshal(v)
 	}
-	clean(&v)
-	return json.Marshal(v)
 }
 
 // decodeList keeps the first limit entries; a device with more is not refused.
 func decodeList[T any](limit int) func([]byte) ([]byte, error) {
+	within := boundsFor[T]()
 	return func(data []byte) ([]byte, error) {
 		var raw []T
 		if err := parse(data, &raw); err != nil {
@@ -200,7 +208,7 @@ func decodeList[T any](limit int) func([]byte) ([]byte, error) {
 		}
 		list := append([]T{}, raw[:min(len(raw), limit)]...)
 		for i := range list {
-			clean(&list[i])
+			within.clean(&list[i])
 		}
 		return json.Marshal(list)
 	}
@@ -208,11 +216,12 @@ func decodeList[T any](limit int) func([]byte) ([]byte, error) {
 
 // decodeMap keeps the first limit entries in order of their keys.
 func decodeMap[T any](limit int) func([]byte) ([]byte, error) {
+	within := boundsFor[T]()
 	return func(data []byte) ([]byte, error) {
 		var raw map[string]T
 		if err := parse(data, &raw); err != nil {
 			return nil, err
 		}
-		return json.Marshal(cleanMap(raw, limit))
+		return json.Marshal(cleanMap(raw, limit, &within))
 	}
 }

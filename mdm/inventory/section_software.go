@@ -97,24 +97,8 @@ func readSoftware(n int, data []byte) ([]Software, error) {
 // cutText cleans the given texts.
 func cutText(limit int, fields ...*string) {
 	for _, f := range fields {
-		if !plainText(*f, limit) {
-			*f = mdm.Clean(*f, limit)
-		}
+		*f = mdm.Clean(*f, limit)
 	}
-}
-
-// plainText reports whether Clean would leave s as it is, for the ASCII that nearly all
-// names and versions are.
-func plainText(s string, limit int) bool {
-	if len(s) > limit {
-		return false
-	}
-	for i := range len(s) {
-		if s[i] <= ' ' || s[i] > '~' {
-			return false
-		}
-	}
-	return true
 }
 
 // Service is an entry of the section "services": a unit that is loaded or installed.

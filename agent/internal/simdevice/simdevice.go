@@ -181,10 +181,11 @@ type device struct {
 
 	rng     *rand.Rand
 	facts   facts
-	whole   bool                   // the inventory was taken
-	have    map[string]string      // what the gateway said it has, when asked for software; nil: it was not yet
-	settled bool                   // the newest manifest is reported
-	applied map[manifest.ID]uint64 // as reported: a sum of its value
+	whole   bool                         // the inventory was taken
+	have    map[string]string            // what the gateway said it has, when asked for software; nil: it was not yet
+	offered map[string]signaling.Section // its software while it waits for its turn to send it; nil: not made yet
+	settled bool                         // the newest manifest is reported
+	applied map[manifest.ID]uint64       // as reported: a sum of its value
 }
 
 // seedOf makes everything about device i follow from the fleet's seed.

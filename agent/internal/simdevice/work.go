@@ -175,12 +175,14 @@ func (d *device) timed(began time.Time, err error) error {
 
 // inventory sends everything.
 func (d *device) inventory(ctx context.Context) error {
-	software := d.sections(inventory.SectionSoftware)
-	offer := make(map[string]signaling.Section, len(software))
-	for name, s := range software {
-		offer[name] = signaling.Section{Hash: s.Hash}
+	if d.offered == nil {
+		d.offered = d.sections(inventory.SectionSoftware)
 	}
 	if d.have == nil {
+		offer := make(map[string]signaling.Section, len(d.offered))
+		for name, s := range d.offered {
+			offer[name] = signaling.Section{Hash: s.Hash}
+		}
 		var err error
 		if d.have, err = d.putInventory(ctx, false, offer); err != nil {
 			return err // told to come later, it has made nothing in vain
@@ -188,7 +190,7 @@ func (d *device) inventory(ctx context.Context) error {
 	}
 	have := d.have
 	all := d.machine(func(string) bool { return true })
-	maps.Copy(all, software)
+	maps.Copy(all, d.offered)
 	for name, s := range all {
 		if have[name] == s.Hash {
 			all[name] = signaling.Section{Hash: s.Hash}
@@ -196,7 +198,7 @@ func (d *device) inventory(ctx context.Context) error {
 	}
 	_, err := d.putInventory(ctx, true, all)
 	if err == nil || link.RetryAfter(err) == 0 {
-		d.have = nil
+		d.have, d.offered = nil, nil
 	}
 	if err != nil {
 		return err

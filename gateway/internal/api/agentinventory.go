@@ -52,16 +52,27 @@ func (a *API) registerAgentInventory() {
 	}
 }
 
-func (a *API) putInventory(ctx context.Context, _ *empty) (*body[signaling.InventoryAnswer], error) {
+// takeTurn lets one upload in, or says when its turn is: before anything is read or looked up for it,
+// as of a whole fleet that knocks at once nearly all are told to come later. leave ends what
+// there is to end, and is called where the turn is not now.
+func (a *API) takeTurn(leave func()) (both func(), err error) {
 	now := time.Now()
-	leave, wait := a.turnstile.enter(now)
+	out, wait := a.turnstile.enter(now)
 	if wait > 0 {
+		leave()
 		a.cfg.Fleet.Expect(now.Add(wait))
 		p := problem(http.StatusServiceUnavailable, signaling.CodeBusy, "many devices report at once; this one's turn comes later")
 		p.RetryAfterMS = wait.Milliseconds()
+		p.quiet = true // a rush is one line of the log, not one for each device
 		return nil, p
 	}
-	defer leave()
+	return func() {
+		out()
+		leave()
+	}, nil
+}
+
+func (a *API) putInventory(ctx context.Context, _ *empty) (*body[signaling.InventoryAnswer], error) {
 	rq := requestOf(ctx)
 	packed, err := receiveInventory(rq.http)
 	if err != nil {

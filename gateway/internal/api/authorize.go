@@ -124,6 +124,11 @@ func (a *API) admitDevice(ctx context.Context, rq *request) error {
 	if err != nil {
 		return err
 	}
+	if rq.operation == opInventory {
+		if leave, err = a.takeTurn(leave); err != nil {
+			return err
+		}
+	}
 	d, err := a.cfg.Devices.Device(ctx, id)
 	if err == nil && d.IsRevoked() {
 		err = errRevoked

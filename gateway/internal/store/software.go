@@ -87,17 +87,8 @@ func keyOfBucket(section, hash string) bucketKey {
 	if err == nil {
 		copy(k[1:], b)
 	}
-	k[0] = byte(bucketNumber(section)) //nolint:gosec // 0 to 31
+	k[0] = byte(max(inventory.BucketOf(section), 0)) //nolint:gosec // 0 to 31
 	return k
-}
-
-func bucketNumber(section string) int {
-	for n := range inventory.SoftwareBuckets {
-		if inventory.SoftwareSection(n) == section {
-			return n
-		}
-	}
-	return 0
 }
 
 // titles is what the fleet's software is made of, as far as it was needed: rows that never

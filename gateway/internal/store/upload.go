@@ -443,7 +443,7 @@ func (b *uploads) after(u *upload, before held) held {
 		}
 	}
 	for _, r := range u.software {
-		after[bucketNumber(r.Section)] = b.bucket(r)
+		after[inventory.BucketOf(r.Section)] = b.bucket(r)
 	}
 	return after
 }
