@@ -10,6 +10,7 @@ import type {
   ChapterList,
   Device,
   DeviceBulk,
+  DeviceBulkDone,
   DeviceChange,
   DeviceLayout,
   DeviceList,
@@ -55,6 +56,31 @@ export const devicesQuery = (filter: DeviceFilter) =>
     getNextPageParam: (last) => last.next || undefined,
     placeholderData: (previous) => previous,
   });
+
+/** As many devices as the gateway takes by their ids in one change or order. */
+export const mostNamed = 5000;
+
+/**
+ * All devices that match now, a large page after the other; `onSome` hears how many have come.
+ * By name whatever the list's order is: by last seen, devices would change their place meanwhile.
+ */
+export async function allDevices(
+  filter: DeviceFilter,
+  { signal, onSome }: { signal: AbortSignal; onSome: (devices: number) => void },
+): Promise<Device[]> {
+  const found: Device[] = [];
+  let after = "";
+  do {
+    const page = await call<DeviceList>("GET", "/api/devices", {
+      query: { ...filter, sort: "name", limit: 500, after },
+      signal,
+    });
+    found.push(...page.items);
+    after = page.next ?? "";
+    onSome(found.length);
+  } while (after !== "" && found.length <= mostNamed);
+  return found;
+}
 
 /** Where the devices of a filter are had as a file, in these columns. */
 export function devicesFile(filter: DeviceFilter, columns: readonly string[]): string {
@@ -105,7 +131,7 @@ export function useReplaceDevice() {
 export function useDeviceBulk() {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: (body: DeviceBulk) => call<unknown>("POST", "/api/devices/bulk", { body }),
+    mutationFn: (body: DeviceBulk) => call<DeviceBulkDone>("POST", "/api/devices/bulk", { body }),
     onSuccess: () =>
       Promise.all([
         client.invalidateQueries({ queryKey: ["devices"] }),

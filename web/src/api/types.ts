@@ -139,6 +139,7 @@ export type WaiverList = Schemas["ListWaiverBody"];
 export type WaiverWish = Schemas["NewWaiverInput"];
 export type Remedy = Schemas["RemediateBody"];
 export type DeviceBulk = Schemas["BulkDevicesInput"];
+export type DeviceBulkDone = Schemas["BulkDevicesBody"];
 export type Chapter = Schemas["ChapterBody"];
 export type ChapterList = Schemas["ListChapterBody"];
 export type InventoryDifference = Schemas["InventoryDiffBody"];

@@ -2,7 +2,7 @@ import { vi } from "vitest";
 import type { Device, DeviceGroup, Me } from "../api/types.ts";
 
 type Answer = { status?: number; body?: unknown };
-type Handler = (request: { url: URL; body: unknown }) => Answer;
+type Handler = (request: { url: URL; body: unknown }) => Answer | Promise<Answer>;
 
 /**
  * A gateway that answers what the test says, by "METHOD /path". What it was not told is a
@@ -38,10 +38,10 @@ export class FakeGateway {
     const body: unknown = isJson ? JSON.parse(String(init.body)) : init.body;
     this.asked.push({ method, path: url.pathname, search: url.search, body });
     const handler = this.#handlers.get(`${method} ${url.pathname}`);
-    const { status = 200, body: answer } = handler?.({ url, body }) ?? {
-      status: 404,
-      body: { code: "not_found", detail: "there is nothing at this address" },
-    };
+    const nothing = { code: "not_found", detail: "there is nothing at this address" };
+    const { status = 200, body: answer } = handler
+      ? await handler({ url, body })
+      : { status: 404, body: nothing };
     const empty = answer === undefined || status === 204;
     return new Response(empty ? null : JSON.stringify(answer), { status: empty ? 204 : status });
   }

@@ -18,6 +18,9 @@ import type { Values } from "./settingValue.ts";
 import { ErrorPanel, Loaded } from "./states.tsx";
 import { countWords } from "./words.ts";
 
+/** An order that disturbs more devices than these is not given before their number is typed. */
+const confirmAbove = 20;
+
 interface CommandFormProps {
   target: CommandTarget;
   /** A kind to begin with. */
@@ -35,6 +38,7 @@ export function CommandForm({ target, kind: first, onDone, onClose }: CommandFor
   const [values, setValues] = useState<Values>({});
   const [note, setNote] = useState("");
   const [hours, setHours] = useState<number | string>(168);
+  const [said, setSaid] = useState<{ text: string; wrong: boolean }>({ text: "", wrong: false });
   const problems = useMemo(() => {
     const out = new Map<string, string>();
     if (order.error instanceof ApiError) {
@@ -48,11 +52,16 @@ export function CommandForm({ target, kind: first, onDone, onClose }: CommandFor
     <Loaded query={kinds}>
       {({ items }) => {
         const chosen = items.find((k) => k.kind === kind);
+        const asks = chosen !== undefined && chosen.risk !== "none" && (reach?.devices ?? 0) > confirmAbove;
         return (
           <form
             onSubmit={(e) => {
               e.preventDefault();
               if (!chosen || !reach) return;
+              if (asks && said.text.replace(/[\s,.]/g, "") !== String(reach.devices)) {
+                setSaid({ ...said, wrong: true });
+                return;
+              }
               order.mutate(
                 {
                   ...target,
@@ -135,6 +144,18 @@ export function CommandForm({ target, kind: first, onDone, onClose }: CommandFor
                       This interrupts people who work at{" "}
                       {reach && reach.devices > 1 ? "these devices" : "the device"}.
                     </Alert>
+                  )}
+                  {asks && (
+                    <TextInput
+                      label={`Type ${reach?.devices} to say that you mean all of them`}
+                      inputMode="numeric"
+                      autoComplete="off"
+                      required
+                      value={said.text}
+                      onChange={(e) => setSaid({ text: e.currentTarget.value, wrong: false })}
+                      error={said.wrong && `That is not how many devices this reaches: ${reach?.devices}.`}
+                      maw={280}
+                    />
                   )}
                 </>
               )}

@@ -12,6 +12,8 @@ export interface Column<T> {
   wide?: boolean;
   /** The header is for screen readers only. */
   quiet?: boolean;
+  /** What the header holds beside its words, such as a box that ticks every row. */
+  head?: ReactNode;
   render: (row: T) => ReactNode;
 }
 
@@ -74,6 +76,7 @@ export function RowTable<T>(props: RowTableProps<T>) {
                 style={c.width ? { width: c.width } : undefined}
               >
                 {c.quiet ? <span className="visually-hidden">{c.header}</span> : c.header}
+                {c.head}
               </th>
             ))}
           </tr>

@@ -1,11 +1,11 @@
-import { Button, Group, Modal, Select, Stack, Text } from "@mantine/core";
+import { Box, Button, Group, Modal, Select, Stack, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { useState } from "react";
-import { useDeviceBulk } from "../../api/devices.ts";
+import { type ReactNode, useState } from "react";
+import { mostNamed, useDeviceBulk } from "../../api/devices.ts";
 import { groupsQuery } from "../../api/groups.ts";
 import { labelsQuery } from "../../api/labels.ts";
-import type { Device, DeviceBulk } from "../../api/types.ts";
+import type { Device, DeviceBulk, DeviceBulkDone } from "../../api/types.ts";
 import { CommandForm } from "../../ui/CommandForm.tsx";
 import { GroupSelect } from "../../ui/GroupSelect.tsx";
 import { notifyDone } from "../../ui/notify.ts";
@@ -15,52 +15,64 @@ import { countWords } from "../../ui/words.ts";
 interface ChosenDevicesProps {
   chosen: ReadonlyMap<string, Device>;
   onClear: () => void;
+  /** Offers to choose those that match too but are not loaded. */
+  more?: ReactNode;
 }
 
 type Dialog = "command" | "move" | "label" | "unlabel";
 
 /** What can be done with the devices that are ticked; stays in sight at the foot of the list. */
-export function ChosenDevices({ chosen, onClear }: ChosenDevicesProps) {
+export function ChosenDevices({ chosen, onClear, more }: ChosenDevicesProps) {
   const navigate = useNavigate();
   const [dialog, setDialog] = useState<Dialog | null>(null);
   const devices = [...chosen.values()];
-  const all = (permission: string) => devices.every((d) => d.may.includes(permission));
-  const words = countWords(chosen.size, "device");
+  const who = (permission: string) =>
+    devices.filter((d) => d.state !== "revoked" && d.may.includes(permission)).map((d) => d.id);
+  const reached = { command: who("command.run"), manage: who("device.manage") };
+  const tooMany = devices.length > mostNamed;
   const close = () => setDialog(null);
+  const leftOut = devices.length - (dialog === "command" ? reached.command : reached.manage).length;
   return (
-    <Group gap="xs" className="sticky-bar" role="group" aria-label="Chosen devices" mt="sm">
-      <Text style={{ flex: 1 }} role="status">
-        {words} chosen
-      </Text>
-      {all("command.run") && (
-        <Button size="compact-md" variant="default" onClick={() => setDialog("command")}>
-          Run a command…
+    <Box mt="sm" className="sticky-bar" role="group" aria-label="Chosen devices">
+      <Group gap="xs">
+        <Group gap="xs" style={{ flex: "1 1 18rem" }}>
+          <Text role="status">
+            {countWords(devices.length, "device")} chosen
+            {tooMany && `: too many. One change or command takes ${mostNamed.toLocaleString("en")} at most.`}
+          </Text>
+          {more}
+        </Group>
+        {!tooMany && reached.command.length > 0 && (
+          <Button size="compact-md" variant="default" onClick={() => setDialog("command")}>
+            Run a command…
+          </Button>
+        )}
+        {!tooMany && reached.manage.length > 0 && (
+          <>
+            <Button size="compact-md" variant="default" onClick={() => setDialog("label")}>
+              Label…
+            </Button>
+            <Button size="compact-md" variant="default" onClick={() => setDialog("unlabel")}>
+              Take a label off…
+            </Button>
+            <Button size="compact-md" variant="default" onClick={() => setDialog("move")}>
+              Move…
+            </Button>
+          </>
+        )}
+        <Button size="compact-md" variant="subtle" onClick={onClear}>
+          Choose none
         </Button>
-      )}
-      {all("device.manage") && (
-        <>
-          <Button size="compact-md" variant="default" onClick={() => setDialog("label")}>
-            Label…
-          </Button>
-          <Button size="compact-md" variant="default" onClick={() => setDialog("unlabel")}>
-            Take a label off…
-          </Button>
-          <Button size="compact-md" variant="default" onClick={() => setDialog("move")}>
-            Move…
-          </Button>
-        </>
-      )}
-      <Button size="compact-md" variant="subtle" onClick={onClear}>
-        Choose none
-      </Button>
+      </Group>
       <Modal
         opened={dialog === "command"}
         onClose={close}
         size="lg"
-        title={<Text fw={650}>Run a command on {words}</Text>}
+        title={<Text fw={650}>Run a command on {countWords(reached.command.length, "device")}</Text>}
       >
+        <LeftOut devices={leftOut} />
         <CommandForm
-          target={{ devices: devices.map((d) => d.id) }}
+          target={{ devices: reached.command }}
           onClose={close}
           onDone={(made) => void navigate({ to: "/commands/$bulkId", params: { bulkId: made.bulk_id } })}
         />
@@ -70,10 +82,11 @@ export function ChosenDevices({ chosen, onClear }: ChosenDevicesProps) {
         onClose={close}
         title={<Text fw={650}>{dialog && titles[dialog]}</Text>}
       >
+        <LeftOut devices={leftOut} />
         {dialog && dialog !== "command" && (
           <BulkForm
             action={dialog}
-            ids={devices.map((d) => d.id)}
+            ids={reached.manage}
             onDone={() => {
               close();
               onClear();
@@ -82,7 +95,19 @@ export function ChosenDevices({ chosen, onClear }: ChosenDevicesProps) {
           />
         )}
       </Modal>
-    </Group>
+    </Box>
+  );
+}
+
+/** Says before anything happens that it does not happen to all that were chosen. */
+function LeftOut({ devices }: { devices: number }) {
+  if (devices === 0) return null;
+  return (
+    <Text mb="sm">
+      {devices === 1
+        ? "One of the chosen devices is left out: it is revoked, or not yours to do this to."
+        : `${devices.toLocaleString("en")} of the chosen devices are left out: they are revoked, or not yours to do this to.`}
+    </Text>
   );
 }
 
@@ -92,6 +117,20 @@ const titles: Record<Dialog, string> = {
   label: "Give a label",
   unlabel: "Take a label off",
 };
+
+const verbs: Record<DeviceBulk["action"], string> = {
+  move: "Move",
+  label: "Label",
+  unlabel: "Take the label off",
+};
+
+/** What came of it, with those that were that way before or are gone. */
+function doneWords({ matched, changed, skipped }: DeviceBulkDone): string {
+  const words = [`${countWords(changed, "device")} changed.`];
+  if (matched > changed) words.push(`${countWords(matched - changed, "device")} needed no change.`);
+  if (skipped > 0) words.push(`${countWords(skipped, "device")} left out: gone or revoked since.`);
+  return words.join(" ");
+}
 
 interface BulkFormProps {
   action: DeviceBulk["action"];
@@ -113,8 +152,8 @@ function BulkForm({ action, ids, onDone, onClose }: BulkFormProps) {
         bulk.mutate(
           { ids, action, ...(action === "move" ? { group_id: id } : { label_id: id }) },
           {
-            onSuccess: () => {
-              notifyDone(`${countWords(ids.length, "device")} changed.`);
+            onSuccess: (done) => {
+              notifyDone(doneWords(done));
               onDone();
             },
           },
@@ -151,7 +190,7 @@ function BulkForm({ action, ids, onDone, onClose }: BulkFormProps) {
             Cancel
           </Button>
           <Button type="submit" disabled={!id} loading={bulk.isPending}>
-            {titles[action]}
+            {verbs[action]} {countWords(ids.length, "device")}
           </Button>
         </Group>
       </Stack>

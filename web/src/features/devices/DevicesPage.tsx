@@ -2,7 +2,7 @@ import { Button, Group, Menu, Select } from "@mantine/core";
 import { useHotkeys } from "@mantine/hooks";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { useEffect, useMemo, useRef, useState } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { assetFieldsQuery } from "../../api/assets.ts";
 import {
   type DeviceFilter,
@@ -29,6 +29,7 @@ import { ChosenDevices } from "./ChosenDevices.tsx";
 import { ColumnsDialog } from "./ColumnsDialog.tsx";
 import { columnsOf, type DeviceColumn, deviceColumns } from "./deviceColumns.tsx";
 import { roomOf, useTableColumns } from "./deviceTable.tsx";
+import { MatchingOffer } from "./MatchingOffer.tsx";
 import { noView, ViewsMenu } from "./ViewsMenu.tsx";
 
 interface DevicesPageProps {
@@ -50,7 +51,17 @@ export function DevicesPage({ filter, view, onOpen }: DevicesPageProps) {
   const total = query.data?.pages[0]?.total;
   const [chosen, setChosen] = useState<ReadonlyMap<string, Device>>(new Map());
   const [choosing, setChoosing] = useState(false);
-  const columns = useTableColumns(desk.columns, chosen, setChosen);
+  const key = JSON.stringify(filter);
+  const [offered, setOffered] = useState(""); // the filter of which all that is listed was ticked at once
+  const choose = useCallback(
+    (next: ReadonlyMap<string, Device>, listed?: boolean) => {
+      setChosen(next);
+      if (listed !== undefined) setOffered(listed ? key : "");
+    },
+    [key],
+  );
+  const columns = useTableColumns(desk.columns, rows, chosen, choose);
+  const offers = offered === key && (query.hasNextPage || rows.some((d) => !chosen.has(d.id)));
   const room = roomOf(desk.columns);
   // Once all filters are taken away, the list is that of the view no more.
   const onFilter = (next: DeviceFilter) =>
@@ -136,7 +147,31 @@ export function DevicesPage({ filter, view, onOpen }: DevicesPageProps) {
         )
       }
     >
-      {chosen.size > 0 && <ChosenDevices chosen={chosen} onClear={() => setChosen(new Map())} />}
+      {chosen.size > 0 && (
+        <ChosenDevices
+          chosen={chosen}
+          onClear={() => {
+            setChosen(new Map());
+            setOffered("");
+          }}
+          more={
+            offers &&
+            total !== undefined && (
+              <MatchingOffer
+                key={key}
+                filter={filter}
+                filtered={filtered}
+                total={total}
+                listed={rows.length}
+                onChoose={(devices) => {
+                  setChosen((before) => new Map([...before, ...devices.map((d) => [d.id, d] as const)]));
+                  setOffered("");
+                }}
+              />
+            )
+          }
+        />
+      )}
       {choosing && <Columns desk={desk} onClose={() => setChoosing(false)} />}
     </ListPage>
   );

@@ -4,6 +4,7 @@ import type { Device } from "../../api/types.ts";
 import { PageLink } from "../../ui/links.tsx";
 import { DeviceMark } from "../../ui/marks.tsx";
 import type { Column } from "../../ui/RowTable.tsx";
+import { countWords } from "../../ui/words.ts";
 import { ConnectButton } from "./ConnectButton.tsx";
 import { type DeviceColumn, usualColumns } from "./deviceColumns.tsx";
 
@@ -24,8 +25,10 @@ export function roomOf(columns: readonly DeviceColumn[], least = false): number 
 /** The chosen columns between what every list of devices has: tick, name, connect. */
 export function useTableColumns(
   columns: readonly DeviceColumn[],
+  rows: readonly Device[],
   chosen: ReadonlyMap<string, Device>,
-  onChoose: (chosen: ReadonlyMap<string, Device>) => void,
+  /** `listed`: the box of the header was ticked or emptied. */
+  onChoose: (chosen: ReadonlyMap<string, Device>, listed?: boolean) => void,
 ): Column<Device>[] {
   return useMemo(() => {
     // Narrow screens show these below the name, and of the usual ones only the state.
@@ -36,7 +39,7 @@ export function useTableColumns(
         header: "Choose",
         quiet: true,
         width: `${chooseRoom}rem`,
-        wide: true,
+        head: rows.length > 0 && <ChooseListed rows={rows} chosen={chosen} onChoose={onChoose} />,
         render: (d) => (
           <span className="above-link">
             <Checkbox
@@ -105,5 +108,33 @@ export function useTableColumns(
           ) : null,
       },
     ];
-  }, [columns, chosen, onChoose]);
+  }, [columns, rows, chosen, onChoose]);
+}
+
+interface ChooseListedProps {
+  rows: readonly Device[];
+  chosen: ReadonlyMap<string, Device>;
+  onChoose: (chosen: ReadonlyMap<string, Device>, listed: boolean) => void;
+}
+
+/** Ticks every device that the list has loaded, or none of them. */
+function ChooseListed({ rows, chosen, onChoose }: ChooseListedProps) {
+  const ticked = rows.filter((d) => chosen.has(d.id)).length;
+  const all = ticked === rows.length;
+  return (
+    <Checkbox
+      size="xs"
+      aria-label={`Choose the ${countWords(rows.length, "device")} listed`}
+      checked={all}
+      indeterminate={ticked > 0 && !all}
+      onChange={() => {
+        const next = new Map(chosen);
+        for (const d of rows) {
+          if (all) next.delete(d.id);
+          else next.set(d.id, d);
+        }
+        onChoose(next, !all);
+      }}
+    />
+  );
 }
