@@ -20,3 +20,8 @@ export const ButtonLink = createLink((props: Native<ButtonProps>) => <Button com
 
 /** An entry of the main menu. */
 export const MenuLink = createLink((props: Native<NavLinkProps>) => <NavLink component="a" {...props} />);
+
+/** What a row of a list is called: a click anywhere on the row opens its page. */
+export const RowLink = createLink((props: Native<AnchorProps>) => (
+  <Anchor className="row-link one-line" display="block" underline="never" {...props} />
+));

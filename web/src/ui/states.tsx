@@ -2,7 +2,7 @@ import { Alert, Button, Center, Group, Skeleton, Stack, Text } from "@mantine/co
 import type { UseQueryResult } from "@tanstack/react-query";
 import type { ReactNode } from "react";
 import { ApiError, wordsOf } from "../api/client.ts";
-import { WarningIcon } from "./icons.tsx";
+import { SearchIcon, WarningIcon } from "./icons.tsx";
 
 /** Why something did not work, with a way to try again and the id to quote from the log. */
 export function ErrorPanel({
@@ -69,6 +69,32 @@ export function Empty({
         {action && <div style={{ marginTop: 8 }}>{action}</div>}
       </Stack>
     </Center>
+  );
+}
+
+interface NoMatchProps {
+  /** As "No device matches". */
+  title: string;
+  /** The way out, as "Show all devices". */
+  verb: string;
+  onAll: () => void;
+  children?: ReactNode;
+}
+
+/** What to show where filters leave nothing of a list: the way back to all of it. */
+export function NoMatch({ title, verb, onAll, children }: NoMatchProps) {
+  return (
+    <Empty
+      icon={<SearchIcon size={32} />}
+      title={title}
+      action={
+        <Button variant="default" onClick={onAll}>
+          {verb}
+        </Button>
+      }
+    >
+      {children}
+    </Empty>
   );
 }
 

@@ -6,14 +6,13 @@ import { apiTokensQuery, useCreateApiToken, useRevokeApiToken } from "../../api/
 import { groupsQuery } from "../../api/groups.ts";
 import { useMe } from "../../api/me.ts";
 import type { ApiToken, DeviceGroup, NewApiToken } from "../../api/types.ts";
-import { Confirm } from "../../ui/Confirm.tsx";
 import { CopyText } from "../../ui/CopyText.tsx";
 import { showFieldProblems } from "../../ui/form.ts";
 import { GroupSelect } from "../../ui/GroupSelect.tsx";
 import { groupTrees } from "../../ui/groupTree.ts";
 import { WarningIcon } from "../../ui/icons.tsx";
 import { Mark } from "../../ui/marks.tsx";
-import { notifyDone } from "../../ui/notify.ts";
+import { RevokeToken } from "../../ui/RevokeToken.tsx";
 import { ErrorPanel, Loaded } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 
@@ -23,6 +22,7 @@ export function ApiTokens() {
   const [making, setMaking] = useState(false);
   const [made, setMade] = useState<NewApiToken | null>(null);
   const [revoking, setRevoking] = useState<ApiToken | null>(null);
+  const revoke = useRevokeApiToken();
   const close = () => {
     setMaking(false);
     setMade(null);
@@ -59,7 +59,9 @@ export function ApiTokens() {
       >
         {made ? <Shown made={made} onClose={close} /> : <NewForm onMade={setMade} onCancel={close} />}
       </Modal>
-      <RevokeDialog token={revoking} onClose={() => setRevoking(null)} />
+      <RevokeToken token={revoking} revoke={revoke} onClose={() => setRevoking(null)}>
+        Programs that use {revoking?.name ?? "it"} can do nothing any more, from now on.
+      </RevokeToken>
     </section>
   );
 }
@@ -211,33 +213,5 @@ function Shown({ made, onClose }: { made: NewApiToken; onClose: () => void }) {
         <Button onClick={onClose}>Done</Button>
       </Group>
     </Stack>
-  );
-}
-
-function RevokeDialog({ token, onClose }: { token: ApiToken | null; onClose: () => void }) {
-  const revoke = useRevokeApiToken();
-  return (
-    <Confirm
-      opened={token !== null}
-      title="Revoke this token?"
-      verb="Revoke token"
-      busy={revoke.isPending}
-      error={revoke.error}
-      onClose={() => {
-        revoke.reset();
-        onClose();
-      }}
-      onConfirm={() => {
-        if (!token) return;
-        revoke.mutate(token.id, {
-          onSuccess: () => {
-            notifyDone("The token is revoked.");
-            onClose();
-          },
-        });
-      }}
-    >
-      Programs that use {token?.name ?? "it"} can do nothing any more, from now on.
-    </Confirm>
   );
 }

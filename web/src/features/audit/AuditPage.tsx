@@ -7,7 +7,7 @@ import { AuditIcon, ShieldIcon, WarningIcon } from "../../ui/icons.tsx";
 import { foundWords, ListPage } from "../../ui/ListPage.tsx";
 import type { Column } from "../../ui/RowTable.tsx";
 import { Search } from "../../ui/Search.tsx";
-import { Empty, ErrorPanel } from "../../ui/states.tsx";
+import { Empty, ErrorPanel, NoMatch } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { countWords } from "../../ui/words.ts";
 import { actionWords, detailWords, shortName } from "./auditWords.ts";
@@ -104,17 +104,11 @@ export function AuditPage({ filter, onFilter }: AuditPageProps) {
       columns={columns}
       rowKey={(e) => String(e.seq)}
       empty={
-        <Empty
-          icon={<AuditIcon size={32} />}
-          title={filtered ? "No entry matches" : "Nothing recorded yet"}
-          action={
-            filtered && (
-              <Button variant="default" onClick={() => onFilter({})}>
-                Show everything
-              </Button>
-            )
-          }
-        />
+        filtered ? (
+          <NoMatch title="No entry matches" verb="Show everything" onAll={() => onFilter({})} />
+        ) : (
+          <Empty icon={<AuditIcon size={36} />} title="Nothing recorded yet" />
+        )
       }
     />
   );

@@ -5,7 +5,7 @@ import type { Bulk } from "../../api/types.ts";
 import { commandKindWords, commandStates, commandStateWords } from "../../ui/commandWords.tsx";
 import { CommandIcon } from "../../ui/icons.tsx";
 import { ListPage } from "../../ui/ListPage.tsx";
-import { ButtonLink, PageLink } from "../../ui/links.tsx";
+import { ButtonLink, RowLink } from "../../ui/links.tsx";
 import type { Column } from "../../ui/RowTable.tsx";
 import { Empty } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
@@ -47,15 +47,9 @@ const columns: Column<Bulk>[] = [
     header: "Order",
     render: (b) => (
       <>
-        <PageLink
-          to="/commands/$bulkId"
-          params={{ bulkId: b.id }}
-          className="row-link one-line"
-          display="block"
-          underline="never"
-        >
+        <RowLink to="/commands/$bulkId" params={{ bulkId: b.id }}>
           {commandKindWords(b.kind)}: {b.target}
-        </PageLink>
+        </RowLink>
         {b.note && <span className="one-line quiet">{b.note}</span>}
       </>
     ),

@@ -17,12 +17,12 @@ import type { Device, DeviceLayout, DeviceState, View } from "../../api/types.ts
 import { useReplaceView, viewsQuery } from "../../api/views.ts";
 import { GroupSelect } from "../../ui/GroupSelect.tsx";
 import { IconButton } from "../../ui/IconButton.tsx";
-import { ColumnsIcon, DeviceIcon, EnrollIcon, ExportIcon, MoreIcon, SearchIcon } from "../../ui/icons.tsx";
+import { ColumnsIcon, DeviceIcon, EnrollIcon, ExportIcon, MoreIcon } from "../../ui/icons.tsx";
 import { foundWords, ListPage } from "../../ui/ListPage.tsx";
 import { ButtonLink } from "../../ui/links.tsx";
 import { may } from "../../ui/permissions.ts";
 import { Search } from "../../ui/Search.tsx";
-import { Empty } from "../../ui/states.tsx";
+import { Empty, NoMatch } from "../../ui/states.tsx";
 import { countWords } from "../../ui/words.ts";
 import { ActiveFilters } from "./ActiveFilters.tsx";
 import { ChosenDevices } from "./ChosenDevices.tsx";
@@ -119,19 +119,11 @@ export function DevicesPage({ filter, view, onOpen }: DevicesPageProps) {
       minWidth={`${roomOf(desk.columns, true)}rem`}
       empty={
         filtered ? (
-          <Empty
-            icon={<SearchIcon size={32} />}
-            title="No device matches"
-            action={
-              <Button variant="default" onClick={() => onOpen({}, noView)}>
-                Show all devices
-              </Button>
-            }
-          >
+          <NoMatch title="No device matches" verb="Show all devices" onAll={() => onOpen({}, noView)}>
             Words look at names, host names, models, serial numbers and users. Compare as in{" "}
             <code>openssl &lt; 3.0.15</code>, <code>memory&lt;8GB</code>, <code>no encryption</code> or{" "}
             <code>seen&gt;30d</code>.
-          </Empty>
+          </NoMatch>
         ) : (
           <Empty
             icon={<DeviceIcon size={36} />}

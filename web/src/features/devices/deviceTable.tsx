@@ -1,7 +1,7 @@
 import { Checkbox } from "@mantine/core";
 import { useMemo } from "react";
 import type { Device } from "../../api/types.ts";
-import { PageLink } from "../../ui/links.tsx";
+import { RowLink } from "../../ui/links.tsx";
 import { DeviceMark } from "../../ui/marks.tsx";
 import type { Column } from "../../ui/RowTable.tsx";
 import { countWords } from "../../ui/words.ts";
@@ -61,15 +61,9 @@ export function useTableColumns(
         header: "Name",
         render: (d) => (
           <>
-            <PageLink
-              to="/devices/$deviceId"
-              params={{ deviceId: d.id }}
-              className="row-link one-line"
-              display="block"
-              underline="never"
-            >
+            <RowLink to="/devices/$deviceId" params={{ deviceId: d.id }}>
               {d.name}
-            </PageLink>
+            </RowLink>
             <div className="narrow-only quiet" style={{ fontSize: "var(--mantine-font-size-sm)" }}>
               <DeviceMark state={d.state} />
               {below.length > 0 && (

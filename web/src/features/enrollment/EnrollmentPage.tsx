@@ -5,13 +5,12 @@ import { tokensQuery, useRevokeToken } from "../../api/enrollment.ts";
 import { groupsQuery } from "../../api/groups.ts";
 import { useMe } from "../../api/me.ts";
 import type { EnrollmentToken, NewToken } from "../../api/types.ts";
-import { Confirm } from "../../ui/Confirm.tsx";
 import { groupPath } from "../../ui/groupTree.ts";
 import { EnrollIcon, TokenIcon } from "../../ui/icons.tsx";
 import { ListPage } from "../../ui/ListPage.tsx";
 import { Mark } from "../../ui/marks.tsx";
-import { notifyDone } from "../../ui/notify.ts";
 import { may } from "../../ui/permissions.ts";
+import { RevokeToken } from "../../ui/RevokeToken.tsx";
 import type { Column } from "../../ui/RowTable.tsx";
 import { Empty } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
@@ -28,6 +27,7 @@ export function EnrollmentPage() {
   const [revoking, setRevoking] = useState<EnrollmentToken | null>(null);
   const mayEnroll = may(me, "device.enroll");
   const columns = useColumns(mayEnroll ? setRevoking : null);
+  const revoke = useRevokeToken();
   const close = () => {
     setMaking(false);
     setMade(null);
@@ -71,36 +71,10 @@ export function EnrollmentPage() {
           <NewTokenForm onMade={setMade} onCancel={close} />
         )}
       </Modal>
-      <RevokeDialog token={revoking} onClose={() => setRevoking(null)} />
+      <RevokeToken token={revoking} revoke={revoke} onClose={() => setRevoking(null)}>
+        No machine can join with it any more. Devices that have joined stay.
+      </RevokeToken>
     </ListPage>
-  );
-}
-
-function RevokeDialog({ token, onClose }: { token: EnrollmentToken | null; onClose: () => void }) {
-  const revoke = useRevokeToken();
-  return (
-    <Confirm
-      opened={token !== null}
-      title="Revoke this token?"
-      verb="Revoke token"
-      busy={revoke.isPending}
-      error={revoke.error}
-      onClose={() => {
-        revoke.reset();
-        onClose();
-      }}
-      onConfirm={() => {
-        if (!token) return;
-        revoke.mutate(token.id, {
-          onSuccess: () => {
-            notifyDone("The token is revoked.");
-            onClose();
-          },
-        });
-      }}
-    >
-      No machine can join with it any more. Devices that have joined stay.
-    </Confirm>
   );
 }
 

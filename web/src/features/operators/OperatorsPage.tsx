@@ -7,7 +7,7 @@ import { operatorsQuery, rolesQuery } from "../../api/operators.ts";
 import type { Operator } from "../../api/types.ts";
 import { EnrollIcon } from "../../ui/icons.tsx";
 import { ListPage } from "../../ui/ListPage.tsx";
-import { PageLink } from "../../ui/links.tsx";
+import { RowLink } from "../../ui/links.tsx";
 import { Mark } from "../../ui/marks.tsx";
 import { may } from "../../ui/permissions.ts";
 import type { Column } from "../../ui/RowTable.tsx";
@@ -61,15 +61,9 @@ const columns: Column<Operator>[] = [
     header: "Name",
     render: (o) => (
       <>
-        <PageLink
-          to="/operators/$operatorId"
-          params={{ operatorId: o.id }}
-          className="row-link one-line"
-          display="block"
-          underline="never"
-        >
+        <RowLink to="/operators/$operatorId" params={{ operatorId: o.id }}>
           {o.name}
-        </PageLink>
+        </RowLink>
         <div className="one-line quiet" style={{ fontSize: "var(--mantine-font-size-sm)" }}>
           {o.email}
         </div>

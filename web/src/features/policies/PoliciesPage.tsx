@@ -5,15 +5,15 @@ import { useState } from "react";
 import { useMe } from "../../api/me.ts";
 import { policiesQuery, useCreatePolicy } from "../../api/policies.ts";
 import type { Policy } from "../../api/types.ts";
-import { PolicyIcon, SearchIcon } from "../../ui/icons.tsx";
+import { PolicyIcon } from "../../ui/icons.tsx";
 import { ListPage } from "../../ui/ListPage.tsx";
-import { PageLink } from "../../ui/links.tsx";
+import { PageLink, RowLink } from "../../ui/links.tsx";
 import { NameForm } from "../../ui/NameForm.tsx";
 import { may } from "../../ui/permissions.ts";
 import type { Column } from "../../ui/RowTable.tsx";
 import { Search } from "../../ui/Search.tsx";
 import { StateTally } from "../../ui/settingWords.tsx";
-import { Empty } from "../../ui/states.tsx";
+import { Empty, NoMatch } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { versionWords } from "./versionWords.ts";
 
@@ -50,7 +50,7 @@ export function PoliciesPage() {
       rowKey={(p) => p.id}
       empty={
         q ? (
-          <Empty icon={<SearchIcon size={32} />} title="No policy has such a name" />
+          <NoMatch title="No policy has such a name" verb="Show all policies" onAll={() => setQ(undefined)} />
         ) : (
           <Empty icon={<PolicyIcon size={36} />} title="No policies yet" action={create}>
             A policy holds settings such as Wi-Fi networks, a screen lock or firewall rules, and is assigned
@@ -86,15 +86,9 @@ const columns: Column<Policy>[] = [
     header: "Name",
     render: (p) => (
       <>
-        <PageLink
-          to="/policies/$policyId"
-          params={{ policyId: p.id }}
-          className="row-link one-line"
-          display="block"
-          underline="never"
-        >
+        <RowLink to="/policies/$policyId" params={{ policyId: p.id }}>
           {p.name}
-        </PageLink>
+        </RowLink>
         {p.description && <span className="one-line quiet">{p.description}</span>}
       </>
     ),

@@ -5,7 +5,7 @@ import { useMe } from "../../api/me.ts";
 import type { Script } from "../../api/types.ts";
 import { CommandIcon } from "../../ui/icons.tsx";
 import { ListPage } from "../../ui/ListPage.tsx";
-import { ButtonLink, PageLink } from "../../ui/links.tsx";
+import { ButtonLink, PageLink, RowLink } from "../../ui/links.tsx";
 import { may } from "../../ui/permissions.ts";
 import type { Column } from "../../ui/RowTable.tsx";
 import { Empty } from "../../ui/states.tsx";
@@ -46,15 +46,9 @@ const columns: Column<Script>[] = [
     header: "Name",
     render: (s) => (
       <>
-        <PageLink
-          to="/scripts/$scriptId"
-          params={{ scriptId: s.id }}
-          className="row-link one-line"
-          display="block"
-          underline="never"
-        >
+        <RowLink to="/scripts/$scriptId" params={{ scriptId: s.id }}>
           {s.name}
-        </PageLink>
+        </RowLink>
         {s.description && <span className="one-line quiet">{s.description}</span>}
       </>
     ),

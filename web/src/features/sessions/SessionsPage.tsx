@@ -8,11 +8,11 @@ import { type SessionFilter, sessionsQuery } from "../../api/sessions.ts";
 import type { SessionStateName, SupportSession } from "../../api/types.ts";
 import { SessionIcon } from "../../ui/icons.tsx";
 import { foundWords, ListPage } from "../../ui/ListPage.tsx";
-import { ButtonLink, PageLink } from "../../ui/links.tsx";
+import { ButtonLink, RowLink } from "../../ui/links.tsx";
 import { SessionMark, sessionStateWords } from "../../ui/marks.tsx";
 import { may } from "../../ui/permissions.ts";
 import type { Column } from "../../ui/RowTable.tsx";
-import { Empty } from "../../ui/states.tsx";
+import { Empty, NoMatch } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { countWords } from "../../ui/words.ts";
 
@@ -37,15 +37,9 @@ const columns: Column<SupportSession>[] = [
     header: "Device",
     render: (s) => (
       <>
-        <PageLink
-          to="/sessions/$sessionId"
-          params={{ sessionId: s.id }}
-          className="row-link one-line"
-          display="block"
-          underline="never"
-        >
+        <RowLink to="/sessions/$sessionId" params={{ sessionId: s.id }}>
           {s.device_name}
-        </PageLink>
+        </RowLink>
         <span className="narrow-only quiet" style={{ fontSize: "var(--mantine-font-size-sm)" }}>
           {s.operator_name}
         </span>
@@ -99,15 +93,7 @@ export function SessionsPage({ filter, onFilter }: SessionsPageProps) {
       rowKey={(s) => s.id}
       empty={
         filtered ? (
-          <Empty
-            icon={<SessionIcon size={32} />}
-            title="No session matches"
-            action={
-              <Button variant="default" onClick={() => onFilter({})}>
-                Show all sessions
-              </Button>
-            }
-          />
+          <NoMatch title="No session matches" verb="Show all sessions" onAll={() => onFilter({})} />
         ) : (
           <Empty
             icon={<SessionIcon size={36} />}

@@ -1,13 +1,13 @@
-import { Button, Group, Select } from "@mantine/core";
+import { Group, Select } from "@mantine/core";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { type SoftwareFilter, softwareQuery } from "../../api/software.ts";
 import type { SoftwareName } from "../../api/types.ts";
-import { SearchIcon, SoftwareIcon } from "../../ui/icons.tsx";
+import { SoftwareIcon } from "../../ui/icons.tsx";
 import { foundWords, ListPage } from "../../ui/ListPage.tsx";
-import { PageLink } from "../../ui/links.tsx";
+import { PageLink, RowLink } from "../../ui/links.tsx";
 import type { Column } from "../../ui/RowTable.tsx";
 import { Search } from "../../ui/Search.tsx";
-import { Empty } from "../../ui/states.tsx";
+import { Empty, NoMatch } from "../../ui/states.tsx";
 import { countWords } from "../../ui/words.ts";
 import { sources, sourceWords } from "./sourceWords.ts";
 
@@ -64,17 +64,13 @@ export function SoftwarePage({ filter, onFilter }: SoftwarePageProps) {
       rowKey={(s) => s.id}
       empty={
         filtered ? (
-          <Empty
-            icon={<SearchIcon size={32} />}
+          <NoMatch
             title="No software matches"
-            action={
-              <Button variant="default" onClick={() => onFilter({ sort: filter.sort })}>
-                Show all software
-              </Button>
-            }
+            verb="Show all software"
+            onAll={() => onFilter({ sort: filter.sort })}
           >
             Every word must occur in the name.
-          </Empty>
+          </NoMatch>
         ) : (
           <Empty icon={<SoftwareIcon size={36} />} title="No software yet">
             Devices report what is installed on them soon after they are enrolled.
@@ -91,15 +87,9 @@ const columns: Column<SoftwareName>[] = [
     header: "Name",
     render: (s) => (
       <>
-        <PageLink
-          to="/software/$softwareId"
-          params={{ softwareId: s.id }}
-          className="row-link one-line"
-          display="block"
-          underline="never"
-        >
+        <RowLink to="/software/$softwareId" params={{ softwareId: s.id }}>
           {s.name}
-        </PageLink>
+        </RowLink>
         <span className="narrow-only quiet" style={{ fontSize: "var(--mantine-font-size-sm)" }}>
           {sourceWords(s.source)}
         </span>
