@@ -185,6 +185,9 @@ type Reader interface {
 	Devices(ctx context.Context, f Filter) (Page, error)
 	// CountDevices counts the welcome devices in the groups, or all.
 	CountDevices(ctx context.Context, groups []mdm.GroupID, all bool) (int64, error)
+	// CountDevicesByGroup counts the welcome devices of every group that has any, those of its
+	// subgroups aside.
+	CountDevicesByGroup(ctx context.Context) (map[mdm.GroupID]int64, error)
 }
 
 // Writer changes devices.
@@ -247,6 +250,16 @@ func (r *Registry) Count(ctx context.Context, groups []mdm.GroupID, all bool) (i
 		return 0, nil
 	}
 	return r.store.CountDevices(ctx, groups, all)
+}
+
+// CountByGroup counts the welcome devices of every group that has any, those of its subgroups
+// aside.
+func (r *Registry) CountByGroup(ctx context.Context) (map[mdm.GroupID]int64, error) {
+	n, err := r.store.CountDevicesByGroup(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("devices by group: %w", err)
+	}
+	return n, nil
 }
 
 // Change is what an operator may change; nil leaves a field.

@@ -2,6 +2,7 @@ package mdmtest
 
 import (
 	"errors"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -114,6 +115,9 @@ func deviceSearch(t *testing.T, s Store) {
 	}
 	if n := must(r.Count(ctx, []mdm.GroupID{sales}, false))(t); n != 1 {
 		t.Errorf("count of sales = %d, want 1", n)
+	}
+	if n := must(r.CountByGroup(ctx))(t); !maps.Equal(n, map[mdm.GroupID]int64{mdm.RootGroup: 1, sales: 1}) {
+		t.Errorf("by group: %v, want one in each", n)
 	}
 }
 

@@ -84,6 +84,15 @@ func (r *Registry) Policy(ctx context.Context, id ID) (Policy, error) {
 	return p, nil
 }
 
+// All returns every policy by id, without the settings of drafts.
+func (r *Registry) All(ctx context.Context) ([]Policy, error) {
+	out, err := r.store.AllPolicies(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("policies: %w", err)
+	}
+	return out, nil
+}
+
 // Policies returns a page of policies and the cursor of the next.
 func (r *Registry) Policies(ctx context.Context, f Filter) ([]Policy, string, error) {
 	out, next, err := r.store.Policies(ctx, f)

@@ -30,6 +30,10 @@ type GroupBody struct {
 	InForce    UnattendedBody  `json:"in_force" doc:"The policy that applies: its own, or the nearest above"`
 	CreatedAt  *time.Time      `json:"created_at,omitempty"`
 	May        []string        `json:"may" doc:"Permissions you hold on this group"`
+
+	Devices      *int64 `json:"devices,omitempty" doc:"Devices in this group itself; in the list of groups only, and left out where you may not see them"`
+	DevicesBelow *int64 `json:"devices_below,omitempty" doc:"Devices in this group and in its subgroups that you may see; as devices"`
+	Policies     *int64 `json:"policies,omitempty" doc:"Policies assigned to this group itself that you may see; in the list of groups only, and left out where you may not see any"`
 }
 
 func unattendedBody(u *group.Unattended) *UnattendedBody {
@@ -107,12 +111,63 @@ func (a *API) registerGroups() {
 func (a *API) listGroups(ctx context.Context, _ *empty) (*body[List[GroupBody]], error) {
 	c := callerOf(ctx)
 	list := List[GroupBody]{Items: []GroupBody{}}
+	devices, err := a.cfg.Devices.CountByGroup(ctx)
+	if err != nil {
+		return nil, err
+	}
+	policies, err := a.policiesByGroup(ctx)
+	if err != nil {
+		return nil, err
+	}
+	mine := map[mdm.GroupID]int64{}
 	for _, g := range c.Tree().All() {
-		if c.May(auth.GroupView, g.ID) {
-			list.Items = append(list.Items, groupBody(c, c.Tree(), g))
+		if c.May(auth.DeviceView, g.ID) {
+			mine[g.ID] = devices[g.ID]
 		}
 	}
+	for _, g := range c.Tree().All() {
+		if !c.May(auth.GroupView, g.ID) {
+			continue
+		}
+		b := groupBody(c, c.Tree(), g)
+		if own, ok := mine[g.ID]; ok {
+			below := int64(0)
+			for _, id := range c.Tree().Below(g.ID) {
+				below += mine[id]
+			}
+			b.Devices, b.DevicesBelow = &own, &below
+		}
+		if c.May(auth.PolicyView, g.ID) {
+			n := policies[g.ID]
+			b.Policies = &n
+		}
+		list.Items = append(list.Items, b)
+	}
 	return &body[List[GroupBody]]{list}, nil
+}
+
+// policiesByGroup counts the policies the caller may see by the groups they are assigned to.
+func (a *API) policiesByGroup(ctx context.Context) (map[mdm.GroupID]int64, error) {
+	all, err := a.cfg.Policies.All(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := map[mdm.GroupID]int64{}
+	for _, p := range all {
+		if !maySee(callerOf(ctx), p) {
+			continue
+		}
+		to := map[mdm.GroupID]bool{}
+		for _, one := range p.Assignments {
+			for _, g := range one.Include.Groups {
+				to[g] = true
+			}
+		}
+		for g := range to {
+			out[g]++
+		}
+	}
+	return out, nil
 }
 
 func (a *API) createGroup(ctx context.Context, in *body[NewGroupInput]) (*body[GroupBody], error) {

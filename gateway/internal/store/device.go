@@ -179,6 +179,20 @@ func (s *Store) CountDevices(ctx context.Context, groups []mdm.GroupID, all bool
 	return n, classify(err)
 }
 
+// CountDevicesByGroup counts welcome devices; see device.Reader.
+func (s *Store) CountDevicesByGroup(ctx context.Context) (map[mdm.GroupID]int64, error) {
+	out := map[mdm.GroupID]int64{}
+	rows, err := s.reader.QueryContext(ctx, "SELECT group_id, count(*) FROM devices WHERE revoked_us = 0 GROUP BY group_id")
+	_, err = collect(rows, err, func(row rowScanner) (struct{}, error) {
+		var g mdm.GroupID
+		var n int64
+		err := row.Scan(&g, &n)
+		out[g] = n
+		return struct{}{}, err
+	})
+	return out, err
+}
+
 // deviceChange is a change of one device.
 type deviceChange struct {
 	id     mdm.DeviceID

@@ -2935,6 +2935,16 @@ export interface components {
         GroupBody: {
             /** Format: date-time */
             created_at?: string;
+            /**
+             * Format: int64
+             * @description Devices in this group itself; in the list of groups only, and left out where you may not see them
+             */
+            devices?: number;
+            /**
+             * Format: int64
+             * @description Devices in this group and in its subgroups that you may see; as devices
+             */
+            devices_below?: number;
             id: string;
             /** @description The policy that applies: its own, or the nearest above */
             in_force: components["schemas"]["UnattendedBody"];
@@ -2945,6 +2955,11 @@ export interface components {
             parent_id?: string;
             /** @description Names from the root down to this group */
             path: string[];
+            /**
+             * Format: int64
+             * @description Policies assigned to this group itself that you may see; in the list of groups only, and left out where you may not see any
+             */
+            policies?: number;
             /** @description This group's own policy; left out: it inherits */
             unattended?: components["schemas"]["UnattendedBody"];
         };
@@ -3933,6 +3948,8 @@ export interface components {
         Progress: {
             /** Format: int64 */
             applied: number;
+            /** Format: int64 */
+            conflict?: number;
             /** Format: int64 */
             devices: number;
             /** Format: int64 */
