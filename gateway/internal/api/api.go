@@ -195,9 +195,7 @@ func build(cfg Config, log *slog.Logger) (*API, error) {
 	for _, s := range schemas {
 		neverNull(s)
 	}
-	if err := a.serveDocuments(mux); err != nil {
-		return nil, err
-	}
+	a.serveDocuments(mux)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		a.writeProblem(w, problem(http.StatusNotFound, signaling.CodeNotFound, "there is nothing at this address"))
 	})

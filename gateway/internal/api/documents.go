@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/danielgtaylor/huma/v2"
 )
@@ -32,35 +33,29 @@ func Document() ([]byte, error) {
 }
 
 // serveDocuments registers the OpenAPI document and its page. Both say nothing of this
-// gateway's people or devices, so they are public.
-func (a *API) serveDocuments(mux *http.ServeMux) error {
+// gateway's people or devices, so they are public. Each is made when it is first asked for:
+// most gateways are never asked, and all of them should start quickly.
+func (a *API) serveDocuments(mux *http.ServeMux) {
 	doc := a.huma.OpenAPI()
-	yaml, err := doc.YAML()
-	if err != nil {
-		return err
-	}
-	text, err := json.Marshal(doc)
-	if err != nil {
-		return err
-	}
-	page, err := docsPage(doc)
-	if err != nil {
-		return err
-	}
-	serve := func(path, contentType string, content []byte) {
-		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) {
+	serve := func(path, contentType string, content func() ([]byte, error)) {
+		once := sync.OnceValues(content)
+		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, r *http.Request) {
+			b, err := once()
+			if err != nil {
+				a.writeProblem(w, a.problemOf(r.Context(), err))
+				return
+			}
 			w.Header().Set("Content-Type", contentType)
 			w.Header().Set("Cache-Control", "no-cache")
-			if _, err := w.Write(content); err != nil {
+			if _, err := w.Write(b); err != nil {
 				a.log.Debug("document_not_sent", "error", err)
 			}
 		})
 	}
-	serve("/api/openapi.yaml", "application/yaml", yaml)
-	serve("/api/openapi.json", "application/json", text)
-	serve("/api/docs", "text/html; charset=utf-8", page)
-	serve("/api/docs.css", "text/css; charset=utf-8", docsCSS)
-	return nil
+	serve("/api/openapi.yaml", "application/yaml", doc.YAML)
+	serve("/api/openapi.json", "application/json", func() ([]byte, error) { return json.Marshal(doc) })
+	serve("/api/docs", "text/html; charset=utf-8", func() ([]byte, error) { return docsPage(doc) })
+	serve("/api/docs.css", "text/css; charset=utf-8", func() ([]byte, error) { return docsCSS, nil })
 }
 
 // docOperation is one operation as the page shows it.

@@ -43,63 +43,92 @@ func honest(t *testing.T, v any) signaling.Section {
 	return signaling.Section{Hash: hex.EncodeToString(sum[:]), Data: b}
 }
 
+// heap is a body of many times the same: compressed once, however large it is.
+type heap struct {
+	t    *testing.T
+	body []byte
+}
+
+// add puts what there is more n times; a body may be of many gzip members.
+func (h *heap) add(n int, more string) {
+	h.t.Helper()
+	h.body = append(h.body, bytes.Repeat(zipped(h.t, []byte(more)), n)...)
+}
+
+// TestMillionPackages sends them in one section, as no agent does, and in the right ones: each
+// section that is too much is refused, and the others are taken.
+func TestMillionPackages(t *testing.T) {
+	g := newGateway(t, storetest.Open(t)) // only the host comes to a database
+	agent := g.agent(g.admin().device("grp_root", "pc"))
+	var some []string
+	for i := range 1000 {
+		some = append(some, fmt.Sprintf(`{"name":"package-%d","version":"1","source":"deb"}`, i))
+	}
+	thousand := strings.Join(some, ",")
+	sections := []string{"software"}
+	for n := range inventory.SoftwareBuckets {
+		sections = append(sections, inventory.SoftwareSection(n))
+	}
+	body := heap{t: t}
+	body.add(1, `{"full":true,"sections":{`)
+	for _, name := range sections {
+		body.add(1, `"`+name+`":{"hash":"`+strings.Repeat("0", 64)+`","data":[`+thousand)
+		body.add(1000/len(sections), ","+thousand)
+		body.add(1, `]},`)
+	}
+	last, err := json.Marshal(map[string]signaling.Section{"host": honest(t, inventory.Host{Hostname: "pc"}), "dns": {Hash: "00", Data: json.RawMessage(`"\u0000\u0001\ufffe"`)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	body.add(1, string(last[1:])+"}")
+	runtime.GC()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	var ans signaling.InventoryAnswer
+	agent.want(http.StatusOK, http.MethodPut, "/agent/inventory", body.body, &ans)
+	runtime.ReadMemStats(&after)
+	if len(ans.Refused) != len(sections)+1 || len(ans.Have) != 1 {
+		t.Errorf("answer = %+v", ans)
+	}
+	if took := after.TotalAlloc - before.TotalAlloc; took > 100<<20 {
+		t.Errorf("%d MiB were allocated for it", took>>20)
+	}
+}
+
+// agent is a device that sends what is compressed.
+func (g *gateway) agent(id string) *client {
+	token, _ := g.auth.MintAccess(mdm.DeviceID(id))
+	c := g.client()
+	c.head.Set("Authorization", "Bearer "+token)
+	c.head.Set("Content-Encoding", "gzip")
+	return c
+}
+
 func TestSoftwareOfADevice(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		t.Helper()
 		g := newGateway(t, s)
 		admin := g.admin()
 		id := admin.device("grp_root", "pc")
-		token, _ := g.auth.MintAccess(mdm.DeviceID(id))
-		agent := g.client()
-		agent.head.Set("Authorization", "Bearer "+token)
-		agent.head.Set("Content-Encoding", "gzip")
-
-		// A million packages, in one section as no agent sends them, and in the right ones:
-		// each section that is too much is refused, and the others are taken.
-		var list []inventory.Software
-		for i := range 1_000_000 {
-			list = append(list, inventory.Software{Name: fmt.Sprintf("package-%d", i), Version: "1", Source: inventory.SourceDeb})
-		}
-		u := signaling.InventoryUpload{Full: true, Sections: map[string]signaling.Section{
-			"host": honest(t, inventory.Host{Hostname: "pc"}), "software": honest(t, list[:100_000]), "dns": {Hash: "00", Data: json.RawMessage(`"\u0000\u0001\ufffe"`)},
-		}}
-		for n, bucket := range inventory.SplitSoftware(list) {
-			u.Sections[inventory.SoftwareSection(n)] = honest(t, bucket)
-		}
-		b, err := json.Marshal(u)
-		if err != nil {
-			t.Fatal(err)
-		}
-		packed := zipped(t, b)
-		u.Sections = nil
-		runtime.GC()
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
+		agent := g.agent(id)
 		var ans signaling.InventoryAnswer
-		agent.want(http.StatusOK, http.MethodPut, "/agent/inventory", packed, &ans)
-		runtime.ReadMemStats(&after)
-		if len(ans.Refused) != 2+inventory.SoftwareBuckets || len(ans.Have) != 1 {
-			t.Errorf("answer = %+v", ans)
-		}
-		if took := after.TotalAlloc - before.TotalAlloc; took > 100<<20 {
-			t.Errorf("%d MiB were allocated for it", took>>20)
-		}
-
 		soft := map[string]signaling.Section{}
 		for n, bucket := range inventory.SplitSoftware([]inventory.Software{
 			{Name: "openssl", Version: "3.0.15", Source: inventory.SourceDeb, Arch: "amd64"}, {Name: "org.gimp.GIMP", Version: "2.10", Source: inventory.SourceFlatpak, Scope: "ana\x00"},
 		}) {
 			soft[inventory.SoftwareSection(n)] = honest(t, bucket)
 		}
-		b, _ = json.Marshal(signaling.InventoryUpload{Sections: soft})
+		b, err := json.Marshal(signaling.InventoryUpload{Sections: soft})
+		if err != nil {
+			t.Fatal(err)
+		}
 		agent.want(http.StatusOK, http.MethodPut, "/agent/inventory", zipped(t, b), &ans)
-		if len(ans.Have) != 1+inventory.SoftwareBuckets {
-			t.Errorf("%d sections are held, want %d", len(ans.Have), 1+inventory.SoftwareBuckets)
+		if len(ans.Have) != inventory.SoftwareBuckets {
+			t.Errorf("%d sections are held, want %d", len(ans.Have), inventory.SoftwareBuckets)
 		}
 		// Another device of the same making need not send what the gateway knows.
 		twin := admin.device("grp_root", "twin")
-		token, _ = g.auth.MintAccess(mdm.DeviceID(twin))
-		agent.head.Set("Authorization", "Bearer "+token)
+		agent = g.agent(twin)
 		offer := map[string]signaling.Section{"software_00": {Hash: strings.Repeat("0", 64)}, "host": {Hash: strings.Repeat("0", 64)}}
 		for name, s := range soft {
 			if offer[name].Hash == "" {
@@ -131,6 +160,9 @@ func TestSoftwareOfADevice(t *testing.T) {
 func TestHostileInventoryBodies(t *testing.T) {
 	g := newGateway(t, storetest.Open(t)) // none of it comes to a database
 	admin := g.admin()
+	much := heap{t: t}
+	much.add(1, `{"x":"`)
+	much.add(signaling.MaxInventoryUnpacked>>20, strings.Repeat("x", 1<<20))
 	for what, tt := range map[string]struct {
 		encoding string
 		body     []byte
@@ -140,7 +172,7 @@ func TestHostileInventoryBodies(t *testing.T) {
 		"broken gzip":         {"gzip", zipped(t, []byte(`{"full":true,"sections":{}}`))[:20], 422},
 		"another encoding":    {"br", []byte(`{}`), 415},
 		"not JSON":            {"", []byte("\x00\xff\xfe"), 422},
-		"white space, a lot":  {"gzip", zipped(t, bytes.Repeat([]byte(" "), signaling.MaxInventoryUnpacked+1)), 413},
+		"a text, very long":   {"gzip", much.body, 413},
 		"too much as it is":   {"", []byte(strings.Repeat(" ", signaling.MaxInventory+1)), 413},
 		"a section too often": {"", []byte(`{"sections":{"host":{},"host":{}}}`), 422},
 		"nothing":             {"", []byte(``), 422},
