@@ -45,6 +45,7 @@ var foreign = map[string][]string{
 	"github.com/caddyserver/certmagic": {"gateway/internal/tlsconf"},
 	"github.com/alexedwards/argon2id":  {"gateway/internal/auth"},
 	"github.com/prometheus":            {"gateway/internal/server"},
+	"github.com/klauspost/compress":    {"gateway/internal/api", "agent/internal/link"},
 	"github.com/google/cel-go":         {"gateway/internal/rule"},
 	"codeberg.org/go-pdf/fpdf":         {"gateway/internal/report"},
 	"github.com/pion/webrtc":           {"agent/internal/session"},

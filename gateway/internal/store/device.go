@@ -65,7 +65,11 @@ func decodeKey(s string) (ed25519.PublicKey, error) {
 
 // Device returns one device; see device.Reader.
 func (s *Store) Device(ctx context.Context, id mdm.DeviceID) (device.Device, error) {
-	d, err := scanDevice(s.reader.QueryRowContext(ctx, "SELECT "+deviceColumns+" FROM devices WHERE id = $1", id))
+	var d device.Device
+	err := s.askOftenRow(ctx, func(row rowScanner) (err error) {
+		d, err = scanDevice(row)
+		return err
+	}, "SELECT "+deviceColumns+" FROM devices WHERE id = $1", id)
 	return d, classify(err)
 }
 

@@ -68,7 +68,8 @@ func (s *Store) softwareSections(ctx context.Context, device mdm.DeviceID) ([]in
 func (s *Store) heldBy(ctx context.Context, device mdm.DeviceID) (held, time.Time, error) {
 	var b []byte
 	var at int64
-	err := s.reader.QueryRowContext(ctx, "SELECT b.buckets, b.changed_us FROM device_software b JOIN devices d ON d.id = b.device_id WHERE b.device_id = $1", device).Scan(&b, &at)
+	err := s.askOftenRow(ctx, func(row rowScanner) error { return row.Scan(&b, &at) },
+		"SELECT b.buckets, b.changed_us FROM device_software b JOIN devices d ON d.id = b.device_id WHERE b.device_id = $1", device)
 	if errors.Is(err, sql.ErrNoRows) {
 		return held{}, time.Time{}, nil
 	}
@@ -81,7 +82,7 @@ func (s *Store) heldBy(ctx context.Context, device mdm.DeviceID) (held, time.Tim
 
 // SectionHashes returns which sections of a device are kept; see inventory.Store.
 func (s *Store) SectionHashes(ctx context.Context, device mdm.DeviceID) (map[string]string, error) {
-	rows, err := s.reader.QueryContext(ctx, "SELECT section, hash FROM inventory_sections WHERE device_id = $1", device)
+	rows, err := s.askOften(ctx, "SELECT section, hash FROM inventory_sections WHERE device_id = $1", device)
 	have := map[string]string{}
 	if _, err = collect(rows, err, func(row rowScanner) (struct{}, error) {
 		var section, hash string

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -36,6 +37,7 @@ type Store struct {
 	titles   *titles
 	uploads  *together[*upload]
 	changes  *together[*deviceChange]
+	often    sync.Map // query to *sql.Stmt; see askOften
 	writes   atomic.Int64
 }
 
@@ -124,6 +126,7 @@ func sqliteDSN(path, more string) string {
 		"?_pragma=busy_timeout(5000)" + // ms; a backup tool may hold the file for a moment
 		"&_pragma=journal_mode(WAL)" + // readers go on while the writer writes
 		"&_pragma=synchronous(FULL)" + // a commit survives the power going: an agent is told it is enrolled only once
+		"&_pragma=wal_autocheckpoint(8000)" + // pages, 32 MB: what is written again and again is moved into the file once
 		"&_pragma=foreign_keys(1)" +
 		"&_pragma=cache_size(-8000)" + // KiB per connection
 		"&" + more

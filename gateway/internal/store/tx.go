@@ -61,6 +61,44 @@ func runTx(ctx context.Context, db *sql.DB, opts *sql.TxOptions, fn func(tx *sql
 	return tx.Commit()
 }
 
+// askOften is s.reader.QueryContext for a constant query that nearly each request asks. SQLite compiles
+// a statement each time, unless it is kept; pgx keeps its own.
+func (s *Store) askOften(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	if s.postgres {
+		return s.reader.QueryContext(ctx, query, args...)
+	}
+	kept, ok := s.often.Load(query)
+	if !ok {
+		fresh, err := s.reader.PrepareContext(ctx, query)
+		if err != nil {
+			return nil, err
+		}
+		if kept, ok = s.often.LoadOrStore(query, fresh); ok {
+			if err := fresh.Close(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	stmt, _ := kept.(*sql.Stmt)
+	return stmt.QueryContext(ctx, args...)
+}
+
+// askOftenRow is askOften for one row, read with scan; sql.ErrNoRows for none.
+func (s *Store) askOftenRow(ctx context.Context, scan func(row rowScanner) error, query string, args ...any) error {
+	rows, err := s.askOften(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	if !rows.Next() {
+		if err := rows.Err(); err != nil {
+			return err
+		}
+		return sql.ErrNoRows
+	}
+	return scan(rows)
+}
+
 // exec runs one writing statement and returns how many rows it touched.
 func (s *Store) exec(ctx context.Context, query string, args ...any) (int64, error) {
 	s.writes.Add(1)
