@@ -11,10 +11,12 @@ import { Empty, ErrorPanel, Loaded } from "../../ui/states.tsx";
 import { countWords } from "../../ui/words.ts";
 import { JsonEditor } from "./JsonEditor.tsx";
 import { KeepUnsaved } from "./KeepUnsaved.tsx";
+import { PanelButtons, usePanels } from "./openPanels.tsx";
 import { PublishDialog } from "./PublishDialog.tsx";
 import { countProblems, settingProblems } from "./problems.ts";
 import { SettingPanel } from "./SettingPanel.tsx";
 import { SettingPicker } from "./SettingPicker.tsx";
+import { entryOf, nameOf } from "./settingLine.ts";
 import { shownVersion } from "./versionWords.ts";
 
 const sameJson = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
@@ -88,6 +90,7 @@ function Editor({ policy, saved, mayManage }: EditorProps) {
       ),
     [save.error, settings],
   );
+  const panels = usePanels(settings, problems);
   const marked = form === "form" ? countProblems(problems) : 0;
   useEffect(() => {
     if (save.error)
@@ -152,16 +155,19 @@ function Editor({ policy, saved, mayManage }: EditorProps) {
       {({ items: entries }) => (
         <Stack gap="md">
           <Group justify="space-between">
-            <SegmentedControl
-              size="xs"
-              aria-label="How to edit"
-              value={form}
-              onChange={(v) => setForm(v as "form" | "json")}
-              data={[
-                { value: "form", label: "Form" },
-                { value: "json", label: "JSON" },
-              ]}
-            />
+            <Group gap="sm">
+              <SegmentedControl
+                size="xs"
+                aria-label="How to edit"
+                value={form}
+                onChange={(v) => setForm(v as "form" | "json")}
+                data={[
+                  { value: "form", label: "Form" },
+                  { value: "json", label: "JSON" },
+                ]}
+              />
+              {form === "form" && settings.length > 1 && <PanelButtons settings={settings} panels={panels} />}
+            </Group>
             {mayManage && form === "form" && (
               <SettingPicker
                 entries={entries}
@@ -169,6 +175,7 @@ function Editor({ policy, saved, mayManage }: EditorProps) {
                 onPick={(id) => {
                   setSettings([...settings, { id, value: {} }]);
                   setFresh(id);
+                  panels.open([id]);
                 }}
               />
             )}
@@ -183,13 +190,14 @@ function Editor({ policy, saved, mayManage }: EditorProps) {
             !isOutdated(save.error) &&
             (marked > 0 ? (
               <Alert color="red" variant="light" title="The draft was not saved" role="alert">
-                {countWords(marked, "field needs", "fields need")} another look, marked below.
+                {countWords(marked, "field needs", "fields need")} another look, marked below: in{" "}
+                {[...problems.keys()].map((id) => nameOf(id, entryOf(entries, id))).join(", ")}.
               </Alert>
             ) : (
               <ErrorPanel error={save.error} title="The draft was not saved" />
             ))}
           <KeepUnsaved when={changed} what="the settings" />
-          <Stack gap="md" ref={fields} key={turn}>
+          <Stack gap="xs" ref={fields} key={turn}>
             {form === "json" ? (
               <JsonEditor settings={settings} onChange={setSettings} readOnly={!mayManage} />
             ) : settings.length === 0 ? (
@@ -205,7 +213,9 @@ function Editor({ policy, saved, mayManage }: EditorProps) {
                 <SettingPanel
                   key={s.id}
                   setting={s}
-                  entry={entries.find((e) => e.key === s.id.split("/")[0])}
+                  entry={entryOf(entries, s.id)}
+                  opened={panels.opened.has(s.id)}
+                  onToggle={() => panels.toggle(s.id)}
                   problems={problems.get(s.id)}
                   readOnly={!mayManage}
                   isFresh={s.id === fresh}

@@ -1,10 +1,13 @@
-import { Alert, Badge, Button, Group, Text, Title } from "@mantine/core";
+import { Alert, Badge, Button, Group, Text, Title, UnstyledButton } from "@mantine/core";
 import { useEffect, useId, useRef } from "react";
 import type { CatalogueEntry, PolicySetting } from "../../api/types.ts";
 import { FieldList } from "../../ui/fields/FieldList.tsx";
-import { WarningIcon } from "../../ui/icons.tsx";
+import { ChevronIcon, WarningIcon } from "../../ui/icons.tsx";
+import { Mark } from "../../ui/marks.tsx";
 import { asValues, type Problems, summary, unplaced } from "../../ui/settingValue.ts";
 import { mergeWords } from "../../ui/settingWords.tsx";
+import { countWords } from "../../ui/words.ts";
+import { nameOf, valuesLine } from "./settingLine.ts";
 
 interface SettingPanelProps {
   setting: PolicySetting;
@@ -12,6 +15,8 @@ interface SettingPanelProps {
   entry: CatalogueEntry | undefined;
   problems: Problems | undefined;
   readOnly: boolean;
+  opened: boolean;
+  onToggle: () => void;
   /** It was added just now: the page goes to it. */
   isFresh: boolean;
   onChange: (value: unknown) => void;
@@ -20,45 +25,87 @@ interface SettingPanelProps {
 
 const none: Problems = new Map();
 
-/** One setting with the fields the catalogue gives it. */
-export function SettingPanel({ setting, entry, problems = none, ...rest }: SettingPanelProps) {
-  const { readOnly, isFresh, onChange, onRemove } = rest;
+/** One setting: a line that says what it comes to, and behind it the fields the catalogue gives it. */
+export function SettingPanel({ setting, entry, problems = none, opened, ...rest }: SettingPanelProps) {
+  const { readOnly, isFresh, onToggle, onChange, onRemove } = rest;
   const id = useId();
   const panel = useRef<HTMLElement>(null);
+  // Fields keep text of their own, such as a number half typed: once made, they stay.
+  const made = useRef(opened);
+  if (opened) made.current = true;
   useEffect(() => {
     if (!isFresh) return;
     panel.current?.scrollIntoView?.({ block: "start" });
     panel.current?.focus({ preventScroll: true });
   }, [isFresh]);
-  const name = setting.id.includes("/") ? setting.id.slice(setting.id.indexOf("/") + 1) : "";
-  const general = unplaced(
-    problems,
-    (entry?.fields ?? []).map((f) => f.name),
-  );
   return (
     <section className="panel panel-pad setting-panel" aria-labelledby={id} ref={panel} tabIndex={-1}>
-      <Group justify="space-between" align="flex-start" wrap="nowrap" mb={4}>
-        <div style={{ minWidth: 0 }}>
-          <Group gap="xs">
-            <Title order={2} id={id} className="wrap-anywhere">
-              {entry?.title ?? setting.id}
-              {name && `: ${name}`}
-            </Title>
+      <Group justify="space-between" align="flex-start" wrap="nowrap">
+        <Title order={2} style={{ minWidth: 0, flex: 1 }}>
+          <UnstyledButton
+            className="setting-toggle"
+            aria-expanded={opened}
+            aria-controls={`${id}-fields`}
+            onClick={onToggle}
+          >
+            <span className="setting-chevron" data-open={opened || undefined} aria-hidden="true">
+              <ChevronIcon size={18} />
+            </span>
+            <span id={id} className="wrap-anywhere">
+              {nameOf(setting.id, entry)}
+            </span>
             {entry?.platforms.map((p) => (
               <Badge key={p} size="sm" variant="default">
                 {p}
               </Badge>
             ))}
-          </Group>
-        </div>
+          </UnstyledButton>
+        </Title>
         {!readOnly && (
-          <Button size="compact-sm" variant="subtle" color="red" onClick={onRemove} style={{ flexShrink: 0 }}>
+          <Button
+            size="compact-sm"
+            variant="subtle"
+            color="red"
+            onClick={onRemove}
+            aria-describedby={id}
+            style={{ flexShrink: 0 }}
+          >
             Remove
           </Button>
         )}
       </Group>
+      {!opened && (
+        <div className="setting-line">
+          {problems.size > 0 && (
+            <Mark color="var(--handrail-bad)">
+              {countWords(problems.size, "field needs", "fields need")} another look
+            </Mark>
+          )}
+          <Text size="sm" c="dimmed" className="one-line">
+            {valuesLine(entry, setting.value)}
+          </Text>
+        </div>
+      )}
+      <div id={`${id}-fields`} hidden={!opened}>
+        {made.current && <Fields {...{ setting, entry, problems, readOnly, onChange }} />}
+      </div>
+    </section>
+  );
+}
+
+type FieldsProps = Pick<SettingPanelProps, "setting" | "entry" | "readOnly" | "onChange"> & {
+  problems: Problems;
+};
+
+function Fields({ setting, entry, problems, readOnly, onChange }: FieldsProps) {
+  const general = unplaced(
+    problems,
+    (entry?.fields ?? []).map((f) => f.name),
+  );
+  return (
+    <>
       {entry && (
-        <Text size="sm" c="dimmed">
+        <Text size="sm" c="dimmed" mt={4}>
           {entry.description} {mergeWords(entry.merge)}
         </Text>
       )}
@@ -89,6 +136,6 @@ export function SettingPanel({ setting, entry, problems = none, ...rest }: Setti
       ) : (
         <Text className="mono wrap-anywhere">{summary(setting.value)}</Text>
       )}
-    </section>
+    </>
   );
 }

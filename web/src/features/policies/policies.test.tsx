@@ -98,8 +98,64 @@ describe("policy editor", () => {
     await user.type(await name(), "x");
     await user.click(screen.getByRole("button", { name: "Save draft" }));
     expect(await screen.findByText("Is 40 bytes long.")).toBeTruthy();
-    expect(screen.getByText("1 field needs another look, marked below.")).toBeTruthy();
+    expect(
+      screen.getByText("1 field needs another look, marked below: in Wi-Fi network: office."),
+    ).toBeTruthy();
     await waitFor(async () => expect(document.activeElement).toBe(await name()));
+  });
+
+  it("keeps many settings closed to a line each, and opens the one that is refused", async () => {
+    const user = userEvent.setup();
+    const names = ["annex", "hall", "lab", "office", "yard"];
+    policy = somePolicy({
+      draft: {
+        ...draft(""),
+        settings: names.map((n) => ({
+          id: `wifi.network/${n}`,
+          value: { ssid: `Acme ${n}`, security: "wpa-psk" },
+        })),
+      },
+    });
+    gateway.on("PUT /api/policies/pol_1/draft", {
+      status: 422,
+      body: {
+        code: "malformed",
+        detail: "wifi.network/lab: ssid: is 40 bytes long, must be 1 to 32",
+        errors: [{ location: "settings[wifi.network/lab].ssid", message: "is 40 bytes long" }],
+      },
+    });
+    openConsole("/policies/pol_1");
+    const panel = (n: string) => screen.findByRole("region", { name: `Wi-Fi network: ${n}` });
+    const toggle = async (n: string) =>
+      within(await panel(n)).getByRole("button", { name: /^Wi-Fi network/ });
+    expect(
+      within(await panel("lab")).getByText("Name (SSID) Acme lab · Security WPA2 Personal"),
+    ).toBeTruthy();
+    expect(screen.queryByRole("textbox", { name: /SSID/ })).toBeNull();
+
+    // By the keyboard, one of them; what is typed stays when it is closed again.
+    (await toggle("hall")).focus();
+    await user.keyboard("{Enter}");
+    expect((await toggle("hall")).getAttribute("aria-expanded")).toBe("true");
+    await user.type(await name(), "x");
+    await user.keyboard("{Shift>}{Tab}{/Shift}");
+    await user.click(await toggle("hall"));
+    expect(within(await panel("hall")).getByText(/^Name \(SSID\) Acme hallx/)).toBeTruthy();
+
+    await user.click(screen.getByRole("button", { name: "Save draft" }));
+    expect(
+      await screen.findByText(/^1 field needs another look, marked below: in Wi-Fi network: lab/),
+    ).toBeTruthy();
+    expect((await toggle("lab")).getAttribute("aria-expanded")).toBe("true");
+    expect((await toggle("office")).getAttribute("aria-expanded")).toBe("false");
+    await waitFor(async () => expect(document.activeElement).toBe(await name()));
+    await user.click(await toggle("lab"));
+    expect(within(await panel("lab")).getByText("1 field needs another look")).toBeTruthy();
+
+    await user.click(screen.getByRole("button", { name: "Open all" }));
+    expect(await screen.findAllByRole("textbox", { name: /SSID/ })).toHaveLength(5);
+    await user.click(screen.getByRole("button", { name: "Close all" }));
+    await waitFor(() => expect(screen.queryByRole("textbox", { name: /SSID/ })).toBeNull());
   });
 
   it("saves the draft and goes on to publishing by one click", async () => {
@@ -135,7 +191,9 @@ describe("policy editor", () => {
     const user = userEvent.setup();
     openConsole("/policies/pol_1");
     await user.click(await screen.findByRole("button", { name: "Add setting" }));
-    await user.click(await screen.findByRole("button", { name: /Wi-Fi network/ }));
+    await user.click(
+      await within(await screen.findByRole("dialog")).findByRole("button", { name: /Wi-Fi network/ }),
+    );
     await user.type(await screen.findByRole("textbox", { name: "Name" }), "home");
     await user.click(screen.getByRole("button", { name: "Add" }));
     const added = await screen.findByRole("region", { name: "Wi-Fi network: home" });
