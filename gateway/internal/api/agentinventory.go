@@ -8,7 +8,6 @@ import (
 	"maps"
 	"net/http"
 	"reflect"
-	"sync"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -17,18 +16,6 @@ import (
 	"handrail/mdm"
 	"handrail/mdm/inventory"
 	"handrail/signaling"
-)
-
-// Bounds on taking inventories. A whole fleet may come at once, after an update of the
-// agent or the loss of a database: each device is then told when its turn is.
-const (
-	inventoryWorkers  = 24                     // read and written at a time; what comes together is written together
-	inventoryInside   = 64                     // that send, wait for one of those, or have one
-	inventoryWithin   = 20 * time.Second       // for a body to come in
-	inventoryPace     = 2 * time.Millisecond   // between two, before anything was measured
-	inventorySpread   = 4 * time.Millisecond   // between two turns, at most: better some come too early than that nobody does
-	inventoryPatience = time.Second            // that those inside wait for their turn, about
-	inventoryLeast    = 500 * time.Millisecond // to wait, at least
 )
 
 const opInventory = "put-inventory"
@@ -78,7 +65,7 @@ func (a *API) putInventory(ctx context.Context, _ *empty) (*body[signaling.Inven
 	if err != nil {
 		return nil, err
 	}
-	done, err := a.turnstile.work(ctx)
+	done, err := a.turnstile.read(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -89,8 +76,13 @@ func (a *API) putInventory(ctx context.Context, _ *empty) (*body[signaling.Inven
 		return nil, err
 	}
 	sections := make(map[string]inventory.Section, len(u.Sections))
+	held := 0
 	for name, s := range u.Sections {
 		sections[name] = inventory.Section{Hash: s.Hash, Data: s.Data}
+		held += len(s.Data)
+	}
+	if held <= inventoryUsual {
+		done()
 	}
 	return a.applyInventory(ctx, rq.device, u.Full, sections, refused)
 }
@@ -175,58 +167,4 @@ func (a *API) applyInventory(
 		a.cfg.Changed(signaling.TopicDevices, string(id))
 	}
 	return &body[signaling.InventoryAnswer]{signaling.InventoryAnswer{Have: out.Have, Refused: out.Refused}}, nil
-}
-
-// turnstile lets a few in and tells the rest when to come back: each is given a moment of its
-// own, about as far away as those before it will take. What is measured while a whole fleet knocks
-// is too slow, so that turns are never far apart; who comes too early gets another. Fewer still
-// work at a time.
-type turnstile struct {
-	slots chan struct{}
-
-	mu     sync.Mutex
-	inside int
-	pace   time.Duration // one leaves every
-	next   time.Time     // the first moment that is given to nobody
-}
-
-func newTurnstile(workers int) *turnstile {
-	return &turnstile{slots: make(chan struct{}, workers), pace: inventoryPace}
-}
-
-// enter returns leave, to be called at the end, or how long to stay away.
-func (t *turnstile) enter(now time.Time) (leave func(), wait time.Duration) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	room := min(inventoryInside, cap(t.slots)+int(inventoryPatience/max(t.pace, time.Microsecond)))
-	if t.inside >= room {
-		if floor := now.Add(inventoryLeast); t.next.Before(floor) {
-			t.next = floor
-		}
-		t.next = t.next.Add(min(t.pace, inventorySpread))
-		return nil, t.next.Sub(now)
-	}
-	t.inside++
-	return func() {
-		t.mu.Lock()
-		t.inside--
-		t.mu.Unlock()
-	}, 0
-}
-
-// work waits for a place to work at; done gives it back.
-func (t *turnstile) work(ctx context.Context) (done func(), err error) {
-	select {
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	case t.slots <- struct{}{}:
-	}
-	began := time.Now()
-	return func() {
-		<-t.slots
-		took := time.Since(began) / time.Duration(cap(t.slots))
-		t.mu.Lock()
-		t.pace += (took - t.pace) / 16
-		t.mu.Unlock()
-	}, nil
 }

@@ -149,7 +149,7 @@ func build(cfg Config, log *slog.Logger) (*API, error) {
 	}
 	now := cfg.Now
 	cfg.Now = func() time.Time { return now().UTC().Truncate(time.Microsecond) } // as exact as it is stored
-	a := &API{cfg: cfg, log: log, turnstile: newTurnstile(inventoryWorkers), pacer: newDevicePacer()}
+	a := &API{cfg: cfg, log: log, turnstile: newTurnstile(), pacer: newDevicePacer()}
 	mux := http.NewServeMux()
 	hc := huma.DefaultConfig("Handrail", "1")
 	hc.Info.Description = "Remote support gateway and device management. Browsers and command lines sign in for the cookie " + auth.CookieName +

@@ -8,7 +8,7 @@ import (
 // TestTurnstile lets in as many as will be through within a second, and gives the others turns
 // one after the other.
 func TestTurnstile(t *testing.T) {
-	s := newTurnstile(2)
+	s := newTurnstile()
 	s.pace = 100 * time.Millisecond
 	now := time.Now()
 	var leaves []func()
@@ -22,8 +22,8 @@ func TestTurnstile(t *testing.T) {
 		}
 		leaves = append(leaves, leave)
 	}
-	if len(leaves) != 12 {
-		t.Errorf("%d were let in, want 2 at work and 10 for a second of it", len(leaves))
+	if want := inventoryReaders + 10; len(leaves) != want {
+		t.Errorf("%d were let in, want %d: those that are read, and ten for a second of it", len(leaves), want)
 	}
 	var last time.Duration
 	for range 1000 {
@@ -39,11 +39,14 @@ func TestTurnstile(t *testing.T) {
 	for _, leave := range leaves {
 		leave()
 	}
-	done, err := s.work(t.Context())
-	if err != nil {
-		t.Fatal(err)
+	for range 2 * inventoryReaders {
+		done, err := s.read(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		done()
+		done() // it was small, and is written
 	}
-	done()
 	if _, wait := s.enter(now); wait != 0 {
 		t.Errorf("an empty room turns away for %v", wait)
 	}

@@ -1,0 +1,69 @@
+package api
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// Bounds on taking inventories. A whole fleet may come at once, after an update of the
+// agent or the loss of a database: each device is then told when its turn is.
+const (
+	inventoryReaders  = 24                     // read at a time; one that is larger than usual is among them until it is written
+	inventoryUsual    = 1 << 20                // bytes of sections
+	inventoryInside   = 96                     // that send, are read or are written: what comes together is written together
+	inventoryWithin   = 20 * time.Second       // for a body to come in
+	inventoryPace     = 2 * time.Millisecond   // between two, before anything was measured
+	inventorySpread   = 4 * time.Millisecond   // between two turns, at most: better some come too early than that nobody does
+	inventoryPatience = time.Second            // that those inside take, about
+	inventoryLeast    = 500 * time.Millisecond // to wait, at least
+)
+
+// turnstile lets a few in and tells the rest when to come back: each is given a moment of its
+// own, about as far away as those before it will take. What is measured while a whole fleet knocks
+// is too slow, so that turns are never far apart; who comes too early gets another. Of those inside
+// fewer still are read at a time, as what is read is held in memory.
+type turnstile struct {
+	readers chan struct{}
+
+	mu     sync.Mutex
+	inside int
+	pace   time.Duration // one leaves every
+	next   time.Time     // the first moment that is given to nobody
+}
+
+func newTurnstile() *turnstile {
+	return &turnstile{readers: make(chan struct{}, inventoryReaders), pace: inventoryPace}
+}
+
+// enter returns leave, to be called once at the end, or how long to stay away.
+func (t *turnstile) enter(now time.Time) (leave func(), wait time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	room := min(inventoryInside, inventoryReaders+int(inventoryPatience/max(t.pace, time.Microsecond)))
+	if t.inside >= room {
+		if floor := now.Add(inventoryLeast); t.next.Before(floor) {
+			t.next = floor
+		}
+		t.next = t.next.Add(min(t.pace, inventorySpread))
+		return nil, t.next.Sub(now)
+	}
+	t.inside++
+	return func() {
+		took := time.Since(now)
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.pace += (took/time.Duration(t.inside) - t.pace) / 16 // Little's law
+		t.inside--
+	}, 0
+}
+
+// read waits for a place among those that are read; done gives it back, and may be called twice.
+func (t *turnstile) read(ctx context.Context) (done func(), err error) {
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case t.readers <- struct{}{}:
+	}
+	return sync.OnceFunc(func() { <-t.readers }), nil
+}
