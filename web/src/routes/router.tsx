@@ -21,6 +21,7 @@ import {
   devicesSearch,
   duplicatesSearch,
   newScriptSearch,
+  policiesSearch,
   policySearch,
   rolloutsSearch,
   rulesSearch,
@@ -293,7 +294,20 @@ const enrollment = createRoute({
 });
 const groups = createRoute({ getParentRoute: () => framed, path: "/groups", component: GroupsPage });
 const labels = createRoute({ getParentRoute: () => framed, path: "/labels", component: LabelsPage });
-const policies = createRoute({ getParentRoute: () => framed, path: "/policies", component: PoliciesPage });
+const policies = createRoute({
+  getParentRoute: () => framed,
+  path: "/policies",
+  validateSearch: policiesSearch,
+  component: fetchedWith(PoliciesPage, function Policies() {
+    const navigate = policies.useNavigate();
+    return (
+      <PoliciesPage
+        group={policies.useSearch().group}
+        onGroup={(group) => void navigate({ search: { group }, replace: true, resetScroll: false })}
+      />
+    );
+  }),
+});
 
 const rollouts = createRoute({
   getParentRoute: () => framed,

@@ -91,6 +91,11 @@ export function rolloutsSearch(s: Search): { state?: Rollout["state"] | undefine
   return { state: oneOf(s.state, rolloutStates) };
 }
 
+/** Only the policies that are assigned to this group itself. */
+export function policiesSearch(s: Search): { group?: string | undefined } {
+  return { group: text(s.group, 64) };
+}
+
 export function policySearch(s: Search): { tab?: PolicyTab | undefined } {
   return { tab: oneOf(s.tab, policyTabs) };
 }

@@ -12,6 +12,7 @@ import { GroupIcon, MoreIcon, ShieldIcon } from "../../ui/icons.tsx";
 import { PageLink } from "../../ui/links.tsx";
 import { Page } from "../../ui/Page.tsx";
 import { Empty, Loaded } from "../../ui/states.tsx";
+import { countWords } from "../../ui/words.ts";
 import { GroupDialog, type GroupEdit } from "./GroupDialog.tsx";
 
 /** The tree of device groups with what each says about unattended access. */
@@ -87,14 +88,7 @@ function Branch({ node, groups, onEdit, onDelete, onRun }: BranchProps) {
             <Text fw={600} className="wrap-anywhere">
               {group.name}
             </Text>
-            <PageLink
-              to="/devices"
-              search={{ group: group.id }}
-              size="sm"
-              aria-label={`Devices in ${group.name}`}
-            >
-              Devices
-            </PageLink>
+            <Numbers group={group} />
           </Group>
           <PolicyLine group={group} groups={groups} />
         </div>
@@ -138,6 +132,31 @@ function Branch({ node, groups, onEdit, onDelete, onRun }: BranchProps) {
         </ul>
       )}
     </li>
+  );
+}
+
+/** How many devices and policies there are, each leading to them. */
+function Numbers({ group }: { group: DeviceGroup }) {
+  const { devices, devices_below: all, policies } = group;
+  const deeper = all !== undefined && devices !== undefined ? all - devices : 0;
+  return (
+    <>
+      <PageLink to="/devices" search={{ group: group.id }} size="sm">
+        {all === undefined ? "Devices" : countWords(all, "device")}{" "}
+        <span className="visually-hidden">in {group.name}</span>
+      </PageLink>
+      {deeper > 0 && (
+        <Text size="sm" c="dimmed">
+          {devices === 0 ? "all in groups below" : `${deeper.toLocaleString("en")} of them in groups below`}
+        </Text>
+      )}
+      {policies !== undefined && policies > 0 && (
+        <PageLink to="/policies" search={{ group: group.id }} size="sm">
+          {countWords(policies, "policy", "policies")}{" "}
+          <span className="visually-hidden">of {group.name}</span>
+        </PageLink>
+      )}
+    </>
   );
 }
 

@@ -1,10 +1,12 @@
 import { Badge, Button, Group, Modal, Text } from "@mantine/core";
-import { useInfiniteQuery } from "@tanstack/react-query";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { useState } from "react";
+import { useEffect, useState } from "react";
+import { groupsQuery } from "../../api/groups.ts";
 import { useMe } from "../../api/me.ts";
 import { policiesQuery, useCreatePolicy } from "../../api/policies.ts";
 import type { Policy } from "../../api/types.ts";
+import { GroupSelect } from "../../ui/GroupSelect.tsx";
 import { PolicyIcon } from "../../ui/icons.tsx";
 import { ListPage } from "../../ui/ListPage.tsx";
 import { PageLink, RowLink } from "../../ui/links.tsx";
@@ -17,15 +19,29 @@ import { Empty, NoMatch } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { versionWords } from "./versionWords.ts";
 
+interface PoliciesPageProps {
+  /** Id of a group: only the policies that are assigned to it itself. */
+  group: string | undefined;
+  onGroup: (group: string | undefined) => void;
+}
+
 /** Every policy: what devices must be, for how many it counts, and how it stands there. */
-export function PoliciesPage() {
+export function PoliciesPage({ group, onGroup }: PoliciesPageProps) {
   const me = useMe();
   const navigate = useNavigate();
   const [q, setQ] = useState<string>();
   const query = useInfiniteQuery(policiesQuery(q));
   const [making, setMaking] = useState(false);
   const make = useCreatePolicy();
-  const rows = query.data?.pages.flatMap((p) => p.items) ?? [];
+  const groups = useQuery(groupsQuery);
+  const all = query.data?.pages.flatMap((p) => p.items) ?? [];
+  const rows = group ? all.filter((p) => isAssignedTo(p, group)) : all;
+  // The gateway does not filter by group: what belongs to it may be on a later page.
+  const { hasNextPage, isFetching, isError, fetchNextPage } = query;
+  const searches = group !== undefined && hasNextPage && !isError;
+  useEffect(() => {
+    if (searches && !isFetching) void fetchNextPage();
+  }, [searches, isFetching, fetchNextPage]);
   const create = may(me, "policy.manage") && <Button onClick={() => setMaking(true)}>New policy</Button>;
   return (
     <ListPage
@@ -41,16 +57,32 @@ export function PoliciesPage() {
             onChange={setQ}
             maxLength={80}
           />
+          <GroupSelect
+            aria-label="Assigned to"
+            placeholder="Assigned to any group"
+            style={{ flex: "1 1 10rem", maxWidth: "18rem" }}
+            clearable
+            groups={groups.data ?? []}
+            value={group ?? null}
+            onChange={(v) => onGroup(v ?? undefined)}
+          />
         </Group>
       }
       label="Policies"
-      query={query}
+      query={searches && rows.length === 0 ? { ...query, isPending: true } : query}
       rows={rows}
       columns={columns}
       rowKey={(p) => p.id}
       empty={
-        q ? (
-          <NoMatch title="No policy has such a name" verb="Show all policies" onAll={() => setQ(undefined)} />
+        q || group ? (
+          <NoMatch
+            title={q ? "No policy has such a name" : "No policy is assigned to this group itself"}
+            verb="Show all policies"
+            onAll={() => {
+              setQ(undefined);
+              onGroup(undefined);
+            }}
+          />
         ) : (
           <Empty icon={<PolicyIcon size={36} />} title="No policies yet" action={create}>
             A policy holds settings such as Wi-Fi networks, a screen lock or firewall rules, and is assigned
@@ -79,6 +111,9 @@ export function PoliciesPage() {
     </ListPage>
   );
 }
+
+const isAssignedTo = (p: Policy, group: string) =>
+  p.assignments.some((a) => a.include.groups?.includes(group));
 
 const columns: Column<Policy>[] = [
   {

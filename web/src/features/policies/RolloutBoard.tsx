@@ -94,6 +94,8 @@ export function RolloutBoard({ rollout: r }: { rollout: Rollout }) {
                 )}
               </span>
             ))}
+            {(r.progress.conflict ?? 0) > 0 &&
+              `, of which ${r.progress.conflict?.toLocaleString("en")} because it contradicts other policies`}
             .
           </Text>
         </>
