@@ -206,6 +206,8 @@ func TestComplianceRules(t *testing.T) {
 		{"expression", "inventroy.x", "body.expression[1:1]"},
 		{"applies", "1 + 1", "body.applies[1:1]"},
 		{"evidence", "foo()", "body.evidence[1:4]"},
+		{"applies", "inventory.tim.synchronised", "body.applies[1:10]"},
+		{"evidence", "inventory.time.synchronized", "body.evidence[1:15]"},
 		{"expression", "inventory.software.size() > 0", ""},
 	} {
 		in := map[string]any{"slug": "x", "title": "X", "severity": "low", "expression": "true", "enabled": true}

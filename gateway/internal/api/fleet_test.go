@@ -94,6 +94,23 @@ func TestLabels(t *testing.T) {
 		if static.Kind != "static" || smart.Kind != "smart" || !slices.Equal(smart.Reads, []string{"hardware"}) {
 			t.Fatalf("labels = %+v, %+v", static, smart)
 		}
+		for _, path := range []string{"/api/labels", "/api/labels/preview"} {
+			var refused api.Problem
+			wrong := map[string]string{"name": "Typo", "expression": "inventory.hardwear.memory_bytes < 1"}
+			if path == "/api/labels/preview" {
+				delete(wrong, "name")
+				var p api.LabelPreviewBody
+				admin.want(http.StatusOK, http.MethodPost, path, wrong, &p)
+				if p.Error == nil || p.Error.Column != 10 || !strings.Contains(p.Error.Message, `did you mean "hardware"?`) {
+					t.Errorf("preview of a misspelt section: %+v", p.Error)
+				}
+				continue
+			}
+			if got := admin.do(http.MethodPost, path, wrong, &refused); got != http.StatusUnprocessableEntity || len(refused.Errors) != 1 ||
+				!strings.Contains(refused.Errors[0].Message, `line 1, column 10: inventory has no section "hardwear"; did you mean "hardware"?`) {
+				t.Errorf("a label of a misspelt section: %d, %+v", got, refused)
+			}
+		}
 		a.send(true, map[string]string{"hardware": `{"vendor":"V","model":"M","serial":"S1","memory_bytes":4000000000}`})
 		b.send(true, map[string]string{"hardware": `{"vendor":"V","model":"M","serial":"S2","memory_bytes":16000000000}`})
 		var d api.DeviceBody

@@ -64,14 +64,11 @@ func compile(c *rule.Compiler, r compliance.Rule) (compiled, error) {
 			return out, fmt.Errorf("evidence: %w", err)
 		}
 	}
-	known := inventory.Names()
 	for _, e := range out.expressions() {
-		reads := e.Reads()
-		for _, s := range reads.Sections {
-			if s != rule.Everything && !slices.Contains(known, s) {
-				return out, fmt.Errorf("the inventory has no section %q; it has %s: %w", mdm.Clean(s, 64), strings.Join(known, ", "), mdm.ErrInvalid)
-			}
+		if err := e.Strange(inventory.Strange); err != nil {
+			return out, fmt.Errorf("%s: %w", out.role(e), err)
 		}
+		reads := e.Reads()
 		if slices.Contains(reads.Packages, rule.Everything) {
 			return out, fmt.Errorf("software() wants the name of a package in quotes: %w", mdm.ErrInvalid)
 		}
@@ -120,6 +117,17 @@ func (c compiled) expressions() []*rule.Expr {
 		list = append(list, c.evidence)
 	}
 	return list
+}
+
+// role is what an expression is to the rule.
+func (c compiled) role(e *rule.Expr) string {
+	switch e {
+	case c.applies:
+		return "applies"
+	case c.evidence:
+		return "evidence"
+	}
+	return "expression"
 }
 
 func makeBook(c *rule.Compiler, set compliance.Set) *rulebook {

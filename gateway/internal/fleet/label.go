@@ -35,6 +35,9 @@ func (f *Fleet) Compile(text string) (*rule.Expr, error) {
 		return e, nil
 	}
 	e, err := f.compiler.Compile(text)
+	if err == nil {
+		err = e.Strange(inventory.Strange)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -1,12 +1,17 @@
 package rule
 
 import (
+	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/google/cel-go/common"
 	"github.com/google/cel-go/common/ast"
 	"github.com/google/cel-go/common/operators"
 	"github.com/google/cel-go/common/types"
+
+	"handrail/mdm"
 )
 
 // Everything, as an entry of Reads.Sections, is an expression that walks over the inventory
@@ -52,8 +57,46 @@ type size struct {
 	loops, bindings bool
 }
 
-// survey fills r from a checked expression and returns its size.
-func (r *Reads) survey(a *ast.AST) size {
+// path is a way into the inventory that an expression spells out, and where it spells each step.
+type path struct {
+	steps []string
+	at    []common.Location
+}
+
+// Strange names what an expression spells that cannot be: strange says, of the steps of a path
+// into the inventory, which is not there and what is, -1 for none. nil when all can be.
+func (e *Expr) Strange(strange func(path []string) (at int, names []string)) error {
+	out := &Error{}
+	for _, p := range e.paths {
+		at, names := strange(p.steps)
+		if at < 0 || at >= len(p.at) || len(out.Problems) == maxProblems {
+			continue
+		}
+		one := Problem{Line: p.at[at].Line(), Column: p.at[at].Column() + 1}
+		typed, what := mdm.Clean(p.steps[at], 64), "inventory has no section"
+		if at > 0 {
+			what = "inventory." + mdm.Clean(strings.Join(p.steps[:at], pathSeparator), 100) + " has no field"
+		}
+		one.Message = fmt.Sprintf("%s %q", what, typed)
+		if meant := mdm.Nearest(typed, names); meant != "" {
+			one.Message += fmt.Sprintf("; did you mean %q?", meant)
+		} else {
+			one.Message += "; it has " + strings.Join(names, ", ")
+		}
+		if !slices.Contains(out.Problems, one) {
+			out.Problems = append(out.Problems, one)
+		}
+	}
+	if len(out.Problems) == 0 {
+		return nil
+	}
+	slices.SortFunc(out.Problems, func(a, b Problem) int { return cmp.Or(a.Line-b.Line, a.Column-b.Column) })
+	return out
+}
+
+// survey notes what a checked expression reads and returns its size.
+func (x *Expr) survey(a *ast.AST) size {
+	r := &x.reads
 	all := ast.MatchDescendants(ast.NavigateAST(a), ast.AllMatcher())
 	s := size{nodes: len(all)}
 	for _, n := range all {
@@ -62,7 +105,7 @@ func (r *Reads) survey(a *ast.AST) size {
 			bound := isBinding(n)
 			s.loops, s.bindings = s.loops || !bound, s.bindings || bound
 		case ast.IdentKind:
-			r.ident(n)
+			x.ident(a, n)
 		case ast.CallKind:
 			r.call(n)
 		default:
@@ -101,7 +144,8 @@ func (r *Reads) call(n ast.NavigableExpr) {
 	r.Packages = append(r.Packages, name)
 }
 
-func (r *Reads) ident(n ast.NavigableExpr) {
+func (x *Expr) ident(a *ast.AST, n ast.NavigableExpr) {
+	r := &x.reads
 	switch n.AsIdent() {
 	case "device":
 		r.Device = true
@@ -120,7 +164,7 @@ func (r *Reads) ident(n ast.NavigableExpr) {
 	if n.AsIdent() == softwareVar || n.AsIdent() == "now" {
 		return
 	}
-	path := []string{n.AsIdent()}
+	path, ends := []string{n.AsIdent()}, []ast.NavigableExpr{}
 	for e := n; ; {
 		parent, ok := e.Parent()
 		if !ok {
@@ -130,7 +174,7 @@ func (r *Reads) ident(n ast.NavigableExpr) {
 		if !ok {
 			break
 		}
-		path = append(path, key)
+		path, ends = append(path, key), append(ends, parent)
 		e = parent
 	}
 	if path[0] == "inventory" {
@@ -139,10 +183,23 @@ func (r *Reads) ident(n ast.NavigableExpr) {
 			section = path[1]
 		}
 		r.Sections = append(r.Sections, section)
+		x.spelt(a, path[1:], ends)
 	}
 	if len(path) > 1 {
 		r.Paths = append(r.Paths, strings.Join(path, pathSeparator))
 	}
+}
+
+// spelt notes a path into the inventory with the place of each step, which ends picks.
+func (x *Expr) spelt(a *ast.AST, steps []string, ends []ast.NavigableExpr) {
+	if len(steps) == 0 {
+		return // the inventory as a whole
+	}
+	p := path{steps: steps}
+	for _, e := range ends {
+		p.at = append(p.at, a.SourceInfo().GetStartLocation(e.ID()))
+	}
+	x.paths = append(x.paths, p)
 }
 
 // pathSeparator joins the steps of a path. Keys with dots in them (sysctl names, files) are

@@ -64,6 +64,7 @@ type Expr struct {
 	program cel.Program
 	watched bool // has a cost limit and a deadline
 	reads   Reads
+	paths   []path
 }
 
 // Compiler compiles expressions. It is safe for concurrent use; one is enough for a process.
@@ -107,7 +108,7 @@ func (c *Compiler) compile(text string, question bool) (*Expr, error) {
 		return nil, &Error{Problems: []Problem{{Line: 1, Column: 1, Message: "the expression must be true or false, but it is " + typeInWords(t)}}}
 	}
 	e := &Expr{text: text}
-	size := e.reads.survey(ast.NativeRep())
+	size := e.survey(ast.NativeRep())
 	// A text that is bound, and put together with itself, and bound again, doubles each time.
 	e.watched = size.loops || size.nodes > cheapNodes || size.bindings && !c.trusted
 	opts := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}

@@ -324,3 +324,41 @@ func BenchmarkMatch(b *testing.B) {
 		})
 	}
 }
+
+// TestStrangeNamesHaveAPlace: what is misspelt is shown where it is, with what was meant.
+func TestStrangeNamesHaveAPlace(t *testing.T) {
+	strange := func(path []string) (int, []string) {
+		if path[0] != "encryption" {
+			return 0, []string{"disks", "encryption"}
+		}
+		if len(path) > 1 && path[1] != "volumes" {
+			return 1, []string{"volumes"}
+		}
+		return -1, nil
+	}
+	for expr, want := range map[string]string{
+		`inventory.encryption.volumes.size() > 0`:                                             "",
+		`inventory.exists(s, s == "anything")`:                                                "",
+		`inventory.encryptionn.volumes.size() > 0`:                                            `line 1, column 10: inventory has no section "encryptionn"; did you mean "encryption"?`,
+		"device.os == \"linux\" &&\n  inventory.encryption.volume[0].name == \"a\"":           `line 2, column 23: inventory.encryption has no field "volume"; did you mean "volumes"?`,
+		`has(inventory.encryption.volume)`:                                                    `line 1, column 4: inventory.encryption has no field "volume"; did you mean "volumes"?`,
+		`inventory["encryptionn"].volumes.exists(v, v.name == "a")`:                           `line 1, column 10: inventory has no section "encryptionn"; did you mean "encryption"?`,
+		`"zzz" in inventory`:                                                                  `line 1, column 7: inventory has no section "zzz"; it has disks, encryption`,
+		`inventory.disk.exists(d, d.a == inventory.disk.size()) && inventory.disk.size() > 1`: `line 1, column 10: inventory has no section "disk"; did you mean "disks"?; line 1, column 42: inventory has no section "disk"; did you mean "disks"?; line 1, column 68: inventory has no section "disk"; did you mean "disks"?`,
+	} {
+		e, err := compiler(t).Compile(expr)
+		if err != nil {
+			t.Fatalf("%s: %v", expr, err)
+		}
+		got := ""
+		if err := e.Strange(strange); err != nil {
+			got = err.Error()
+			if !errors.Is(err, mdm.ErrInvalid) {
+				t.Errorf("%s: %v is not %v", expr, err, mdm.ErrInvalid)
+			}
+		}
+		if got != want {
+			t.Errorf("%s:\n%s, want\n%s", expr, got, want)
+		}
+	}
+}
