@@ -39,13 +39,13 @@ func call(ctx context.Context, c *http.Client, method, url string, body any) (in
 // although other requests are given up in the middle, as browsers do that leave a page.
 func TestAGroupJustMadeCanBeChanged(t *testing.T) {
 	g := gatewaytest.Start(t, gatewaytest.Options{NoRelay: true})
-	readYourGroups(t, g, g, 25)
+	readYourGroups(t, g, g, 10)
 }
 
 // The other node sees it too: every request looks at the one database.
 func TestAGroupJustMadeCanBeChangedAtAnotherNode(t *testing.T) {
 	g := gatewaytest.Start(t, gatewaytest.Options{NoRelay: true, Postgres: true, Cluster: true})
-	readYourGroups(t, g, gatewaytest.Start(t, gatewaytest.Options{NoRelay: true, Peer: g}), 10)
+	readYourGroups(t, g, gatewaytest.Start(t, gatewaytest.Options{NoRelay: true, Peer: g}), 6)
 }
 
 // readYourGroups makes groups at one node and changes each at once at the other.

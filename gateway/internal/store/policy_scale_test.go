@@ -25,7 +25,7 @@ var policyDevices = flag.Int("policies.devices", 0, "measure how long a policy c
 func TestPolicyFigures(t *testing.T) {
 	n := *policyDevices
 	if n == 0 {
-		n = 2000 // small, as a test that nothing but what changes is written
+		n = 600 // small, as a test that nothing but what changes is written
 	}
 	for suffix, cfg := range map[string]Config{"sqlite": {Dir: t.TempDir()}, "pg": {URL: os.Getenv("HANDRAIL_BENCH_DATABASE")}} {
 		if suffix == "pg" && cfg.URL == "" {
