@@ -3,7 +3,6 @@ package command
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -37,7 +36,7 @@ type Power struct {
 
 func (p *Power) check() error {
 	if p.DelaySeconds < 0 || p.DelaySeconds > maxDelay {
-		return fmt.Errorf("delay_seconds must be 0 to %d", maxDelay)
+		return mdm.BadField("delay_seconds", "must be 0 to %d", maxDelay)
 	}
 	return nil
 }
@@ -54,7 +53,7 @@ type SignOutOf struct {
 
 func (p *SignOutOf) check() error {
 	if p.User != "" && !isAccount(p.User) {
-		return errors.New("user is not an account name")
+		return mdm.BadField("user", "is not an account name")
 	}
 	return nil
 }
@@ -72,7 +71,7 @@ func (p *Notice) check() error {
 	p.Title, p.From = mdm.Clean(p.Title, 120), mdm.Clean(p.From, 200)
 	p.Text = cleanLines(p.Text, 2000)
 	if p.Text == "" {
-		return errors.New("text is empty")
+		return mdm.BadField("text", "is empty")
 	}
 	return nil
 }
@@ -120,30 +119,30 @@ func (p *Script) check() error {
 	p.Name = mdm.Clean(p.Name, 120)
 	switch {
 	case p.ScriptID != "" && !mdm.IsID("scr", p.ScriptID):
-		return errors.New("script_id is not the id of a script")
+		return mdm.BadField("script_id", "is not the id of a script")
 	case !contains(Interpreters, p.Interpreter):
-		return fmt.Errorf("interpreter must be one of %s", strings.Join(Interpreters, ", "))
+		return mdm.BadField("interpreter", "must be one of %s", strings.Join(Interpreters, ", "))
 	case strings.TrimSpace(p.Body) == "":
-		return errors.New("the script is empty")
+		return mdm.BadField("body", "is empty")
 	case len(p.Body) > MaxBody:
-		return fmt.Errorf("the script is %d bytes, at most %d", len(p.Body), MaxBody)
+		return mdm.BadField("body", "is %d bytes, at most %d", len(p.Body), MaxBody)
 	case strings.ContainsRune(p.Body, 0):
-		return errors.New("the script has a zero byte in it")
+		return mdm.BadField("body", "has a zero byte in it")
 	case p.RunAs != "" && !isAccount(p.RunAs):
-		return errors.New("run_as is not an account name")
+		return mdm.BadField("run_as", "is not an account name")
 	case p.TimeoutSeconds < 1 || p.TimeoutSeconds > MaxRun:
-		return fmt.Errorf("timeout_seconds must be 1 to %d", MaxRun)
+		return mdm.BadField("timeout_seconds", "must be 1 to %d", MaxRun)
 	case p.OutputBytes < 1024 || p.OutputBytes > MaxOutput:
-		return fmt.Errorf("output_bytes must be 1024 to %d", MaxOutput)
+		return mdm.BadField("output_bytes", "must be 1024 to %d", MaxOutput)
 	case len(p.Parameters) > MaxParameters:
-		return fmt.Errorf("%d parameters, at most %d", len(p.Parameters), MaxParameters)
+		return mdm.BadField("parameters", "are %d, at most %d", len(p.Parameters), MaxParameters)
 	}
 	for name, v := range p.Parameters {
 		if !IsParameter(name) {
-			return fmt.Errorf("parameter %q: want 1 to 32 of a-z, 0-9 and underscore, a letter first", mdm.Clean(name, 40))
+			return mdm.BadField("parameters."+mdm.Clean(name, 40), "has a name that is not 1 to 32 of a-z, 0-9 and underscore, a letter first")
 		}
 		if len(v) > MaxValue || strings.ContainsRune(v, 0) {
-			return fmt.Errorf("parameter %s is over %d bytes or has a zero byte in it", name, MaxValue)
+			return mdm.BadField("parameters."+name, "is over %d bytes or has a zero byte in it", MaxValue)
 		}
 	}
 	return nil
@@ -172,7 +171,7 @@ func (p *Service) check() error {
 	if p.Unit == "" || len(p.Unit) > 200 || p.Unit[0] == '-' || strings.ContainsFunc(p.Unit, func(r rune) bool {
 		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && !strings.ContainsRune(":_.@-\\", r)
 	}) {
-		return errors.New("unit is not the name of a service")
+		return mdm.BadField("unit", "is not the name of a service")
 	}
 	return nil
 }
@@ -196,20 +195,20 @@ func (p *Logs) check() error {
 	}
 	switch {
 	case p.SinceHours < 1 || p.SinceHours > 31*24:
-		return errors.New("since_hours must be 1 to 744")
+		return mdm.BadField("since_hours", "must be 1 to 744")
 	case p.MaxBytes < 64<<10 || p.MaxBytes > MaxFile:
-		return fmt.Errorf("max_bytes must be %d to %d", 64<<10, MaxFile)
+		return mdm.BadField("max_bytes", "must be %d to %d", 64<<10, MaxFile)
 	case len(p.Files) > 20:
-		return fmt.Errorf("%d patterns, at most 20", len(p.Files))
+		return mdm.BadField("files", "are %d, at most 20", len(p.Files))
 	case p.Unit != "":
 		if err := (&Service{Unit: p.Unit}).check(); err != nil {
 			return err
 		}
 	}
-	for _, f := range p.Files {
+	for i, f := range p.Files {
 		rest, ok := strings.CutPrefix(f, "/var/log/")
 		if !ok || rest == "" || len(f) > 200 || strings.ContainsRune(f, 0) || contains(strings.Split(rest, "/"), "..") {
-			return fmt.Errorf("pattern %q is not below /var/log", mdm.Clean(f, 80))
+			return mdm.BadField(fmt.Sprintf("files[%d]", i), "is not below /var/log")
 		}
 	}
 	return nil
@@ -255,13 +254,13 @@ func DecodeParams(kind Kind, raw []byte) (Params, error) {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.DisallowUnknownFields()
 	if err := d.Decode(p); err != nil {
-		return nil, fmt.Errorf("parameters of %s: %w", kind, errors.Join(mdm.ErrInvalid, err))
+		return nil, fmt.Errorf("parameters of %s: %w", kind, mdm.BadJSON(err, p))
 	}
 	if d.More() {
 		return nil, fmt.Errorf("parameters of %s: more than one value: %w", kind, mdm.ErrInvalid)
 	}
 	if err := p.check(); err != nil {
-		return nil, fmt.Errorf("parameters of %s: %w: %w", kind, err, mdm.ErrInvalid)
+		return nil, fmt.Errorf("parameters of %s: %w", kind, err)
 	}
 	return p, nil
 }

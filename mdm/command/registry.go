@@ -163,11 +163,11 @@ func (r *Registry) Create(ctx context.Context, w Wanted, targets []Target, now t
 	case len(targets) > MaxDevices:
 		return Made{}, fmt.Errorf("%d devices, at most %d: %w", len(targets), MaxDevices, mdm.ErrInvalid)
 	case w.TTL < time.Minute || w.TTL > MaxTTL:
-		return Made{}, fmt.Errorf("a command expires after a minute at the earliest and %d days at the latest: %w", int(MaxTTL.Hours()/24), mdm.ErrInvalid)
+		return Made{}, mdm.BadField("expires_at", "must be a minute after the beginning at the earliest and %d days at the latest", int(MaxTTL.Hours()/24))
 	case from.Sub(now) > MaxAhead:
-		return Made{}, fmt.Errorf("a command may be put off for %d days at most: %w", int(MaxAhead.Hours()/24), mdm.ErrInvalid)
+		return Made{}, mdm.BadField("not_before", "may be %d days ahead at most", int(MaxAhead.Hours()/24))
 	case len(w.SupersedeKey) > MaxKey || mdm.Clean(w.SupersedeKey, MaxKey) != w.SupersedeKey:
-		return Made{}, fmt.Errorf("the supersede key is over %d bytes or no plain text: %w", MaxKey, mdm.ErrInvalid)
+		return Made{}, mdm.BadField("supersede_key", "is over %d bytes or no plain text", MaxKey)
 	case !json.Valid(w.Params):
 		return Made{}, fmt.Errorf("parameters are not JSON: %w", mdm.ErrInvalid)
 	}

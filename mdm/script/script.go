@@ -131,7 +131,7 @@ func New(store Store) *Registry { return &Registry{store: store} }
 func (r *Registry) Create(ctx context.Context, name, description string, d Draft, now time.Time) (Script, Version, error) {
 	s := Script{ID: ID(mdm.NewID("scr")), Name: mdm.Clean(name, MaxName), Description: mdm.Clean(description, MaxText), Newest: 1, CreatedAt: now, ChangedAt: now}
 	if s.Name == "" {
-		return s, Version{}, fmt.Errorf("a script needs a name: %w", mdm.ErrInvalid)
+		return s, Version{}, mdm.BadField("name", "is empty: a script needs one")
 	}
 	v, err := d.version(s.ID, 1, now)
 	if err != nil {
@@ -157,7 +157,7 @@ func (r *Registry) Update(ctx context.Context, id ID, c Change, now time.Time) (
 	return r.store.ChangeScript(ctx, id, func(s *Script) (*Version, error) {
 		if c.Name != nil {
 			if s.Name = mdm.Clean(*c.Name, MaxName); s.Name == "" {
-				return nil, fmt.Errorf("a script needs a name: %w", mdm.ErrInvalid)
+				return nil, mdm.BadField("name", "is empty: a script needs one")
 			}
 		}
 		if c.Description != nil {
@@ -262,35 +262,35 @@ func (d Draft) version(id ID, number int64, now time.Time) (Version, error) {
 	if v.OutputBytes == 0 {
 		v.OutputBytes = 64 << 10
 	}
-	bad := func(format string, args ...any) (Version, error) {
-		return v, fmt.Errorf(format+": %w", append(args, mdm.ErrInvalid)...)
+	bad := func(field, format string, args ...any) (Version, error) {
+		return v, mdm.BadField(field, format, args...)
 	}
 	switch {
 	case !slices.Contains(Interpreters, v.Interpreter):
-		return bad("interpreter must be one of %s", strings.Join(Interpreters, ", "))
+		return bad("interpreter", "must be one of %s", strings.Join(Interpreters, ", "))
 	case strings.TrimSpace(v.Body) == "":
-		return bad("the script is empty")
+		return bad("body", "is empty")
 	case len(v.Body) > MaxBody:
-		return bad("the script is %d bytes, at most %d", len(v.Body), MaxBody)
+		return bad("body", "is %d bytes, at most %d", len(v.Body), MaxBody)
 	case strings.ContainsRune(v.Body, 0) || v.Body != strings.ToValidUTF8(v.Body, ""):
-		return bad("the script is not text")
+		return bad("body", "is not text")
 	case v.RunAs != mdm.Clean(v.RunAs, 64) || strings.HasPrefix(v.RunAs, "-"):
-		return bad("run_as is not an account name")
+		return bad("run_as", "is not an account name")
 	case v.TimeoutSeconds < 1 || v.TimeoutSeconds > MaxTimeout:
-		return bad("timeout_seconds must be 1 to %d", MaxTimeout)
+		return bad("timeout_seconds", "must be 1 to %d", MaxTimeout)
 	case v.OutputBytes < 1024 || v.OutputBytes > MaxOutput:
-		return bad("output_bytes must be 1024 to %d", MaxOutput)
+		return bad("output_bytes", "must be 1024 to %d", MaxOutput)
 	case len(v.Parameters) > MaxParameters:
-		return bad("%d parameters, at most %d", len(v.Parameters), MaxParameters)
+		return bad("parameters", "are %d, at most %d", len(v.Parameters), MaxParameters)
 	}
 	seen := map[string]bool{}
 	for i := range v.Parameters {
 		p := &v.Parameters[i]
 		if err := p.check(); err != nil {
-			return v, err
+			return v, mdm.Below(fmt.Sprintf("parameters[%d]", i), err)
 		}
 		if seen[p.Name] {
-			return bad("parameter %s is there twice", p.Name)
+			return bad(fmt.Sprintf("parameters[%d].name", i), "is there twice: %s", p.Name)
 		}
 		seen[p.Name] = true
 	}
@@ -300,41 +300,39 @@ func (d Draft) version(id ID, number int64, now time.Time) (Version, error) {
 var parameterName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,31}$`)
 
 func (p *Parameter) check() error {
-	bad := func(format string, args ...any) error {
-		return fmt.Errorf("parameter %s: "+format+": %w", append(append([]any{mdm.Clean(p.Name, 40)}, args...), mdm.ErrInvalid)...)
-	}
+	bad := func(field, format string, args ...any) error { return mdm.BadField(field, format, args...) }
 	if !parameterName.MatchString(p.Name) {
-		return bad("want 1 to 32 of a-z, 0-9 and underscore, a letter first")
+		return bad("name", "must be 1 to 32 of a-z, 0-9 and underscore, a letter first")
 	}
 	p.Title, p.Help = mdm.Clean(p.Title, 120), mdm.Clean(p.Help, 500)
 	if !slices.Contains([]Type{String, Int, Bool, Choice, Secret}, p.Type) {
-		return bad("no type %q", mdm.Clean(string(p.Type), 20))
+		return bad("type", "is none: %q", mdm.Clean(string(p.Type), 20))
 	}
 	if len(p.Choices) > MaxChoices || p.Type == Choice && len(p.Choices) == 0 || p.Type != Choice && len(p.Choices) > 0 {
-		return bad("choices are for the type choice, 1 to %d", MaxChoices)
+		return bad("choices", "are for the type choice, 1 to %d", MaxChoices)
 	}
 	for _, c := range p.Choices {
 		if c == "" || c != mdm.Clean(c, 200) {
-			return bad("a choice is empty, over 200 bytes or no plain text")
+			return bad("choices", "hold one that is empty, over 200 bytes or no plain text")
 		}
 	}
 	if p.Pattern != "" {
 		if p.Type != String || len(p.Pattern) > 500 {
-			return bad("a pattern is for the type string, at most 500 bytes")
+			return bad("pattern", "is for the type string, at most 500 bytes")
 		}
 		if _, err := regexp.Compile(whole(p.Pattern)); err != nil {
-			return bad("pattern: %v", err)
+			return bad("pattern", "cannot be read: %v", err)
 		}
 	}
 	if p.Type != Int && (p.Min != nil || p.Max != nil) || p.Min != nil && p.Max != nil && *p.Min > *p.Max {
-		return bad("min and max are for the type int, min first")
+		return bad("min", "and max are for the type int, min first")
 	}
 	if p.Default != "" {
 		if p.Type == Secret {
-			return bad("a secret has no default: it would be no secret")
+			return bad("default", "must be left out of a secret: it would be no secret")
 		}
 		if _, err := p.text(p.Default); err != nil {
-			return bad("default: %v", err)
+			return bad("default", "%v", err)
 		}
 	}
 	return nil
@@ -345,25 +343,25 @@ func whole(pattern string) string { return `^(?:` + pattern + `)$` }
 // text checks a value given as text and returns it as it reaches the script.
 func (p *Parameter) text(s string) (string, error) {
 	if len(s) > MaxValue || strings.ContainsRune(s, 0) || s != strings.ToValidUTF8(s, "") {
-		return "", fmt.Errorf("over %d bytes, or no text", MaxValue)
+		return "", fmt.Errorf("is over %d bytes, or no text", MaxValue)
 	}
 	switch p.Type {
 	case Int:
 		n, err := strconv.ParseInt(s, 10, 64)
 		if err != nil {
-			return "", fmt.Errorf("not a whole number")
+			return "", fmt.Errorf("is not a whole number")
 		}
 		if p.Min != nil && n < *p.Min || p.Max != nil && n > *p.Max {
-			return "", fmt.Errorf("out of range")
+			return "", fmt.Errorf("is out of range")
 		}
 		return strconv.FormatInt(n, 10), nil
 	case Bool:
 		if s != "true" && s != "false" {
-			return "", fmt.Errorf("neither true nor false")
+			return "", fmt.Errorf("is neither true nor false")
 		}
 	case Choice:
 		if !slices.Contains(p.Choices, s) {
-			return "", fmt.Errorf("not one of the choices")
+			return "", fmt.Errorf("is not one of the choices")
 		}
 	case String, Secret:
 		if p.Pattern != "" {
@@ -380,7 +378,10 @@ func (p *Parameter) text(s string) (string, error) {
 // reaches the script, and which of it is secret. All that is wrong is in the error.
 func (v Version) Bind(values map[string]json.RawMessage) (bound map[string]string, secret []string, err error) {
 	bound = map[string]string{}
-	var wrong []string
+	var wrong mdm.FieldErrors
+	say := func(name, message string) {
+		wrong = append(wrong, mdm.FieldError{Field: "parameters." + mdm.Clean(name, 40), Message: message})
+	}
 	known := map[string]bool{}
 	for _, p := range v.Parameters {
 		known[p.Name] = true
@@ -388,22 +389,22 @@ func (v Version) Bind(values map[string]json.RawMessage) (bound map[string]strin
 		s := p.Default
 		if given {
 			if s, err = asText(raw); err != nil {
-				wrong = append(wrong, p.Name+": "+err.Error())
+				say(p.Name, err.Error())
 				continue
 			}
 		}
 		if s == "" && (!given || p.Type != String && p.Type != Secret) {
 			if p.Required {
-				wrong = append(wrong, p.Name+": must be given")
+				say(p.Name, "must be given")
 			}
 			continue
 		}
 		if s == "" && p.Required {
-			wrong = append(wrong, p.Name+": must not be empty")
+			say(p.Name, "must not be empty")
 			continue
 		}
 		if s, err = p.text(s); err != nil {
-			wrong = append(wrong, p.Name+": "+err.Error())
+			say(p.Name, err.Error())
 			continue
 		}
 		bound[p.Name] = s
@@ -413,12 +414,12 @@ func (v Version) Bind(values map[string]json.RawMessage) (bound map[string]strin
 	}
 	for name := range values {
 		if !known[name] {
-			wrong = append(wrong, mdm.Clean(name, 40)+": the script has no such parameter")
+			say(name, "is no parameter of the script")
 		}
 	}
 	if len(wrong) > 0 {
-		slices.Sort(wrong)
-		return nil, nil, fmt.Errorf("parameters: %s: %w", strings.Join(wrong, "; "), mdm.ErrInvalid)
+		slices.SortFunc(wrong, func(a, b mdm.FieldError) int { return strings.Compare(a.Field, b.Field) })
+		return nil, nil, wrong
 	}
 	return bound, secret, nil
 }
@@ -429,7 +430,7 @@ func asText(raw json.RawMessage) (string, error) {
 	d := json.NewDecoder(strings.NewReader(string(raw)))
 	d.UseNumber()
 	if err := d.Decode(&v); err != nil {
-		return "", fmt.Errorf("not JSON")
+		return "", fmt.Errorf("is not JSON")
 	}
 	switch v := v.(type) {
 	case string:
@@ -439,5 +440,5 @@ func asText(raw json.RawMessage) (string, error) {
 	case bool:
 		return strconv.FormatBool(v), nil
 	}
-	return "", fmt.Errorf("want a text, a number, true or false")
+	return "", fmt.Errorf("must be a text, a number, true or false")
 }

@@ -76,17 +76,17 @@ func TestBind(t *testing.T) {
 		{`{"who":"ann"}`, `{"times":"3","who":"ann"}`},
 		{`{"who":"ann","times":5,"loud":true,"how":"by hand","key":"x y"}`, `{"how":"by hand","key":"x y","loud":"true","times":"5","who":"ann"}`},
 		{`{"who":"ann","times":"5","loud":"false"}`, `{"loud":"false","times":"5","who":"ann"}`},
-		{`{}`, `!who: must be given`},
-		{`{"who":""}`, `!who: must not be empty`},
-		{`{"who":"Ann"}`, `!who: does not match`},
-		{`{"who":"ann\nb"}`, `!who: does not match`},
-		{`{"who":["ann"]}`, `!who: want a text`},
-		{`{"who":"ann","times":10}`, `!times: out of range`},
-		{`{"who":"ann","times":1.5}`, `!times: not a whole number`},
-		{`{"who":"ann","loud":"yes"}`, `!loud: neither`},
-		{`{"who":"ann","how":"by air"}`, `!how: not one of`},
-		{`{"who":"ann","x":1,"times":0}`, `!times: out of range; x: the script has no such`},
-		{`{"who":"ann","key":"a\u0000"}`, `!key: over`},
+		{`{}`, `!who must be given`},
+		{`{"who":""}`, `!who must not be empty`},
+		{`{"who":"Ann"}`, `!who does not match`},
+		{`{"who":"ann\nb"}`, `!who does not match`},
+		{`{"who":["ann"]}`, `!who must be a text`},
+		{`{"who":"ann","times":10}`, `!times is out of range`},
+		{`{"who":"ann","times":1.5}`, `!times is not a whole number`},
+		{`{"who":"ann","loud":"yes"}`, `!loud is neither`},
+		{`{"who":"ann","how":"by air"}`, `!how is not one of`},
+		{`{"who":"ann","x":1,"times":0}`, `!times is out of range; parameters.x is no parameter`},
+		{`{"who":"ann","key":"a\u0000"}`, `!key is over`},
 	} {
 		var in map[string]json.RawMessage
 		if err := json.Unmarshal([]byte(tt.in), &in); err != nil {
@@ -94,7 +94,7 @@ func TestBind(t *testing.T) {
 		}
 		bound, _, err := v.Bind(in)
 		if wrong, ok := strings.CutPrefix(tt.want, "!"); ok {
-			if !errors.Is(err, mdm.ErrInvalid) || !strings.Contains(err.Error(), "parameters: "+wrong) {
+			if !errors.Is(err, mdm.ErrInvalid) || !strings.Contains(err.Error(), "parameters."+wrong) {
 				t.Errorf("%s: %v, want %q", tt.in, err, wrong)
 			}
 			continue

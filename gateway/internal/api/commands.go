@@ -306,7 +306,7 @@ func (a *API) orderCommands(ctx context.Context, in *body[NewCommandInput]) (*bo
 	}
 	if in.Body.ExpiresAt != nil {
 		if o.TTL = in.Body.ExpiresAt.Sub(from); o.TTL <= 0 {
-			return nil, fmt.Errorf("expires_at is before the command may begin: %w", mdm.ErrInvalid)
+			return nil, mdm.BadField("expires_at", "is before the command may begin")
 		}
 	}
 	made, err := a.cfg.Dispatch.Send(ctx, o, targets)

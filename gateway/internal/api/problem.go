@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -131,6 +132,14 @@ func (a *API) problemOf(ctx context.Context, err error) *Problem {
 	var wrong policy.Problems
 	if errors.As(err, &wrong) {
 		return settingProblems(wrong)
+	}
+	var fields mdm.FieldErrors
+	if errors.As(err, &fields) {
+		p := problem(http.StatusUnprocessableEntity, signaling.CodeMalformed, mdm.Clean(err.Error(), 300))
+		for _, one := range fields {
+			p.Errors = append(p.Errors, FieldProblem{Location: strings.TrimSuffix("body."+one.Field, "."), Message: mdm.Clean(one.Message, 300)})
+		}
+		return p
 	}
 	var inUse *mdm.InUseError
 	if errors.As(err, &inUse) {

@@ -82,7 +82,7 @@ var ErrNotInLibrary = errors.New("only scripts of the library may be run")
 func (d *Dispatch) Send(ctx context.Context, o Order, targets []command.Target) (command.Made, error) {
 	p, err := d.prepare(ctx, o)
 	if err != nil {
-		return command.Made{}, err
+		return command.Made{}, mdm.Below("parameters", err)
 	}
 	online := d.cfg.Online()
 	for i := range targets {

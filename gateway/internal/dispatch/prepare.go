@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"time"
 
 	"handrail/mdm"
@@ -44,7 +43,7 @@ func (d *Dispatch) prepare(ctx context.Context, o Order) (prepared, error) {
 		return prepared{}, err
 	}
 	if len(out.payload) > command.MaxPayload {
-		return prepared{}, fmt.Errorf("the script with its values is %d bytes, at most %d: %w", len(out.payload), command.MaxPayload, mdm.ErrInvalid)
+		return prepared{}, mdm.BadField("", "are %d bytes with the script, at most %d", len(out.payload), command.MaxPayload)
 	}
 	if out.public == nil {
 		out.public = out.payload
@@ -95,7 +94,7 @@ func strictly(raw []byte, v any) error {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.DisallowUnknownFields()
 	if err := d.Decode(v); err != nil {
-		return fmt.Errorf("parameters: %w", errors.Join(mdm.ErrInvalid, err))
+		return mdm.BadJSON(err, v)
 	}
 	return nil
 }
@@ -121,12 +120,12 @@ func (d *Dispatch) scriptParams(ctx context.Context, o Order) (payload, public [
 		for name, raw := range in.Parameters {
 			var s string
 			if err := json.Unmarshal(raw, &s); err != nil {
-				return nil, nil, fmt.Errorf("parameter %s is no text: %w", mdm.Clean(name, 40), mdm.ErrInvalid)
+				return nil, nil, mdm.BadField("parameters."+mdm.Clean(name, 40), "must be text")
 			}
 			p.Parameters[name] = s
 		}
 	default:
-		return nil, nil, fmt.Errorf("parameters of run_script: want script_id with its parameters, or interpreter and body: %w", mdm.ErrInvalid)
+		return nil, nil, mdm.BadField("", "want script_id with its parameters, or interpreter and body")
 	}
 	if in.TimeoutSeconds != 0 {
 		p.TimeoutSeconds = in.TimeoutSeconds
@@ -154,13 +153,13 @@ func (d *Dispatch) scriptParams(ctx context.Context, o Order) (payload, public [
 func (d *Dispatch) fromLibrary(ctx context.Context, in ScriptOrder) (command.Script, []string, error) {
 	s, v, err := d.cfg.Scripts.Version(ctx, in.ScriptID, in.Version)
 	if errors.Is(err, mdm.ErrNotFound) {
-		return command.Script{}, nil, fmt.Errorf("the library has no such script or version: %w", mdm.ErrInvalid)
+		return command.Script{}, nil, mdm.BadField("script_id", "names no script or version of the library")
 	}
 	if err != nil {
 		return command.Script{}, nil, err
 	}
 	if !s.ArchivedAt.IsZero() {
-		return command.Script{}, nil, fmt.Errorf("the script %s is archived: %w", s.Name, mdm.ErrInvalid)
+		return command.Script{}, nil, mdm.BadField("script_id", "is of the script %s, which is archived", s.Name)
 	}
 	bound, secrets, err := v.Bind(in.Parameters)
 	if err != nil {
