@@ -10,6 +10,7 @@ import {
   severityOrder,
   severityWords,
 } from "../../ui/complianceWords.tsx";
+import { ExpressionProblem, faultIn } from "../../ui/ExpressionProblem.tsx";
 import { PageLink } from "../../ui/links.tsx";
 import { ErrorPanel } from "../../ui/states.tsx";
 import { countWords } from "../../ui/words.ts";
@@ -36,6 +37,7 @@ export function RuleForm({ rule, busy, error, onSubmit, onClose }: RuleFormProps
   const [w, setW] = useState<ComplianceRuleChange>(
     rule ? ruleChange(rule) : { title: "", severity: "medium", expression: "", enabled: true },
   );
+  const [sent, setSent] = useState<Expressions>();
   const trial = useTryRule();
   const set = (part: Partial<ComplianceRuleChange>) => setW({ ...w, ...part });
   const fixed = rule?.shipped ?? false;
@@ -45,6 +47,7 @@ export function RuleForm({ rule, busy, error, onSubmit, onClose }: RuleFormProps
     <form
       onSubmit={(e) => {
         e.preventDefault();
+        setSent(w);
         onSubmit(w);
       }}
     >
@@ -147,7 +150,15 @@ export function RuleForm({ rule, busy, error, onSubmit, onClose }: RuleFormProps
                 Try it
               </Button>
             </Group>
-            {trial.error && <ErrorPanel error={trial.error} title="The expression does not work" />}
+            {trial.error && (
+              <Refused
+                error={trial.error}
+                title="The expression does not work"
+                tried={trial.variables}
+                now={w}
+                onChange={set}
+              />
+            )}
             {trial.data && (
               <div role="status">
                 <Text>
@@ -171,7 +182,9 @@ export function RuleForm({ rule, busy, error, onSubmit, onClose }: RuleFormProps
             )}
           </>
         )}
-        {error ? <ErrorPanel error={error} title="The rule was not saved" /> : null}
+        {error ? (
+          <Refused error={error} title="The rule was not saved" tried={sent} now={w} onChange={set} />
+        ) : null}
         <Group justify="flex-end" gap="xs">
           <Button variant="default" onClick={onClose}>
             Cancel
@@ -182,5 +195,31 @@ export function RuleForm({ rule, busy, error, onSubmit, onClose }: RuleFormProps
         </Group>
       </Stack>
     </form>
+  );
+}
+
+type Expressions = Pick<ComplianceRuleChange, "expression" | "applies">;
+
+interface RefusedProps {
+  error: unknown;
+  title: string;
+  /** What was refused, and what the form holds by now. */
+  tried: Expressions | undefined;
+  now: Expressions;
+  onChange: (part: Partial<Expressions>) => void;
+}
+
+/** Why the gateway refused a rule: at its place in the expression, where it named one. */
+function Refused({ error, title, tried, now, onChange }: RefusedProps) {
+  const field = (["expression", "applies"] as const).find((f) => faultIn(error, f));
+  const fault = field && faultIn(error, field);
+  const text = field && tried?.[field];
+  if (!field || !fault || !text) return <ErrorPanel error={error} title={title} />;
+  return (
+    <ExpressionProblem
+      expression={text}
+      fault={fault}
+      {...(now[field] === text ? { onUse: (mended: string) => onChange({ [field]: mended }) } : {})}
+    />
   );
 }

@@ -17,6 +17,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { labelPreviewQuery, useChangeLabel, useCreateLabel } from "../../api/labels.ts";
 import type { Label, LabelColor } from "../../api/types.ts";
+import { ExpressionProblem } from "../../ui/ExpressionProblem.tsx";
 import { isTaken, showFieldProblems } from "../../ui/form.ts";
 import { dotOf, whyWords } from "../../ui/labelWords.tsx";
 import { PageLink } from "../../ui/links.tsx";
@@ -137,7 +138,7 @@ export function LabelForm({ label, onClose }: { label?: Label; onClose: () => vo
                 ))}
               </div>
             ) : (
-              <Preview expression={expression} />
+              <Preview expression={expression} onUse={(text) => form.setFieldValue("expression", text)} />
             )}
           </>
         )}
@@ -178,7 +179,12 @@ function ColorName({ color, name }: { color: string; name: string }) {
   );
 }
 
-function Preview({ expression }: { expression: string }) {
+interface PreviewProps {
+  expression: string;
+  onUse: (expression: string) => void;
+}
+
+function Preview({ expression, onUse }: PreviewProps) {
   const [settled] = useDebouncedValue(expression, 350);
   const query = useQuery(labelPreviewQuery(settled));
   const data = query.data;
@@ -191,11 +197,9 @@ function Preview({ expression }: { expression: string }) {
     );
   }
   if (data.error) {
-    return (
-      <Alert color="red" variant="light" title="The expression does not work" role="alert">
-        Line {data.error.line}, column {data.error.column}: {data.error.message}
-      </Alert>
-    );
+    // What was said of the text before is not put right in the text of now.
+    const current = settled === expression && !query.isPlaceholderData;
+    return <ExpressionProblem expression={settled} fault={data.error} {...(current ? { onUse } : {})} />;
   }
   return (
     <div role="status">
