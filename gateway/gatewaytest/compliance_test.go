@@ -69,10 +69,7 @@ func TestRuleIsMendedOnTheDevice(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	a := startAgent(t, g.url, c.token(1))
-	a.kill()
-	a.args = append(a.args, "--root", root)
-	a.start()
+	a := startAgentIn(t, t.TempDir(), nil, []string{"--gateway", g.url, "--token", c.token(1)}, "--root", root)
 	id := string(a.id)
 
 	const rule = "ssh-no-root-login"

@@ -16,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -369,6 +370,13 @@ func startAgentIn(t *testing.T, below string, through, enroll []string, args ...
 		t.Fatalf("enroll says %q", out)
 	}
 	a.id = mdm.DeviceID(out[from+1 : to])
+	if !slices.Contains(args, "--root") { // its inventory is of that tree too: looking at this machine's packages takes long
+		root := filepath.Join(dir, "root")
+		if err := os.MkdirAll(root, 0o755); err != nil { //nolint:gosec // as on a system
+			t.Fatal(err)
+		}
+		args = append(slices.Clone(args), "--root", root)
+	}
 	a.args = append([]string{"run", "--state", dir, "--fingerprint", mark, "--companion", "off"}, args...)
 	a.kept("the agent")
 	a.start()

@@ -11,9 +11,11 @@ import (
 	"os"
 	"os/exec"
 	"path"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"handrail/mdm/inventory"
@@ -231,9 +233,16 @@ func (l *limited) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// runProgram runs a program in the C locale, without input, and kills it when ctx ends.
+// runProgram runs a program in the C locale, without input, and kills it when ctx ends. It ends with
+// the agent in any case: one that was killed and started again would otherwise leave programs
+// behind that take a while, such as apt's.
 func runProgram(ctx context.Context, name string, args ...string) ([]byte, error) {
+	// The kernel sends Pdeathsig when the thread ends that started the program: this one stays
+	// until the program has ended.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C.UTF-8", "HOME=/nonexistent", "TERM=dumb", "SYSTEMD_COLORS=0", "SYSTEMD_PAGER="}
 	cmd.WaitDelay = time.Second
 	var out, problem limited
