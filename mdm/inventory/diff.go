@@ -96,11 +96,29 @@ func Diff(section string, before, after []byte) ([]Change, error) {
 
 // Undo returns the state before changes, given the one after; nil for never reported.
 func Undo(section string, after []byte, changes []Change) ([]byte, error) {
-	v, err := state(after)
+	u, err := undoing(section, after)
+	if err == nil {
+		err = u.undo(changes)
+	}
 	if err != nil {
 		return nil, err
 	}
-	d := differ{names: names(Noun(section))}
+	return u.bytes()
+}
+
+// undoer goes back over changes of a section, which it decodes and encodes once for all of them.
+type undoer struct {
+	section string
+	v       any
+	d       differ
+}
+
+func undoing(section string, after []byte) (*undoer, error) {
+	v, err := state(after)
+	return &undoer{section, v, differ{names: names(Noun(section))}}, err
+}
+
+func (u *undoer) undo(changes []Change) error {
 	// What came goes, the last first; then what went comes back, the first first: so entries
 	// of one name get the numbers they had.
 	order := make([]Change, 0, len(changes))
@@ -117,16 +135,22 @@ func Undo(section string, after []byte, changes []Change) ([]byte, error) {
 	for _, c := range order {
 		old, err := state(c.Old)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if v, err = d.put(v, c.Path, old); err != nil {
-			return nil, fmt.Errorf("section %s: %w", section, err)
+		if u.v, err = u.d.put(u.v, nil, c.Path, old); err != nil {
+			return fmt.Errorf("section %s: %w", u.section, err)
 		}
 	}
-	if v == nil {
+	return nil
+}
+
+// bytes is the section as it is kept; nil for never reported.
+func (u *undoer) bytes() ([]byte, error) {
+	if u.v == nil {
 		return nil, nil
 	}
-	return json.Marshal(v)
+	u.v, u.d.lists = swept(u.v), nil
+	return json.Marshal(u.v)
 }
 
 // state decodes what is kept; numbers stay as they are written.
@@ -157,6 +181,7 @@ func raw(v any) json.RawMessage {
 type differ struct {
 	names, skip []string
 	out         []Change
+	lists       map[string]*entries // that put changed, by path
 }
 
 func (d *differ) compare(path []string, a, b any) {
@@ -280,14 +305,73 @@ func (d *differ) name(entry any) string {
 	return mdm.Clean(string(raw(entry)), 120)
 }
 
-// put sets what is at path, nil removes it, and returns the whole.
-func (d *differ) put(v any, path []string, value any) (any, error) {
+// entries are a list with the places of its entries by name: to name them all anew for every
+// one that changes took seconds where hundreds of packages did. What is removed is marked.
+type entries struct {
+	list     []any
+	at       map[string]int
+	numbered bool // a name is there several times, so what one is called depends on the others
+}
+
+// removed is in the place of an entry that is gone.
+type removed struct{}
+
+// swept is a value without the marks of what is gone.
+func swept(v any) any {
+	switch x := v.(type) {
+	case map[string]any:
+		for k, e := range x {
+			x[k] = swept(e)
+		}
+	case []any:
+		x = slices.DeleteFunc(x, func(e any) bool { return e == any(removed{}) })
+		for i, e := range x {
+			x[i] = swept(e)
+		}
+		return x
+	}
+	return v
+}
+
+// entriesOf returns a list at a path with its names, which are kept while it is the same list.
+func (d *differ) entriesOf(at []string, l []any) *entries {
+	key := strings.Join(at, "\x00")
+	if e := d.lists[key]; e != nil && len(e.list) == len(l) && (len(l) == 0 || &e.list[0] == &l[0]) {
+		return e
+	}
+	e := &entries{list: l, at: make(map[string]int, len(l))}
+	for i, one := range l {
+		if one != any(removed{}) {
+			e.note(d.name(one), i)
+		}
+	}
+	if d.lists == nil {
+		d.lists = map[string]*entries{}
+	}
+	d.lists[key] = e
+	return e
+}
+
+// note names the entry at a place; a name that comes again gets a number.
+func (e *entries) note(name string, i int) {
+	key := name
+	for n := 2; ; n++ {
+		if _, taken := e.at[key]; !taken {
+			break
+		}
+		key, e.numbered = name+" #"+strconv.Itoa(n), true
+	}
+	e.at[key] = i
+}
+
+// put sets what is at path, below at, nil removes it, and returns the whole.
+func (d *differ) put(v any, at, path []string, value any) (any, error) {
 	if len(path) == 0 {
 		return value, nil
 	}
 	switch x := v.(type) {
 	case map[string]any:
-		below, err := d.put(x[path[0]], path[1:], value)
+		below, err := d.put(x[path[0]], append(at, path[0]), path[1:], value)
 		if err != nil {
 			return nil, err
 		}
@@ -298,27 +382,39 @@ func (d *differ) put(v any, path []string, value any) (any, error) {
 		}
 		return x, nil
 	case []any:
-		byName, order := d.byName(x)
-		i := slices.Index(order, path[0])
-		if i < 0 {
-			if len(path) > 1 || value == nil {
-				return nil, fmt.Errorf("no entry %q to change back", path[0])
-			}
-			return append(x, value), nil
-		}
-		below, err := d.put(byName[path[0]], path[1:], value)
-		if err != nil {
-			return nil, err
-		}
-		if below == nil && len(path) == 1 {
-			return slices.Delete(x, i, i+1), nil
-		}
-		x[i] = below
-		return x, nil
+		return d.putEntry(x, at, path, value)
 	case nil:
 		if len(path) == 1 {
 			return map[string]any{path[0]: value}, nil
 		}
 	}
 	return nil, fmt.Errorf("nothing at %q to change back", path[0])
+}
+
+func (d *differ) putEntry(x []any, at, path []string, value any) (any, error) {
+	e := d.entriesOf(at, x)
+	i, there := e.at[path[0]]
+	if !there {
+		if len(path) > 1 || value == nil {
+			return nil, fmt.Errorf("no entry %q to change back", path[0])
+		}
+		x = append(x, value)
+		e.list = x
+		e.note(d.name(value), len(x)-1)
+		return x, nil
+	}
+	below, err := d.put(x[i], append(at, path[0]), path[1:], value)
+	if err != nil {
+		return nil, err
+	}
+	if below != nil || len(path) > 1 {
+		x[i] = below
+		return x, nil
+	}
+	x[i] = removed{}
+	delete(e.at, path[0])
+	if e.numbered {
+		delete(d.lists, strings.Join(at, "\x00"))
+	}
+	return x, nil
 }

@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -61,6 +62,9 @@ func (r *Registry) Between(ctx context.Context, device mdm.DeviceID, from, to ti
 	sections := maps.Clone(later)
 	maps.Copy(sections, earlier)
 	for _, name := range slices.Sorted(maps.Keys(sections)) {
+		if bytes.Equal(earlier[name], later[name]) {
+			continue // most, and among them the long ones
+		}
 		changes, err := Diff(name, earlier[name], later[name])
 		if err != nil {
 			return nil, fmt.Errorf("history of %s: section %s: %w", device, name, err)
@@ -107,19 +111,34 @@ func (r *Registry) back(ctx context.Context, device mdm.DeviceID, later map[stri
 		return nil, fmt.Errorf("history of %s: %w", device, err)
 	}
 	out := maps.Clone(later)
+	going := map[string]*undoer{}
 	for _, ch := range chapters {
 		if ch.First {
 			delete(out, ch.Section)
+			delete(going, ch.Section)
 			continue
 		}
-		before, err := Undo(ch.Section, out[ch.Section], ch.Changes)
+		u := going[ch.Section]
+		if u == nil {
+			u, err = undoing(ch.Section, out[ch.Section])
+			going[ch.Section] = u
+		}
+		if err == nil {
+			err = u.undo(ch.Changes)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("history of %s: %w", device, err)
 		}
+	}
+	for name, u := range going {
+		before, err := u.bytes()
+		if err != nil {
+			return nil, fmt.Errorf("history of %s: section %s: %w", device, name, err)
+		}
 		if before == nil {
-			delete(out, ch.Section)
+			delete(out, name)
 		} else {
-			out[ch.Section] = before
+			out[name] = before
 		}
 	}
 	return out, nil
