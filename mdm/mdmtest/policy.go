@@ -346,6 +346,27 @@ func stoppedRollouts(t *testing.T, s PolicyStore, r *policy.Registry, id policy.
 	if !slices.Equal(seen, []int64{4, 3, 2, 1}) {
 		t.Errorf("newest first: %v", seen)
 	}
+	for state, want := range map[rollout.State][]int64{
+		rollout.Returned: {4, 3, 2}, rollout.Done: {1}, rollout.Running: nil, rollout.Paused: nil,
+	} {
+		var got []int64
+		for cursor := "more"; cursor != ""; {
+			if cursor == "more" {
+				cursor = ""
+			}
+			page, next, err := s.Rollouts(ctx, rollout.Filter{State: state, Limit: 2, Cursor: cursor})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, one := range page {
+				got = append(got, one.To)
+			}
+			cursor = next
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: versions %v, want %v", state, got, want)
+		}
+	}
 	if now := must(r.Policy(ctx, id))(t); now.Live != 1 {
 		t.Errorf("a stopped roll-out left version %d in force", now.Live)
 	}
