@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -41,8 +42,12 @@ type Config struct {
 
 	Instance   string        // as in client.Config
 	MaxBackoff time.Duration // as in client.Config
+	Dial       Dial          // of every connection; nil means a net.Dialer
 	Packer     *Packer       // of uploads, shared by the links of a process; nil keeps nothing between them
 }
+
+// Dial opens a connection, as net.Dialer.DialContext does.
+type Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 
 // Link is the device's line. Its methods are safe for concurrent use.
 type Link struct {
@@ -63,13 +68,13 @@ func New(cfg Config, log *slog.Logger) (*Link, error) {
 		return nil, err
 	}
 	l.http = &http.Client{Timeout: uploadTimeout, Transport: &http.Transport{
-		Proxy: http.ProxyFromEnvironment, TLSClientConfig: tlsConfig.Clone(), ForceAttemptHTTP2: true, IdleConnTimeout: 30 * time.Second,
-		ResponseHeaderTimeout: uploadTimeout,
+		Proxy: http.ProxyFromEnvironment, TLSClientConfig: tlsConfig.Clone(), ForceAttemptHTTP2: true, IdleConnTimeout: 5 * time.Second,
+		ResponseHeaderTimeout: uploadTimeout, DialContext: cfg.Dial,
 	}, CheckRedirect: noRedirect}
 	l.client, err = client.New(client.Config{
 		URL: cfg.Enrollment.Gateway, Device: cfg.Enrollment.Device, Key: cfg.Key, Pins: cfg.Enrollment.Pins,
 		Fingerprint: cfg.Fingerprint, Version: cfg.Version, TLS: tlsConfig, MaxBackoff: cfg.MaxBackoff, Instance: cfg.Instance,
-		Briefs: cfg.Briefs, Manifest: cfg.Manifest, OnMessage: cfg.OnMessage, OnState: l.onState, OnPins: l.onPins,
+		Briefs: cfg.Briefs, Manifest: cfg.Manifest, OnMessage: cfg.OnMessage, OnState: l.onState, OnPins: l.onPins, Dial: cfg.Dial,
 	}, log)
 	if err != nil {
 		return nil, err

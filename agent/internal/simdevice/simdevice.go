@@ -14,6 +14,9 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net"
+	"net/netip"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -213,10 +216,23 @@ func (f *Fleet) enroll(ctx context.Context, i int, log *slog.Logger) (*device, e
 		Enrollment: state.Enrollment{
 			Gateway: f.cfg.Gateway, Device: a.DeviceID, DeviceName: a.DeviceName, Pins: []signaling.Key{a.GatewayKey}, CAPEM: a.CAPEM,
 		},
-		Key: key, Fingerprint: fingerprint, Version: f.cfg.Version, MaxBackoff: f.cfg.MaxBackoff, Packer: &f.pack,
+		Key: key, Fingerprint: fingerprint, Version: f.cfg.Version, MaxBackoff: f.cfg.MaxBackoff, Packer: &f.pack, Dial: dialFrom(i),
 		Manifest: d.manifestHash, OnMessage: d.onMessage, OnState: d.onState,
 	}, log)
 	return d, err
+}
+
+// dialFrom lets device i come from an address of its own where the gateway is on this machine: looking
+// for a free port of one address costs the kernel more than all else once tens of thousands
+// are taken.
+func dialFrom(i int) link.Dial {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		var from net.Dialer
+		if host, err := netip.ParseAddrPort(addr); err == nil && host.Addr().Is4() && host.Addr().IsLoopback() && runtime.GOOS == "linux" {
+			from.LocalAddr = &net.TCPAddr{IP: net.IPv4(127, 64|byte(i>>16)&63, byte(i>>8), byte(i))}
+		}
+		return from.DialContext(ctx, network, addr)
+	}
 }
 
 func (d *device) run(ctx context.Context) {

@@ -146,6 +146,7 @@ func (d *device) do(ctx context.Context, what uint32) (left uint32, after time.D
 	case <-d.f.open:
 	default:
 		what &^= todoInventory // it is taken up again when they may be sent
+		d.prepare()
 	}
 	try(todoManifest, func() error { return d.manifest(ctx) })
 	try(todoInventory, func() error { return d.inventory(ctx) })
@@ -173,11 +174,16 @@ func (d *device) timed(began time.Time, err error) error {
 	}
 }
 
-// inventory sends everything.
-func (d *device) inventory(ctx context.Context) error {
+// prepare looks at the software, as a device does on a processor of its own before it asks the gateway.
+func (d *device) prepare() {
 	if d.offered == nil {
 		d.offered = d.sections(inventory.SectionSoftware)
 	}
+}
+
+// inventory sends everything.
+func (d *device) inventory(ctx context.Context) error {
+	d.prepare()
 	if d.have == nil {
 		offer := make(map[string]signaling.Section, len(d.offered))
 		for name, s := range d.offered {

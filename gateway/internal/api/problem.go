@@ -65,11 +65,18 @@ func (p *Problem) Error() string { return p.Detail }
 // GetStatus returns the HTTP status; huma asks for it.
 func (p *Problem) GetStatus() int { return p.Status }
 
+// hangUp is from when on a connection is not kept for somebody who was told to wait: thousands would
+// hold one each.
+const hangUp = 2 * time.Second
+
 // GetHeaders returns Retry-After where waiting helps; huma asks for it.
 func (p *Problem) GetHeaders() http.Header {
 	h := http.Header{}
 	if p.RetryAfterMS > 0 {
 		h.Set("Retry-After", strconv.FormatInt((p.RetryAfterMS+999)/1000, 10))
+		if p.RetryAfterMS >= hangUp.Milliseconds() {
+			h.Set("Connection", "close")
+		}
 	}
 	return h
 }

@@ -214,12 +214,13 @@ func (s *Server) Run(ctx context.Context) error {
 		rooms.Go(func() error { return run(roomCtx) })
 	}
 	web := s.httpServer()
+	door := bounded(s.listener, maxConnections(), s.log)
 	rooms.Go(func() error {
 		var err error
 		if web.TLSConfig != nil {
-			err = web.ServeTLS(s.listener, "", "")
+			err = web.ServeTLS(door, "", "")
 		} else {
-			err = web.Serve(s.listener)
+			err = web.Serve(door)
 		}
 		if errors.Is(err, http.ErrServerClosed) {
 			return nil
