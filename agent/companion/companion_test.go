@@ -210,6 +210,25 @@ func (s *stage) click(id string, x, y int) {
 	}
 }
 
+// accepted clicks on Accept until that is answered: where the window came up slowly Accept is dead
+// for longer than ask waited.
+func (s *stage) accepted(answers chan prompt.Answer, b box) prompt.Answer {
+	s.t.Helper()
+	id, x, y := b.accept()
+	for range 20 {
+		_, err := s.xdotool("mousemove", "--window", id, fmt.Sprint(x), fmt.Sprint(y), "sleep", "0.2", "mousedown", "1", "sleep", "0.1", "mouseup", "1")
+		if err != nil {
+			break // the window is gone: it was answered
+		}
+		select {
+		case a := <-answers:
+			return a
+		case <-time.After(3 * time.Second):
+		}
+	}
+	return s.answer(answers)
+}
+
 // shot keeps a picture of the screen where HANDRAIL_SHOTS names a directory.
 func (s *stage) shot(name string) {
 	dir := os.Getenv("HANDRAIL_SHOTS")
@@ -268,8 +287,7 @@ func TestAcceptByMouse(t *testing.T) {
 	s := newStage(t, "--theme", "light")
 	r := request()
 	b, answers := s.ask(r)
-	s.click(b.accept())
-	a := s.answer(answers)
+	a := s.accepted(answers, b)
 	if a.Decision != signaling.DecisionGranted || a.Granted != r.Capabilities || a.By == "" {
 		t.Errorf("answer = %+v, want everything granted, by somebody", a)
 	}
@@ -327,8 +345,7 @@ func TestSwitchByMouse(t *testing.T) {
 	b, answers := s.ask(r)
 	s.click(b.id, b.w-64, b.h-176) // the last switch: clipboard
 	s.shot("switched")
-	s.click(b.accept())
-	if a := s.answer(answers); a.Granted != signaling.SetOf(signaling.View, signaling.Control) {
+	if a := s.accepted(answers, b); a.Granted != signaling.SetOf(signaling.View, signaling.Control) {
 		t.Errorf("granted %v, want view and control", a.Granted.List())
 	}
 }
@@ -351,8 +368,7 @@ func TestMoreIsAskedFor(t *testing.T) {
 	r.Capabilities = signaling.SetOf(signaling.Capabilities()...)
 	r.Reason = ""
 	b, answers := s.ask(r)
-	s.click(b.accept())
-	if a := s.answer(answers); a.Granted != r.Capabilities {
+	if a := s.accepted(answers, b); a.Granted != r.Capabilities {
 		t.Errorf("granted %v, want all", a.Granted.List())
 	}
 }

@@ -41,13 +41,9 @@ func clusterTLS(t *testing.T) *tls.Config {
 
 func TestRequestWithNobodyThereFailsAtOnce(t *testing.T) {
 	b := start(t, bus.Config{})
-	began := time.Now()
-	_, err := b.Request(t.Context(), "dev.dev_1", nil)
-	if !errors.Is(err, bus.ErrNobody) {
+	// Waiting for an answer in vain would end with another error.
+	if _, err := b.Request(t.Context(), "dev.dev_1", nil); !errors.Is(err, bus.ErrNobody) {
 		t.Fatalf("Request = %v, want ErrNobody", err)
-	}
-	if d := time.Since(began); d > time.Second {
-		t.Errorf("it took %v to learn that nobody listens", d)
 	}
 }
 
