@@ -17,6 +17,7 @@ import { Search } from "../../ui/Search.tsx";
 import { StateTally } from "../../ui/settingWords.tsx";
 import { Empty, NoMatch } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
+import { countWords } from "../../ui/words.ts";
 import { versionWords } from "./versionWords.ts";
 
 interface PoliciesPageProps {
@@ -125,6 +126,11 @@ const columns: Column<Policy>[] = [
           {p.name}
         </RowLink>
         {p.description && <span className="one-line quiet">{p.description}</span>}
+        {p.counts && (
+          <PageLink to="/devices" search={{ policy: p.id }} className="above-link narrow-only" size="sm">
+            {countWords(p.counts.devices, "device")}
+          </PageLink>
+        )}
       </>
     ),
   },
