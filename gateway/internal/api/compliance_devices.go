@@ -18,7 +18,7 @@ func evidenceOf(raw json.RawMessage) any {
 	if len(raw) == 0 {
 		return nil
 	}
-	return raw
+	return compliance.Evidence(raw)
 }
 
 // DeviceComplianceItem is one rule on a device.

@@ -85,7 +85,7 @@ func words(s compliance.State) string {
 // Observed puts evidence into words: {"a":1,"b":["x"]} is "a: 1, b: x".
 func Observed(evidence []byte) string {
 	var v any
-	d := json.NewDecoder(bytes.NewReader(evidence))
+	d := json.NewDecoder(bytes.NewReader(compliance.Evidence(evidence)))
 	d.UseNumber()
 	if err := d.Decode(&v); err != nil {
 		return ""
