@@ -191,6 +191,32 @@ test("a number of software leads to as many devices", async () => {
   expect(await listed()).toBe(least);
 });
 
+test("all devices that match are chosen and labelled, not only those that are loaded", async () => {
+  const label = await api<{ id: string }>(fleet.url, fleet.cookie, "POST", "/api/labels", {
+    name: "Spring clean",
+    kind: "static",
+  });
+  await page.goto(`${fleet.url}/devices?view=all`);
+  await page.getByText(`${devices} devices`, { exact: true }).waitFor();
+  await page.getByRole("checkbox", { name: /^Choose the \d+ devices listed$/ }).click();
+  await page.getByRole("button", { name: `Choose all ${devices} devices` }).click();
+  await page.getByText(`${devices} devices chosen`).waitFor();
+  await shot("all-chosen");
+  await expectAccessible(page, "all devices chosen");
+  await page.getByRole("button", { name: "Label…" }).click();
+  await page.getByRole("combobox", { name: "Label" }).click();
+  await page.getByRole("option", { name: "Spring clean" }).click();
+  await page.getByRole("button", { name: `Label ${devices} devices` }).click();
+  await page.getByText(`${devices} devices changed.`).waitFor();
+  const found = await api<{ total: number }>(
+    fleet.url,
+    fleet.cookie,
+    "GET",
+    `/api/devices?limit=1&label=${label.id}`,
+  );
+  expect(found.total).toBe(devices);
+});
+
 test("suspected duplicates are told, kept or retired", async () => {
   await page.goto(`${fleet.url}/devices/duplicates`);
   await page.getByText("2 machines with more than one record").waitFor();
