@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -37,7 +36,7 @@ type Store struct {
 	titles   *titles
 	uploads  *together[*upload]
 	changes  *together[*deviceChange]
-	often    sync.Map // query to *sql.Stmt; see askOften
+	often    statements // see askOften
 	writes   atomic.Int64
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync"
 	"syscall"
 	"time"
 
@@ -67,19 +68,30 @@ func (s *Store) askOften(ctx context.Context, query string, args ...any) (*sql.R
 	if s.postgres {
 		return s.reader.QueryContext(ctx, query, args...)
 	}
-	kept, ok := s.often.Load(query)
-	if !ok {
-		fresh, err := s.reader.PrepareContext(ctx, query)
-		if err != nil {
+	return s.often.query(ctx, s.reader, query, args...)
+}
+
+// statements are those that are kept compiled, by their text. They end with the database.
+type statements struct {
+	mu  sync.Mutex
+	all map[string]*sql.Stmt
+}
+
+func (s *statements) query(ctx context.Context, db *sql.DB, query string, args ...any) (*sql.Rows, error) {
+	s.mu.Lock()
+	stmt := s.all[query]
+	if stmt == nil {
+		var err error
+		if stmt, err = db.PrepareContext(ctx, query); err != nil {
+			s.mu.Unlock()
 			return nil, err
 		}
-		if kept, ok = s.often.LoadOrStore(query, fresh); ok {
-			if err := fresh.Close(); err != nil {
-				return nil, err
-			}
+		if s.all == nil {
+			s.all = map[string]*sql.Stmt{}
 		}
+		s.all[query] = stmt
 	}
-	stmt, _ := kept.(*sql.Stmt)
+	s.mu.Unlock()
 	return stmt.QueryContext(ctx, args...)
 }
 
