@@ -35,6 +35,8 @@ type Config struct {
 	Online func() map[mdm.DeviceID]bool
 	// Nudge tells a device of its manifest, on whatever node it is. It may be lost.
 	Nudge func(d mdm.DeviceID, generation int64, hash string)
+	// Stir is told how many devices were nudged at once, and will soon fetch and report; nil: nobody.
+	Stir func(devices int)
 	// Tell wakes the engines of the other nodes.
 	Tell func()
 	// Changed is told of devices whose settings or states are news to a console, some at a time.
@@ -78,6 +80,9 @@ type Engine struct {
 
 // New checks the configuration and returns the room; it starts nothing.
 func New(cfg Config, log *slog.Logger) (*Engine, error) {
+	if cfg.Stir == nil {
+		cfg.Stir = func(int) {}
+	}
 	if cfg.Store == nil || cfg.Policies == nil || cfg.Sealer == nil || len(cfg.Key) < 16 || cfg.Online == nil || cfg.Nudge == nil {
 		return nil, errors.New("desire: a room is missing from the configuration")
 	}

@@ -153,6 +153,7 @@ func (e *Engine) labelsOf(ctx context.Context, in *inputs, members []Member) (ma
 // nudge tells the devices that are online and have not reported on what they must be.
 func (e *Engine) nudge(ctx context.Context, members []Member) {
 	var online map[mdm.DeviceID]bool
+	nudged := 0
 	for _, m := range members {
 		if m.Hash == m.Reported || m.Generation == 0 {
 			continue
@@ -170,6 +171,10 @@ func (e *Engine) nudge(ctx context.Context, members []Member) {
 			continue
 		}
 		e.cfg.Nudge(m.Device, m.Generation, o.sum)
+		nudged++
+	}
+	if nudged > 0 {
+		e.cfg.Stir(nudged)
 	}
 }
 

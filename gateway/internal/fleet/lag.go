@@ -13,17 +13,18 @@ const longestLag = 90 * time.Second
 // who came too early is given another, and work on the whole fleet's software holds them all up.
 const afterwards = 5 * time.Second
 
-// storm is uploads that come at once, each told when its turn is.
+// storm is devices that come at once: with uploads, each told when its turn is, or to fetch what changed.
 type storm struct {
 	mu    sync.Mutex
 	since time.Time
 	until time.Time
-	rush  bool // as Config.Rush was told last
+	rush  bool        // as Config.Rush was told last
+	calm  *time.Timer // runs while rush is set
 }
 
-// Expect says that a device was told to send its inventory at a moment, as others come first.
-// What uploads leave behind, here and in rooms that ask Lag, is then done after them: for all at
-// once it costs a fraction of what it does one by one.
+// Expect says that many devices come until a moment: each was told when to send its inventory, or all
+// to fetch a policy's change. What they leave behind, here and in rooms that ask Lag, is then done
+// after them: for all at once it costs a fraction of what it does one by one.
 func (f *Fleet) Expect(at time.Time) {
 	s := &f.storm
 	s.mu.Lock()
@@ -37,6 +38,9 @@ func (f *Fleet) Expect(at time.Time) {
 	}
 	if over := at.Add(afterwards); over.After(s.until) {
 		s.until = over
+	}
+	if s.calm == nil {
+		s.calm = time.AfterFunc(time.Until(s.until), f.calm)
 	}
 }
 
@@ -64,16 +68,18 @@ func (f *Fleet) letPass(ctx context.Context) bool {
 		case <-pause.C:
 		}
 	}
-	f.calm()
 	return ctx.Err() == nil
 }
 
+// calm tells that the rush is over, or looks again when it is.
 func (f *Fleet) calm() {
 	s := &f.storm
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.rush && s.until.Before(time.Now()) {
-		s.rush = false
-		f.cfg.Rush(false)
+	if left := time.Until(s.until); left > 0 {
+		s.calm.Reset(left)
+		return
 	}
+	s.calm, s.rush = nil, false
+	f.cfg.Rush(false)
 }

@@ -36,10 +36,21 @@ func (s *Server) openPolicies() error {
 			s.changed(signaling.TopicDevices, ids...)
 			s.settingsReported(ids...)
 		},
+		Stir:   s.stirred,
 		Rolled: func(ids ...string) { s.changed(signaling.TopicPolicies, ids...) },
 		Note:   s.noteRollout,
 	}, s.log)
 	return err
+}
+
+// manyAtOnce is how many devices that fetch and report at once are worth letting other work wait.
+const manyAtOnce = 100
+
+// stirred has work that can wait leave the machine to devices that were told of a change.
+func (s *Server) stirred(devices int) {
+	if devices >= manyAtOnce {
+		s.Fleet.Expect(time.Now().Add(5 * time.Second))
+	}
 }
 
 func (s *Server) nudgeManifest(d mdm.DeviceID, generation int64, hash string) {

@@ -29,7 +29,11 @@ func scanStanding(row rowScanner, more ...any) (desire.Standing, error) {
 
 // Desired returns what a device must be; see desire.Store.
 func (s *Store) Desired(ctx context.Context, id mdm.DeviceID) (desire.Standing, error) {
-	st, err := scanStanding(s.reader.QueryRowContext(ctx, "SELECT "+standingColumns+" FROM desired w WHERE w.device_id = $1", id))
+	var st desire.Standing
+	err := s.askOftenRow(ctx, func(row rowScanner) (err error) {
+		st, err = scanStanding(row)
+		return err
+	}, "SELECT "+standingColumns+" FROM desired w WHERE w.device_id = $1", id)
 	return st, classify(err)
 }
 
