@@ -31,13 +31,13 @@ func TestLag(t *testing.T) {
 		if waited := time.Since(began); waited != longestLag {
 			t.Errorf("work waited for %v", waited)
 		}
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 		synctest.Wait()
 		if !slices.Equal(told, []bool{true, false}) {
 			t.Errorf("told of a rush: %v", told)
 		}
 		f.Expect(time.Now())
-		time.Sleep(2 * afterwards)
+		<-time.After(2 * afterwards)
 		synctest.Wait()
 		if !slices.Equal(told, []bool{true, false, true, false}) {
 			t.Errorf("told of another rush: %v", told)
