@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 	"time"
 
@@ -58,12 +59,15 @@ type Store interface {
 
 // Registry applies the rules of inventory over a Store. It is safe for concurrent use.
 type Registry struct {
-	store   Store
-	decoded decoded
+	store    Store
+	decoded  decoded
+	decoding chan struct{} // held by who decodes: one processor is left to everything else while a whole fleet sends
 }
 
 // New returns a registry over store.
-func New(store Store) *Registry { return &Registry{store: store} }
+func New(store Store) *Registry {
+	return &Registry{store: store, decoding: make(chan struct{}, max(1, runtime.GOMAXPROCS(0)-1))}
+}
 
 // Outcome is what an upload came to.
 type Outcome struct {
@@ -101,31 +105,7 @@ func (r *Registry) apply(
 	if err != nil {
 		return out, fmt.Errorf("inventory of %s: %w", device, err)
 	}
-	var rows []Row
-	var keep []string
-	for _, name := range slices.Sorted(maps.Keys(sections)) {
-		if !isName(name) {
-			out.Refused[mdm.Clean(name, 64)] = "not a section name"
-			continue
-		}
-		if have[name] == sections[name].Hash && have[name] != "" {
-			keep = append(keep, name)
-			continue
-		}
-		if len(sections[name].Data) == 0 && !known[name] {
-			keep = append(keep, name)
-			continue
-		}
-		row, err := r.accept(name, sections[name], known[name], now)
-		if err != nil {
-			out.Refused[name] = err.Error()
-			keep = append(keep, name) // what was known before is better than nothing
-			continue
-		}
-		rows = append(rows, row)
-		out.Changed = append(out.Changed, Noun(name))
-		out.Learned = out.Facts.take(row) || out.Learned
-	}
+	rows, keep := r.acceptAll(&out, have, known, sections, now)
 	if !full && len(have)+len(rows) > MaxSections {
 		return out, fmt.Errorf("more than %d sections: %w", MaxSections, mdm.ErrInvalid)
 	}
@@ -149,6 +129,37 @@ func (r *Registry) apply(
 	}
 	out.Have = have
 	return out, nil
+}
+
+// acceptAll decodes what is new among sections: rows are to be saved, keep names those that stay as
+// they are. What is refused or learned goes to out.
+func (r *Registry) acceptAll(out *Outcome, have map[string]string, known map[string]bool, sections map[string]Section, now time.Time) (rows []Row, keep []string) {
+	r.decoding <- struct{}{}
+	defer func() { <-r.decoding }()
+	for _, name := range slices.Sorted(maps.Keys(sections)) {
+		if !isName(name) {
+			out.Refused[mdm.Clean(name, 64)] = "not a section name"
+			continue
+		}
+		if have[name] == sections[name].Hash && have[name] != "" {
+			keep = append(keep, name)
+			continue
+		}
+		if len(sections[name].Data) == 0 && !known[name] {
+			keep = append(keep, name)
+			continue
+		}
+		row, err := r.accept(name, sections[name], known[name], now)
+		if err != nil {
+			out.Refused[name] = err.Error()
+			keep = append(keep, name) // what was known before is better than nothing
+			continue
+		}
+		rows = append(rows, row)
+		out.Changed = append(out.Changed, Noun(name))
+		out.Learned = out.Facts.take(row) || out.Learned
+	}
+	return rows, keep
 }
 
 // knownSoftware returns which sections need no decoding, because some device sent the same.

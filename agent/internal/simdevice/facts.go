@@ -142,6 +142,8 @@ func (d *device) ownSoftware(f *facts) {
 func (d *device) sections(names ...string) map[string]signaling.Section {
 	wanted := func(name string) bool { return len(names) == 0 || slices.Contains(names, name) }
 	out := d.machine(wanted)
+	d.f.cores <- struct{}{}
+	defer func() { <-d.f.cores }()
 	if wanted(inventory.SectionSoftware) {
 		d.software(out, -1)
 	}
@@ -150,6 +152,8 @@ func (d *device) sections(names ...string) map[string]signaling.Section {
 
 // machine returns the sections that are wanted, software left out.
 func (d *device) machine(wanted func(section string) bool) map[string]signaling.Section {
+	d.f.cores <- struct{}{}
+	defer func() { <-d.f.cores }()
 	out := map[string]signaling.Section{}
 	for name, value := range d.values() {
 		if !wanted(name) {

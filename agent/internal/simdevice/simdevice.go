@@ -77,6 +77,7 @@ type Fleet struct {
 	wares *wares
 	pack  link.Packer
 	open  chan struct{} // closed when inventories may be sent
+	cores chan struct{} // held by who looks at itself: devices share the processors of one machine here
 	once  sync.Once
 
 	enrolled, online, refused, complete, uploads, sessions, fetches, reports, settled, commands, waited, slowest atomic.Int64
@@ -102,7 +103,7 @@ func New(cfg Config, log *slog.Logger) (*Fleet, error) {
 	if cfg.Fail < 0 || cfg.Fail > 1 {
 		return nil, errors.New("the share of failures is 0 to 1")
 	}
-	f := &Fleet{cfg: cfg, log: log, wares: newWares(), open: make(chan struct{})}
+	f := &Fleet{cfg: cfg, log: log, wares: newWares(), open: make(chan struct{}), cores: make(chan struct{}, runtime.GOMAXPROCS(0))}
 	if !cfg.Hold {
 		f.release()
 	}

@@ -9,7 +9,7 @@ import (
 // Bounds on taking inventories. A whole fleet may come at once, after an update of the
 // agent or the loss of a database: each device is then told when its turn is.
 const (
-	inventoryReaders  = 24                     // read at a time; one that is larger than usual is among them until it is written
+	inventoryReaders  = 4                      // read at a time; one that is larger than usual is among them until it is written
 	inventoryUsual    = 1 << 20                // bytes of sections
 	inventoryInside   = 96                     // that send, are read or are written: what comes together is written together
 	inventoryWithin   = 20 * time.Second       // for a body to come in
