@@ -28,8 +28,21 @@ export async function openChromium(
   });
 }
 
-/** Fails when the page has a serious or critical accessibility finding. */
+/** Waits until nothing that ends moves: what is half faded in has no contrast yet. */
+async function atRest(page: Page): Promise<void> {
+  await page.evaluate(async () => {
+    const moves = () =>
+      document
+        .getAnimations()
+        .some((a) => a.playState === "running" && a.effect?.getComputedTiming().iterations !== Infinity);
+    for (let still = 0; still < 3; still = moves() ? 0 : still + 1)
+      await new Promise((next) => requestAnimationFrame(next));
+  });
+}
+
+/** Fails when the page, at rest, has a serious or critical accessibility finding. */
 export async function expectAccessible(page: Page, where: string): Promise<void> {
+  await atRest(page);
   await page.evaluate(axe.source);
   const findings = await page.evaluate(async () => {
     type Run = { violations: { id: string; impact: string; nodes: { html: string }[] }[] };
