@@ -8,9 +8,14 @@ const on = ["sqlite", "pg"] as const;
 const both = (name: string, bar: number): Bar[] =>
   on.map((db) => ({ name: `${name}_${db}`, unit: "s", bar, better: "lower" }));
 
-/** The lines {"name", "value", "p95", "n"} that the tests print. */
+/** The figures {"name", "value", "p95", "n"} that the tests print, on a line of their own or in their log. */
 function figures(out: string): Result[] {
-  return out.split("\n").flatMap((text) => (text.startsWith('{"') ? [JSON.parse(text) as Result] : []));
+  return out.split("\n").flatMap((text) => {
+    const at = text.indexOf('{"name":');
+    if (at < 0) return [];
+    const figure = JSON.parse(text.slice(at)) as Result & { readonly devices?: number };
+    return [{ ...figure, p95: figure.p95 ?? figure.value, n: figure.n ?? figure.devices ?? 1 }];
+  });
 }
 
 /** Runs one of the store's figure tests; each needs a PostgreSQL that is empty. */
