@@ -65,6 +65,7 @@ func (a *API) putInventory(ctx context.Context, _ *empty) (*body[signaling.Inven
 	if err != nil {
 		return nil, err
 	}
+	defer a.turnstile.work()()
 	done, err := a.turnstile.read(ctx)
 	if err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ import (
 const (
 	inventoryReaders  = 4                      // read at a time; one that is larger than usual is among them until it is written
 	inventoryUsual    = 1 << 20                // bytes of sections
+	inventoryRoom     = 24                     // inside, however slow the gateway is
 	inventoryInside   = 96                     // that send, are read or are written: what comes together is written together
 	inventoryWithin   = 20 * time.Second       // for a body to come in
 	inventoryPace     = 2 * time.Millisecond   // between two, before anything was measured
@@ -26,10 +27,11 @@ const (
 type turnstile struct {
 	readers chan struct{}
 
-	mu     sync.Mutex
-	inside int
-	pace   time.Duration // one leaves every
-	next   time.Time     // the first moment that is given to nobody
+	mu      sync.Mutex
+	inside  int
+	working int           // of those inside: their body has come in
+	pace    time.Duration // one leaves every
+	next    time.Time     // the first moment that is given to nobody
 }
 
 func newTurnstile() *turnstile {
@@ -40,7 +42,7 @@ func newTurnstile() *turnstile {
 func (t *turnstile) enter(now time.Time) (leave func(), wait time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	room := min(inventoryInside, inventoryReaders+int(inventoryPatience/max(t.pace, time.Microsecond)))
+	room := min(inventoryInside, inventoryRoom+int(inventoryPatience/max(t.pace, time.Microsecond)))
 	if t.inside >= room {
 		if floor := now.Add(inventoryLeast); t.next.Before(floor) {
 			t.next = floor
@@ -50,12 +52,25 @@ func (t *turnstile) enter(now time.Time) (leave func(), wait time.Duration) {
 	}
 	t.inside++
 	return func() {
-		took := time.Since(now)
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		t.pace += (took/time.Duration(t.inside) - t.pace) / 16 // Little's law
 		t.inside--
 	}, 0
+}
+
+// work begins when a body has come in, as a slow line says nothing of the gateway; finish is called once.
+func (t *turnstile) work() (finish func()) {
+	began := time.Now()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.working++
+	return func() {
+		took := time.Since(began)
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.pace += (took/time.Duration(t.working) - t.pace) / 16 // Little's law
+		t.working--
+	}
 }
 
 // read waits for a place among those that are read; done gives it back, and may be called twice.
