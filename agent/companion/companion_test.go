@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"log/slog"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"handrail/agent/internal/prompt"
+	"handrail/agent/internal/x11/x11test"
 	"handrail/signaling"
 )
 
@@ -31,8 +31,7 @@ func TestMain(m *testing.M) {
 // stage is a desktop with a window manager, a daemon's desk and a companion.
 type stage struct {
 	t       *testing.T
-	display string
-	x       *exec.Cmd
+	x       *x11test.Server
 	desk    *prompt.Desk
 	socket  string
 	said    chan prompt.Command
@@ -42,7 +41,7 @@ type stage struct {
 func newStage(t *testing.T, env ...string) *stage {
 	t.Helper()
 	s := &stage{t: t, said: make(chan prompt.Command, 16), present: make(chan bool, 16)}
-	s.display, s.x = startX(t)
+	s.x = startX(t)
 	s.start("openbox", "--sm-disable")
 	// A window shown while the manager starts may get lost between the two.
 	s.until("window manager", func() bool { _, err := s.xdotool("get_desktop"); return err == nil })
@@ -73,35 +72,19 @@ func newStage(t *testing.T, env ...string) *stage {
 	return s
 }
 
-// startX starts an X server of its own and returns its display.
-func startX(t *testing.T) (string, *exec.Cmd) {
+// startX starts an X server of its own.
+func startX(t *testing.T) *x11test.Server {
 	t.Helper()
-	for _, tool := range []string{"Xvfb", "openbox", "xdotool"} {
+	for _, tool := range []string{"openbox", "xdotool"} {
 		if _, err := exec.LookPath(tool); err != nil {
-			t.Fatalf("%s is missing: install the Debian packages xvfb, openbox and xdotool", tool)
+			t.Fatalf("%s is missing: install the Debian packages openbox and xdotool", tool)
 		}
 	}
-	r, w, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	x := exec.Command("Xvfb", "-displayfd", "3", "-screen", "0", "1280x800x24", "-nolisten", "tcp", "-noreset")
-	x.ExtraFiles = []*os.File{w}
-	if err := x.Start(); err != nil {
-		t.Fatal(err)
-	}
-	w.Close()
-	t.Cleanup(func() { x.Process.Kill(); x.Wait() })
-	line, err := bufio.NewReader(r).ReadString('\n')
-	if err != nil {
-		t.Fatal(err)
-	}
-	return ":" + strings.TrimSpace(line), x
+	return x11test.StartSize(t, "1280x800")
 }
 
 func (s *stage) env() []string {
-	return append(os.Environ(), "DISPLAY="+s.display, "BE_COMPANION=1", "HOME="+s.t.TempDir(), "FYNE_SCALE=1", "LANG=en_US.UTF-8")
+	return append(os.Environ(), "DISPLAY="+s.x.Display, "BE_COMPANION=1", "HOME="+s.t.TempDir(), "FYNE_SCALE=1", "LANG=en_US.UTF-8")
 }
 
 func (s *stage) start(name string, args ...string) *exec.Cmd {
@@ -488,6 +471,6 @@ func TestBannerLeavesTheKeyboard(t *testing.T) {
 func TestGoneDisplayEndsIt(t *testing.T) {
 	s := newStage(t)
 	s.ask(request())
-	s.x.Process.Kill()
+	s.x.Kill()
 	s.want(false)
 }

@@ -374,7 +374,7 @@ func saver(t *testing.T, x *x11test.Server) string {
 }
 
 func TestSurvivesRestart(t *testing.T) {
-	x := x11test.Start(t)
+	x := x11test.Start(t, x11test.OwnDisplay())
 	d, s := start(t, x.Display)
 	d.Watch(true)
 	s.wait(t, "monitors and a cursor", func() bool { return s.monitors != nil && s.pointers > 0 })
@@ -384,10 +384,10 @@ func TestSurvivesRestart(t *testing.T) {
 	x11test.Eventually(t, "the text arrives", func() bool { return paste(t, x) == "kept" })
 	x.Kill()
 	s.wait(t, "word of the loss", func() bool { return len(s.states) == 2 && s.states[1] != nil })
-	again := x11test.StartAt(t, x.Display)
+	x.StartAgain(t)
 	s.wait(t, "word of the return", func() bool { return s.states[len(s.states)-1] == nil })
-	x11test.Eventually(t, "the text is there again", func() bool { return paste(t, again) == "kept" })
+	x11test.Eventually(t, "the text is there again", func() bool { return paste(t, x) == "kept" })
 	before := s.pointers
-	fake(t, dial(t, again.Display), 6, 0, 33, 44, 0)
+	fake(t, dial(t, x.Display), 6, 0, 33, 44, 0)
 	s.wait(t, "positions again", func() bool { return s.pointers > before && s.x == 33 && s.y == 44 })
 }

@@ -419,20 +419,20 @@ func TestManyCharacters(t *testing.T) {
 }
 
 func TestServerRestart(t *testing.T) {
-	x := x11test.Start(t)
+	x := x11test.Start(t, x11test.OwnDisplay())
 	in := start(t, x.Display)
 	s := &session{in: in}
 	s.key(t, true, 0x04, 0, "a")
 	x.Kill()
 	x11test.Eventually(t, "word of the loss", func() bool { return in.Apply(me, input.Frame{Type: input.Move, Seq: 1 << 20}) != nil })
 	s.seq = 1 << 21
-	again := x11test.StartAt(t, x.Display)
+	x.StartAgain(t)
 	x11test.Eventually(t, "the connection", func() bool {
 		in.mu.Lock()
 		defer in.mu.Unlock()
 		return in.down == nil
 	})
-	r := newRecorder(t, again.Display)
+	r := newRecorder(t, x.Display)
 	s.key(t, true, 0x04, 0, "a")
 	r.wants(t, "key+38")
 }

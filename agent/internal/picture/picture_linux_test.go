@@ -19,6 +19,7 @@ import (
 	"handrail/agent/internal/pixel"
 	"handrail/agent/internal/screen"
 	"handrail/agent/internal/screen/screentest"
+	"handrail/agent/internal/x11/x11test"
 	"handrail/signaling"
 )
 
@@ -269,7 +270,7 @@ func TestMonitorIsEachWatchersOwn(t *testing.T) {
 }
 
 func TestServerRestartAndResize(t *testing.T) {
-	x := screentest.Start(t, "1024x768")
+	x := screentest.Start(t, "1024x768", x11test.OwnDisplay())
 	x.Pen()
 	p, st := run(t, x.Display)
 	_, e := watch(t, p, picture.WatchConfig{})
@@ -278,12 +279,12 @@ func TestServerRestartAndResize(t *testing.T) {
 	for range 2 {
 		e.rest(t)
 		n := e.count()
-		x.Stop()
+		x.Kill()
 		st.wait(t, signaling.PictureNoDisplay)
 		if err := p.Probe(t.Context()); !errors.Is(err, screen.ErrNoDisplay) {
 			t.Errorf("Probe without a display: %v", err)
 		}
-		x.Restart()
+		x.StartAgain(t)
 		st.wait(t, signaling.PictureOK)
 		if got := e.wait(t, n+1); !got.Key {
 			t.Error("the first picture of a new server is no key picture")
@@ -301,12 +302,12 @@ func TestServerRestartAndResize(t *testing.T) {
 }
 
 func TestNoDisplayAtFirst(t *testing.T) {
-	x := screentest.Start(t, "640x480")
-	x.Stop()
+	x := screentest.Start(t, "640x480", x11test.OwnDisplay())
+	x.Kill()
 	p, st := run(t, x.Display)
 	_, e := watch(t, p, picture.WatchConfig{})
 	st.wait(t, signaling.PictureNoDisplay)
-	x.Restart()
+	x.StartAgain(t)
 	if got := e.wait(t, 1); !got.Key {
 		t.Error("the first picture is no key picture")
 	}

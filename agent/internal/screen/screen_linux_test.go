@@ -134,6 +134,7 @@ func TestStillScreenIsSilent(t *testing.T) {
 	pen := x.Pen()
 	src := open(t, screen.Config{Display: x.Display})
 	c := newCanvas(image.Pt(640, 480))
+	awaitChange(t, src) // word of the whole desktop, which must not pass for word of what is drawn next
 	c.update(t, src)
 	pen.Fill(image.Rect(0, 0, 9, 9), 0xffffff)
 	pen.Sync()
@@ -189,7 +190,7 @@ func TestServerGone(t *testing.T) {
 	x := screentest.Start(t, "640x480")
 	src := open(t, screen.Config{Display: x.Display})
 	newCanvas(image.Pt(640, 480)).update(t, src)
-	x.Stop()
+	x.Kill()
 	if err := takeUntil(t, src); !errors.Is(err, screen.ErrLost) {
 		t.Errorf("Take without a server: %v, want ErrLost", err)
 	}

@@ -3,93 +3,34 @@
 package screentest
 
 import (
-	"bufio"
 	"fmt"
 	"image"
-	"os"
-	"os/exec"
 	"strconv"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/jezek/xgb"
 	"github.com/jezek/xgb/xproto"
+
+	"handrail/agent/internal/x11/x11test"
 )
 
 // Server is an X server of the test's own.
 type Server struct {
-	t       testing.TB
-	size    string
-	cmd     *exec.Cmd
-	Display string // ":7"
+	*x11test.Server
+	t testing.TB
 }
 
-// Start starts an Xvfb of a size such as "1920x1080", on a display number of its own
-// choosing, and stops it when the test ends.
-func Start(t testing.TB, size string) *Server {
+// Start starts an Xvfb of a size such as "1920x1080", with further arguments, and stops
+// it when the test ends.
+func Start(t testing.TB, size string, args ...string) *Server {
 	t.Helper()
-	s := &Server{t: t, size: size}
-	s.run("")
-	t.Cleanup(s.Stop)
-	return s
-}
-
-func (s *Server) run(display string) {
-	s.t.Helper()
-	r, w, err := os.Pipe()
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer r.Close()
-	args := []string{"-displayfd", "3", "-screen", "0", s.size + "x24", "-nolisten", "tcp", "-noreset"}
-	if display != "" {
-		args = append([]string{display}, args...)
-	}
-	cmd := exec.Command("Xvfb", args...)
-	cmd.ExtraFiles = []*os.File{w}
-	if err := cmd.Start(); err != nil {
-		w.Close()
-		s.t.Fatalf("start Xvfb (Debian package xvfb): %v", err)
-	}
-	w.Close()
-	s.cmd = cmd
-	_ = r.SetReadDeadline(time.Now().Add(time.Minute))
-	line, err := bufio.NewReader(r).ReadString('\n')
-	if err != nil {
-		s.Stop()
-		s.t.Fatalf("Xvfb did not say its display: %v", err)
-	}
-	s.Display = ":" + strings.TrimSpace(line)
-}
-
-// Stop kills the server, as a crash would.
-func (s *Server) Stop() {
-	if s.cmd != nil {
-		_ = s.cmd.Process.Kill()
-		_ = s.cmd.Wait()
-		s.cmd = nil
-		// Killed servers leave these behind, and the next may want the number.
-		n := s.Display[1:]
-		_ = os.Remove("/tmp/.X" + n + "-lock")
-		_ = os.Remove("/tmp/.X11-unix/X" + n)
-	}
-}
-
-// Restart kills the server if it runs and starts it again on the same display.
-func (s *Server) Restart() {
-	s.t.Helper()
-	s.Stop()
-	s.run(s.Display)
+	return &Server{x11test.StartSize(t, size, args...), t}
 }
 
 // Xrandr runs xrandr with arguments.
 func (s *Server) Xrandr(args ...string) {
 	s.t.Helper()
-	cmd := exec.Command("xrandr", append([]string{"-d", s.Display}, args...)...)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		s.t.Fatalf("xrandr %v: %v\n%s", args, err, out)
-	}
+	s.Run(s.t, "xrandr", args...)
 }
 
 // Resize changes the desktop's size, to at most what the server started with.
@@ -176,6 +117,3 @@ func (p *Pen) Sync() {
 		p.t.Fatal(err)
 	}
 }
-
-// PID is the server's process.
-func (s *Server) PID() int { return s.cmd.Process.Pid }

@@ -4,44 +4,61 @@ package x11test
 
 import (
 	"bufio"
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
 
-// Server is a running Xvfb.
+// Server is an Xvfb.
 type Server struct {
 	Display string // ":N"
-	cmd     *exec.Cmd
-	exited  chan struct{}
+
+	args   []string
+	cmd    *exec.Cmd
+	exited chan struct{}
 }
 
 // Start runs Xvfb with a 1280x720 screen and the given further arguments, and waits until
 // it takes connections. A missing Xvfb fails the test.
-func Start(tb testing.TB, args ...string) *Server {
+func Start(tb testing.TB, args ...string) *Server { return StartSize(tb, "1280x720", args...) }
+
+// StartSize is Start with a screen of a size such as "1920x1080".
+func StartSize(tb testing.TB, size string, args ...string) *Server {
 	tb.Helper()
-	return start(tb, append([]string{"-displayfd", "3"}, args...))
+	s := &Server{args: append([]string{"-displayfd", "3", "-screen", "0", size + "x24", "-nolisten", "tcp", "-noreset"}, args...)}
+	s.run(tb)
+	tb.Cleanup(s.stop)
+	return s
 }
 
-// StartAt is Start on a display that was free a moment ago, as after Kill.
-func StartAt(tb testing.TB, display string, args ...string) *Server {
+// StartAgain starts a server that Kill ended, on the same display. That display is the
+// test's own only if OwnDisplay is among its arguments.
+func (s *Server) StartAgain(tb testing.TB) {
 	tb.Helper()
-	return start(tb, append([]string{display, "-displayfd", "3"}, args...))
+	s.Kill()
+	s.run(tb)
 }
 
-func start(tb testing.TB, args []string) *Server {
+// OwnDisplay is a display that no other test comes upon, for a server that is to come
+// back where it was. Servers otherwise take the first that is free, of those other tests
+// have killed too.
+func OwnDisplay() string { return fmt.Sprintf(":%d", 1000+os.Getpid()%50_000) }
+
+func (s *Server) run(tb testing.TB) {
 	tb.Helper()
 	r, w, err := os.Pipe()
 	if err != nil {
 		tb.Fatal(err)
 	}
 	defer r.Close()
-	args = append(args, "-screen", "0", "1280x720x24", "-nolisten", "tcp", "-noreset")
-	s := &Server{cmd: exec.Command("Xvfb", args...), exited: make(chan struct{})} //nolint:gosec,noctx // a test's own server, killed below
+	s.cmd, s.exited = exec.Command("Xvfb", s.args...), make(chan struct{}) //nolint:gosec,noctx // a test's own server, ended by stop
 	s.cmd.ExtraFiles = []*os.File{w}
 	if err := s.cmd.Start(); err != nil {
+		close(s.exited)
 		tb.Fatalf("start Xvfb (Debian package xvfb): %v", err)
 	}
 	w.Close()
@@ -49,27 +66,35 @@ func start(tb testing.TB, args []string) *Server {
 		_ = s.cmd.Wait()
 		close(s.exited)
 	}()
-	tb.Cleanup(s.Kill)
 	if err := r.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
 		tb.Fatal(err)
 	}
 	line, err := bufio.NewReader(r).ReadString('\n')
 	if err != nil {
-		tb.Fatalf("Xvfb %q did not come up: %v", args, err)
+		tb.Fatalf("Xvfb %q did not come up: %v", s.args, err)
 	}
 	s.Display = ":" + strings.TrimSpace(line)
-	return s
 }
 
-// Kill ends the server at once and waits for it.
+// Kill ends the server at once, as a crash would, and waits for it. The socket and lock
+// it leaves behind are left there: the next server of that number may have them already.
 func (s *Server) Kill() {
 	_ = s.cmd.Process.Kill()
 	<-s.exited
-	// A killed server leaves its lock and its socket behind.
-	n := strings.TrimPrefix(s.Display, ":")
-	_ = os.Remove("/tmp/.X" + n + "-lock")
-	_ = os.Remove("/tmp/.X11-unix/X" + n)
 }
+
+// stop asks the server to end, so that it removes what is its own, and waits for it.
+func (s *Server) stop() {
+	_ = s.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-s.exited:
+	case <-time.After(time.Minute):
+		s.Kill()
+	}
+}
+
+// PID is the server's process.
+func (s *Server) PID() int { return s.cmd.Process.Pid }
 
 // Run runs a program on the display and waits for it to end well.
 func (s *Server) Run(tb testing.TB, name string, args ...string) string {
