@@ -12,6 +12,7 @@ import (
 
 	"handrail/agent/internal/screen"
 	"handrail/agent/internal/screen/screentest"
+	"handrail/agent/internal/x11/x11test"
 )
 
 func open(t *testing.T, cfg screen.Config) screen.Source {
@@ -187,7 +188,8 @@ func TestMonitors(t *testing.T) {
 }
 
 func TestServerGone(t *testing.T) {
-	x := screentest.Start(t, "640x480")
+	// Of its own, or a server of another package's test may come up where this one was.
+	x := screentest.Start(t, "640x480", x11test.OwnDisplay())
 	src := open(t, screen.Config{Display: x.Display})
 	newCanvas(image.Pt(640, 480)).update(t, src)
 	x.Kill()
