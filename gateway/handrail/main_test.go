@@ -214,6 +214,12 @@ func TestPoliciesAsFiles(t *testing.T) {
 	if out := s.do("policy", "plan", "--exit-code", file); !strings.Contains(out, "= Workstations: as it is") {
 		t.Errorf("applied twice it is not the same: %s", out)
 	}
+	if out := s.do("policy", "list", "--group", "Berlin"); !strings.Contains(out, "Workstations") {
+		t.Errorf("the policies of its group: %s", out)
+	}
+	if out := s.do("policy", "list", "--group", string(mdm.RootGroup)); strings.Contains(out, "Workstations") {
+		t.Errorf("the policies of the group above: %s", out)
+	}
 	settings := s.do("device", "settings", "laptop-1")
 	for _, words := range []string{"screen.lock", "pending", "Workstations"} {
 		if !strings.Contains(settings, words) {

@@ -97,6 +97,7 @@ func (c *client) settingsOf(ctx context.Context, p policyItem, version int64) ([
 
 type policyListCmd struct {
 	Query string `short:"q" help:"Part of the name."`
+	Group string `short:"g" help:"Only those assigned to this group itself: name, path or id."`
 }
 
 // Run lists policies.
@@ -105,7 +106,11 @@ func (l *policyListCmd) Run(ctx context.Context, c *commands, s streams) error {
 	if err != nil {
 		return err
 	}
-	return c.showList(ctx, s, api, "/api/policies", values("q", l.Query), 0, column{"NAME", "name"}, column{"VERSION", "live"}, column{"NEWEST", "newest"},
+	group, err := (&places{api: api}).group(ctx, l.Group)
+	if err != nil {
+		return err
+	}
+	return c.showList(ctx, s, api, "/api/policies", values("q", l.Query, "group", group), 0, column{"NAME", "name"}, column{"VERSION", "live"}, column{"NEWEST", "newest"},
 		column{"APPLIED", "counts.applied"}, column{"PENDING", "counts.pending"}, column{"FAILED", "counts.failed"}, column{"CONFLICT", "counts.conflict"},
 		column{"DRIFTED", "counts.drifted"}, column{"UPDATED", "updated_at"}, column{"ID", "id"})
 }

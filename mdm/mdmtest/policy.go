@@ -30,6 +30,7 @@ func RunPolicyStore(t *testing.T, open func(t *testing.T) PolicyStore) {
 	t.Helper()
 	t.Run("life of a policy", func(t *testing.T) { policyLife(t, open(t)) })
 	t.Run("names and pages", func(t *testing.T) { policyPages(t, open(t)) })
+	t.Run("pages of some", func(t *testing.T) { policyPagesOfSome(t, open(t)) })
 	t.Run("two admins at once", func(t *testing.T) { policyTwoAdmins(t, open(t)) })
 	t.Run("versions", func(t *testing.T) { policyVersions(t, open(t)) })
 	t.Run("whom it is for", func(t *testing.T) { policyTargets(t, open(t)) })
@@ -143,6 +144,70 @@ func policyPages(t *testing.T, s PolicyStore) {
 	all := must(s.AllPolicies(ctx))(t)
 	if len(all) != 5 || !slices.IsSortedFunc(all, func(a, b policy.Policy) int { return slices.Compare([]byte(a.ID), []byte(b.ID)) }) {
 		t.Errorf("all: %d, by id?", len(all))
+	}
+}
+
+// policyPagesOfSome walks over lists of which many policies are no part: pages stay full, and no
+// policy comes twice or never.
+func policyPagesOfSome(t *testing.T, s PolicyStore) {
+	t.Helper()
+	ctx, r := t.Context(), policyRegistry(s)
+	groups := group.New(s)
+	north := must(groups.Create(ctx, mdm.RootGroup, "North", nil, Start))(t)
+	south := must(groups.Create(ctx, north.ID, "South", nil, Start))(t)
+	in := func(ids ...mdm.GroupID) policy.Scope { return policy.Scope{Groups: ids} }
+	var want []string
+	for i := range 24 {
+		name := fmt.Sprintf("policy %02d", i)
+		p := must(r.Create(ctx, name, "", screenLock(60), policyActor(0)))(t)
+		list := []policy.Assignment{{ID: "asg_1", Include: in(south.ID)}}
+		switch i % 6 {
+		case 0:
+			list = append(list, policy.Assignment{ID: "asg_2", Include: in(mdm.RootGroup, north.ID)})
+			want = append(want, name)
+		case 1: // it names the group, as one it is not for
+			list[0].Include, list[0].Exclude = in(mdm.RootGroup), in(north.ID)
+		case 2:
+			continue // for nobody
+		}
+		must(r.Assign(ctx, p.ID, 0, list, policyActor(1)))(t)
+	}
+	walk := func(f policy.Filter) []string {
+		t.Helper()
+		var names []string
+		for {
+			page, next, err := r.Policies(ctx, f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, p := range page {
+				names = append(names, p.Name)
+			}
+			if f.Cursor = next; next == "" {
+				return names
+			}
+			if len(page) != f.Limit {
+				t.Errorf("a page of %d, want %d: %v", len(page), f.Limit, names)
+			}
+		}
+	}
+	for limit := 1; limit <= 5; limit++ {
+		if got := walk(policy.Filter{Group: north.ID, Limit: limit}); !slices.Equal(got, want) {
+			t.Errorf("of North, %d a page: %v, want %v", limit, got, want)
+		}
+		odd := func(p policy.Policy) bool { return strings.HasSuffix(p.Name, "2") }
+		if got := walk(policy.Filter{Group: north.ID, Seen: odd, Limit: limit}); !slices.Equal(got, []string{"policy 12"}) {
+			t.Errorf("of North and seen, %d a page: %v", limit, got)
+		}
+		if got := walk(policy.Filter{Query: "Y 1", Group: north.ID, Limit: limit}); !slices.Equal(got, []string{"policy 12", "policy 18"}) {
+			t.Errorf("of North and by name, %d a page: %v", limit, got)
+		}
+		if got := walk(policy.Filter{Group: "grp_none", Limit: limit}); len(got) != 0 {
+			t.Errorf("of no group: %v", got)
+		}
+		if got := walk(policy.Filter{Group: "%", Limit: limit}); len(got) != 0 {
+			t.Errorf("of a group that is a pattern: %v", got)
+		}
 	}
 }
 

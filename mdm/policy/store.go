@@ -2,14 +2,28 @@ package policy
 
 import (
 	"context"
+	"slices"
 	"time"
+
+	"handrail/mdm"
 )
 
 // Filter narrows a list of policies.
 type Filter struct {
-	Query  string // part of the name, whatever the case; "" is all
-	Cursor string // where to go on, as the last page said
-	Limit  int    // 0 means 100
+	Query  string            // part of the name, whatever the case; "" is all
+	Group  mdm.GroupID       // only those an assignment of which includes this very group; "" is all
+	Seen   func(Policy) bool // only those it says true of, before they count as part of a page; nil is all
+	Cursor string            // where to go on, as the last page said
+	Limit  int               // 0 means 100
+}
+
+// Admits reports whether a policy is one by its assignments and by Seen: what a store whose
+// database cannot look into assignments asks of each.
+func (f Filter) Admits(p Policy) bool {
+	if f.Group != "" && !slices.ContainsFunc(p.Assignments, func(a Assignment) bool { return slices.Contains(a.Include.Groups, f.Group) }) {
+		return false
+	}
+	return f.Seen == nil || f.Seen(p)
 }
 
 // Store keeps policies and their versions.

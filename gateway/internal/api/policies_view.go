@@ -175,11 +175,15 @@ func (a *API) getCatalogue(context.Context, *empty) (*body[List[EntryBody]], err
 
 type policyQuery struct {
 	Paging
-	Q string `query:"q" maxLength:"80" doc:"Part of the name"`
+	Q     string `query:"q" maxLength:"80" doc:"Part of the name"`
+	Group string `query:"group" maxLength:"64" doc:"Only those that are assigned to this very group, not to one above or below it"`
 }
 
 func (a *API) listPolicies(ctx context.Context, in *policyQuery) (*body[List[PolicyBody]], error) {
-	list, next, err := a.cfg.Policies.Policies(ctx, policy.Filter{Query: in.Q, Cursor: in.After, Limit: in.Limit})
+	list, next, err := a.cfg.Policies.Policies(ctx, policy.Filter{
+		Query: in.Q, Group: mdm.GroupID(in.Group), Cursor: in.After, Limit: in.Limit,
+		Seen: func(p policy.Policy) bool { return maySee(callerOf(ctx), p) },
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -193,9 +197,6 @@ func (a *API) listPolicies(ctx context.Context, in *policyQuery) (*body[List[Pol
 	}
 	out, names := List[PolicyBody]{Items: []PolicyBody{}, Next: next}, a.names()
 	for _, p := range list {
-		if !maySee(callerOf(ctx), p) {
-			continue
-		}
 		b := a.policyBody(ctx, p, names)
 		c := countsBody(counts[p.ID])
 		b.Counts = &c

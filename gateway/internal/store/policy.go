@@ -98,25 +98,53 @@ func (s *Store) Policies(ctx context.Context, f policy.Filter) ([]policy.Policy,
 	if f.Limit <= 0 {
 		f.Limit = 100
 	}
+	var after []string
+	if f.Cursor != "" {
+		var err error
+		if after, err = mdm.DecodeCursor(f.Cursor, 2); err != nil {
+			return nil, "", err
+		}
+	}
+	out := []policy.Policy{}
+	for {
+		page, err := s.policiesAfter(ctx, f, after)
+		if err != nil {
+			return nil, "", err
+		}
+		for _, p := range page {
+			if !f.Admits(p) {
+				continue
+			}
+			if len(out) == f.Limit { // there is one more: the page ends before it
+				last := out[f.Limit-1]
+				return out, mdm.EncodeCursor(strings.ToLower(last.Name), string(last.ID)), nil
+			}
+			out = append(out, p)
+		}
+		if len(page) <= f.Limit {
+			return out, "", nil
+		}
+		last := page[len(page)-1]
+		after = []string{strings.ToLower(last.Name), string(last.ID)}
+	}
+}
+
+// policiesAfter returns the next policies by name, one more than the limit if there are so many.
+// A group is looked for in the text of the assignments, as the databases have no words in common
+// for what is in them: some may be there that only exclude it.
+func (s *Store) policiesAfter(ctx context.Context, f policy.Filter, after []string) ([]policy.Policy, error) {
 	var c conditions
 	if f.Query != "" {
 		c.contains("name_key", strings.ToLower(f.Query))
 	}
-	if f.Cursor != "" {
-		keys, err := mdm.DecodeCursor(f.Cursor, 2)
-		if err != nil {
-			return nil, "", err
-		}
-		c.add("(name_key, id) > (?, ?)", keys[0], keys[1])
+	if f.Group != "" {
+		c.contains("assignments", string(f.Group))
+	}
+	if len(after) == 2 {
+		c.add("(name_key, id) > (?, ?)", after[0], after[1])
 	}
 	rows, err := s.reader.QueryContext(ctx, "SELECT "+policyBrief+" FROM policies"+c.where()+" ORDER BY name_key, id LIMIT "+strconv.Itoa(f.Limit+1), c.args...)
-	list, err := collect(rows, err, scanPolicy)
-	if err != nil || len(list) <= f.Limit {
-		return list, "", err
-	}
-	list = list[:f.Limit]
-	last := list[f.Limit-1]
-	return list, mdm.EncodeCursor(strings.ToLower(last.Name), string(last.ID)), nil
+	return collect(rows, err, scanPolicy)
 }
 
 // AllPolicies returns every policy by id; see policy.Store.

@@ -26,11 +26,12 @@ export const catalogueQuery = queryOptions({
   staleTime: Number.POSITIVE_INFINITY,
 });
 
-export const policiesQuery = (q?: string) =>
+/** Policies by name; with a group, only those that are assigned to it itself. */
+export const policiesQuery = (q?: string, group?: string) =>
   infiniteQueryOptions({
-    queryKey: ["policies", "list", q ?? ""],
+    queryKey: ["policies", "list", q ?? "", group ?? ""],
     queryFn: ({ signal, pageParam }) =>
-      call<PolicyList>("GET", "/api/policies", { query: { q, limit: 100, after: pageParam }, signal }),
+      call<PolicyList>("GET", "/api/policies", { query: { q, group, limit: 100, after: pageParam }, signal }),
     initialPageParam: "",
     getNextPageParam: (last) => last.next || undefined,
     placeholderData: (previous) => previous,

@@ -7851,6 +7851,8 @@ export interface operations {
                 limit?: number;
                 /** @description Part of the name */
                 q?: string;
+                /** @description Only those that are assigned to this very group, not to one above or below it */
+                group?: string;
             };
             header?: never;
             path?: never;

@@ -1,7 +1,7 @@
 import { Badge, Button, Group, Modal, Text } from "@mantine/core";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { useEffect, useState } from "react";
+import { useState } from "react";
 import { groupsQuery } from "../../api/groups.ts";
 import { useMe } from "../../api/me.ts";
 import { policiesQuery, useCreatePolicy } from "../../api/policies.ts";
@@ -31,18 +31,11 @@ export function PoliciesPage({ group, onGroup }: PoliciesPageProps) {
   const me = useMe();
   const navigate = useNavigate();
   const [q, setQ] = useState<string>();
-  const query = useInfiniteQuery(policiesQuery(q));
+  const query = useInfiniteQuery(policiesQuery(q, group));
   const [making, setMaking] = useState(false);
   const make = useCreatePolicy();
   const groups = useQuery(groupsQuery);
-  const all = query.data?.pages.flatMap((p) => p.items) ?? [];
-  const rows = group ? all.filter((p) => isAssignedTo(p, group)) : all;
-  // The gateway does not filter by group: what belongs to it may be on a later page.
-  const { hasNextPage, isFetching, isError, fetchNextPage } = query;
-  const searches = group !== undefined && hasNextPage && !isError;
-  useEffect(() => {
-    if (searches && !isFetching) void fetchNextPage();
-  }, [searches, isFetching, fetchNextPage]);
+  const rows = query.data?.pages.flatMap((p) => p.items) ?? [];
   const create = may(me, "policy.manage") && <Button onClick={() => setMaking(true)}>New policy</Button>;
   return (
     <ListPage
@@ -70,7 +63,7 @@ export function PoliciesPage({ group, onGroup }: PoliciesPageProps) {
         </Group>
       }
       label="Policies"
-      query={searches && rows.length === 0 ? { ...query, isPending: true } : query}
+      query={query}
       rows={rows}
       columns={columns}
       rowKey={(p) => p.id}
@@ -112,9 +105,6 @@ export function PoliciesPage({ group, onGroup }: PoliciesPageProps) {
     </ListPage>
   );
 }
-
-const isAssignedTo = (p: Policy, group: string) =>
-  p.assignments.some((a) => a.include.groups?.includes(group));
 
 const columns: Column<Policy>[] = [
   {

@@ -201,3 +201,17 @@ describe("policy editor", () => {
     expect(within(added).getByPlaceholderText("Default: Everyone can listen")).toBeTruthy();
   });
 });
+
+describe("policies of a group", () => {
+  it("are what the gateway says they are", async () => {
+    const list = [somePolicy({ id: "pol_1", name: "Office" }), somePolicy({ id: "pol_2", name: "Labs" })];
+    gateway.on("GET /api/policies", ({ url }) => ({
+      body: { items: url.searchParams.get("group") === "grp_root" ? list.slice(1) : list },
+    }));
+    openConsole("/policies?group=grp_root");
+    expect(await screen.findByRole("link", { name: "Labs" })).toBeTruthy();
+    expect(screen.queryByRole("link", { name: "Office" })).toBeNull();
+    for (const { search } of gateway.requests("GET", "/api/policies"))
+      expect(new URLSearchParams(search).get("group")).toBe("grp_root");
+  });
+});
