@@ -310,6 +310,21 @@ func (d *device) handle(body any) {
 	d.host.Handle(e)
 }
 
+// briefs waits until what the host would tell a gateway of its sessions satisfies match: it
+// is renewed behind the events that change it.
+func (d *device) briefs(what string, match func([]signaling.SessionBrief) bool) {
+	d.t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for began := time.Now(); !match(d.host.Briefs()); <-tick.C {
+		if time.Since(began) > patience {
+			d.t.Fatalf("briefs = %+v, want %s", d.host.Briefs(), what)
+		}
+	}
+}
+
+func isNone(b []signaling.SessionBrief) bool { return len(b) == 0 }
+
 var all = signaling.SetOf(signaling.Capabilities()...)
 
 // begin requests an unattended session with the given capabilities.
@@ -550,14 +565,42 @@ func (v *viewer) connect() {
 
 func (v *viewer) open() {
 	v.d.t.Helper()
-	v.until("open channels", func() bool {
-		for _, c := range []*webrtc.DataChannel{v.control, v.pointer, v.clip} {
-			if c.ReadyState() != webrtc.DataChannelStateOpen {
-				return false
-			}
+	v.until("open channels", v.isOpen)
+}
+
+func (v *viewer) isOpen() bool {
+	for _, c := range []*webrtc.DataChannel{v.control, v.pointer, v.clip} {
+		if c.ReadyState() != webrtc.DataChannelStateOpen {
+			return false
 		}
-		return true
-	})
+	}
+	return true
+}
+
+func (v *viewer) hasClosed() bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return len(v.closed) > 0
+}
+
+// still waits until no packet of the picture has come for a while, and returns how many
+// came: what was on its way when the picture ended is read behind all else.
+func (v *viewer) still() int {
+	v.d.t.Helper()
+	have, since, began := -1, time.Now(), time.Now()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for ; time.Since(since) < 300*time.Millisecond; <-tick.C {
+		v.mu.Lock()
+		if v.packets != have {
+			have, since = v.packets, time.Now()
+		}
+		v.mu.Unlock()
+		if time.Since(began) > patience {
+			v.d.t.Fatalf("the picture goes on: %d packets", have)
+		}
+	}
+	return have
 }
 
 func (v *viewer) say(typ signaling.Type, body any) {
