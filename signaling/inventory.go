@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 )
 
 // Limits of an InventoryUpload in bytes. It is sent with Content-Encoding gzip, or plain.
@@ -39,6 +40,20 @@ type InventoryAnswer struct {
 	Have    map[string]string `json:"have"`              // section name to hash
 	Refused map[string]string `json:"refused,omitempty"` // section name to why it was not taken; sending it again unchanged is of no use
 }
+
+// InventoryAsk asks when this device may begin to upload. A whole fleet may have something to
+// upload at once, and a message over the link that is there costs the gateway a small part of a new
+// connection. An upload that was not asked for is taken or refused as the gateway can bear.
+type InventoryAsk struct{}
+
+// InventoryTurn answers InventoryAsk.
+type InventoryTurn struct {
+	AfterMS int64 `json:"after_ms"` // from now; 0 or less: now
+}
+
+// InventoryTurnHolds is for how long after its moment a turn may be used, for as many uploads as
+// the news takes; later the device asks again.
+const InventoryTurnHolds = 30 * time.Second
 
 // ErrInventoryTooLarge says that an upload was longer than MaxInventoryUnpacked.
 var ErrInventoryTooLarge = errors.New("inventory is too large")

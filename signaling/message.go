@@ -21,6 +21,9 @@ const (
 	TypeDrain     Type = "drain"
 	TypeError     Type = "error"
 
+	TypeInventoryAsk  Type = "inventory.ask"
+	TypeInventoryTurn Type = "inventory.turn"
+
 	TypeSessionRequest Type = "session.request"
 	TypeSessionConsent Type = "session.consent"
 	TypeSessionViewer  Type = "session.viewer"
@@ -83,6 +86,9 @@ var specs = map[Type]spec{
 	TypeRevoked:   of[Revoked](FromGateway, RuleNone),
 	TypeDrain:     of[Drain](FromGateway, RuleNone),
 	TypeError:     of[Error](FromGateway|FromAgent, RuleNone),
+
+	TypeInventoryAsk:  of[InventoryAsk](FromAgent, RuleNone),
+	TypeInventoryTurn: of[InventoryTurn](FromGateway, RuleNone),
 
 	TypeSessionRequest: of[SessionRequest](FromGateway, RuleNone),
 	TypeSessionConsent: of[SessionConsent](FromAgent, RuleNone),

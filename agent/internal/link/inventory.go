@@ -23,13 +23,16 @@ import (
 const packFrom = 1400
 
 // PutInventory uploads sections and returns what the gateway holds then. It fails with
-// ErrOffline while there is no link, and with *Problem where the gateway refuses; see
-// Problem.RetryAfter.
+// ErrOffline while there is no link, and with *Problem where the gateway refuses, or where it
+// has not this device's turn yet; see RetryAfter.
 func (l *Link) PutInventory(ctx context.Context, u signaling.InventoryUpload) (signaling.InventoryAnswer, error) {
 	var answer signaling.InventoryAnswer
 	s := l.client.State()
 	if s.Phase != client.Online {
 		return answer, ErrOffline
+	}
+	if err := l.awaitTurn(ctx); err != nil {
+		return answer, err
 	}
 	header := http.Header{"Authorization": {"Bearer " + s.Welcome.AccessToken}}
 	b, packed, err := l.cfg.Packer.encode(u)
@@ -42,6 +45,9 @@ func (l *Link) PutInventory(ctx context.Context, u signaling.InventoryUpload) (s
 	err = send(ctx, l.http, http.MethodPut, l.gateway()+signaling.PathAgentInventory, header, b, &answer)
 	if err != nil {
 		err = fmt.Errorf("PUT %s: %w", signaling.PathAgentInventory, err)
+	}
+	if later := RetryAfter(err); later > 0 {
+		l.turns.give(later) // it comes as told then, and does not ask again
 	}
 	var p *Problem
 	if errors.As(err, &p) && p.Status == http.StatusUnauthorized {

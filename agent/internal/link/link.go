@@ -58,6 +58,7 @@ type Link struct {
 
 	mu         sync.Mutex
 	enrollment state.Enrollment
+	turns      turns
 }
 
 // New checks the configuration; it connects to nothing.
@@ -74,7 +75,7 @@ func New(cfg Config, log *slog.Logger) (*Link, error) {
 	l.client, err = client.New(client.Config{
 		URL: cfg.Enrollment.Gateway, Device: cfg.Enrollment.Device, Key: cfg.Key, Pins: cfg.Enrollment.Pins,
 		Fingerprint: cfg.Fingerprint, Version: cfg.Version, TLS: tlsConfig, MaxBackoff: cfg.MaxBackoff, Instance: cfg.Instance,
-		Briefs: cfg.Briefs, Manifest: cfg.Manifest, OnMessage: cfg.OnMessage, OnState: l.onState, OnPins: l.onPins, Dial: cfg.Dial,
+		Briefs: cfg.Briefs, Manifest: cfg.Manifest, OnMessage: l.onMessage, OnState: l.onState, OnPins: l.onPins, Dial: cfg.Dial,
 	}, log)
 	if err != nil {
 		return nil, err
@@ -115,7 +116,17 @@ func (l *Link) Retry() { l.client.Retry() }
 // State returns the link as it stands.
 func (l *Link) State() client.State { return l.client.State() }
 
+func (l *Link) onMessage(e signaling.Envelope) {
+	if l.turns.answered(e) || l.cfg.OnMessage == nil {
+		return
+	}
+	l.cfg.OnMessage(e)
+}
+
 func (l *Link) onState(s client.State) {
+	if s.Phase != client.Online {
+		l.turns.lost()
+	}
 	if s.Phase == client.Online {
 		_ = l.keep(func(e *state.Enrollment) bool { // keep has logged it; the link is up all the same
 			changed := e.DeviceName != s.Welcome.DeviceName || e.Organisation != s.Welcome.Organisation ||

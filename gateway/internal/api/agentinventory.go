@@ -18,7 +18,10 @@ import (
 	"handrail/signaling"
 )
 
-const opInventory = "put-inventory"
+const (
+	opInventory     = "put-inventory"
+	opInventoryTurn = "inventory-turn" // a message of the link, paced as requests are
+)
 
 func (a *API) registerAgentInventory() {
 	schema := a.huma.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[signaling.InventoryUpload](), true, "InventoryUpload")
@@ -37,6 +40,23 @@ func (a *API) registerAgentInventory() {
 	a.huma.OpenAPI().Paths[signaling.PathAgentInventory].Put.RequestBody = &huma.RequestBody{
 		Required: true, Content: map[string]*huma.MediaType{"application/json": {Schema: schema}},
 	}
+}
+
+// InventoryTurn takes a moment for a device to upload in, and returns how far away that is. A device that
+// asks too often waits longer, and takes no more moments from others than it may.
+func (a *API) InventoryTurn(id mdm.DeviceID) time.Duration {
+	leave, err := a.pacer.enter(id, opInventoryTurn)
+	var p *Problem
+	if errors.As(err, &p) {
+		return time.Duration(p.RetryAfterMS) * time.Millisecond
+	}
+	leave()
+	now := time.Now()
+	wait := a.turnstile.turn(now)
+	if wait > 0 {
+		a.cfg.Fleet.Expect(now.Add(wait))
+	}
+	return wait
 }
 
 // takeTurn lets one upload in, or says when its turn is: before anything is read or looked up for it,

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"handrail/gateway/internal/api"
 	"handrail/gateway/internal/store"
@@ -188,5 +189,19 @@ func TestHostileInventoryBodies(t *testing.T) {
 		if got := agent.do(http.MethodPut, "/agent/inventory", tt.body, &p); got != tt.status || p.Detail == "" {
 			t.Errorf("%s: %d %q, want %d", what, got, p.Detail, tt.status)
 		}
+	}
+}
+
+// TestOneDeviceTakesNoTurnsFromOthers: a device that asks for turns without end is told to wait,
+// and delays the next device by no more than a burst.
+func TestOneDeviceTakesNoTurnsFromOthers(t *testing.T) {
+	g := newGateway(t, storetest.Open(t)) // none of it comes to a database
+	var wild time.Duration
+	for range 10_000 {
+		wild = g.api.InventoryTurn("dev_wild")
+	}
+	other := g.api.InventoryTurn("dev_other")
+	if wild == 0 || other > 2*time.Second {
+		t.Errorf("after 10,000 questions of one device it waits for %v, and the next device for %v", wild, other)
 	}
 }

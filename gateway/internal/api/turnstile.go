@@ -17,13 +17,16 @@ const (
 	inventoryPace     = 2 * time.Millisecond   // between two, before anything was measured
 	inventorySpread   = 4 * time.Millisecond   // between two turns, at most: better some come too early than that nobody does
 	inventoryPatience = time.Second            // that those inside take, about
-	inventoryLeast    = 500 * time.Millisecond // to wait, at least
+	inventoryLeast    = 500 * time.Millisecond // to wait, at least, for who came without a turn
+	inventorySoon     = 100 * time.Millisecond // to a turn that is as good as now
+	inventoryUploads  = 2                      // of a device in its turn: what it has, and what is missing of that
 )
 
-// turnstile lets a few in and tells the rest when to come back: each is given a moment of its
-// own, about as far away as those before it will take. What is measured while a whole fleet knocks
-// is too slow, so that turns are never far apart; who comes too early gets another. Of those inside
-// fewer still are read at a time, as what is read is held in memory.
+// turnstile gives each device that asks a moment of its own, about as far away as those before it
+// will take, and lets in those that come. Of those who come too early, or never asked, it
+// lets a few in and tells the rest when to come back. Turns are never far apart: a pace that was
+// measured on a busy machine is too slow. Of those inside fewer still are read at a time, as what is
+// read is held in memory.
 type turnstile struct {
 	readers chan struct{}
 
@@ -36,6 +39,20 @@ type turnstile struct {
 
 func newTurnstile() *turnstile {
 	return &turnstile{readers: make(chan struct{}, inventoryReaders), pace: inventoryPace}
+}
+
+// turn takes the next moment that is nobody's, and returns how far away it is.
+func (t *turnstile) turn(now time.Time) (wait time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.next.Before(now) {
+		t.next = now
+	}
+	if wait = t.next.Sub(now); wait < inventorySoon {
+		wait = 0
+	}
+	t.next = t.next.Add(min(inventoryUploads*t.pace, inventorySpread))
+	return wait
 }
 
 // enter returns leave, to be called once at the end, or how long to stay away.

@@ -51,3 +51,37 @@ func TestTurnstile(t *testing.T) {
 		t.Errorf("an empty room turns away for %v", wait)
 	}
 }
+
+// TestTurns: who asks while nothing goes on comes at once; a fleet that asks comes one after the
+// other, and who asks after that is through is not kept waiting for it.
+func TestTurns(t *testing.T) {
+	s := newTurnstile()
+	s.pace = time.Millisecond
+	now := time.Now()
+	if wait := s.turn(now); wait != 0 {
+		t.Errorf("the first waits for %v", wait)
+	}
+	var last time.Duration
+	for range 10_000 {
+		wait := s.turn(now)
+		if wait < last {
+			t.Fatalf("a turn in %v was given after one in %v", wait, last)
+		}
+		last = wait
+	}
+	if want := 10_000 * inventoryUploads * s.pace; last != want {
+		t.Errorf("the last of a fleet comes in %v, want %v", last, want)
+	}
+	if wait := s.turn(now.Add(last + time.Second)); wait != 0 {
+		t.Errorf("after the fleet one waits for %v", wait)
+	}
+	s.pace = time.Hour
+	now = now.Add(time.Hour)
+	s.turn(now)
+	for range 1000 {
+		last = s.turn(now)
+	}
+	if want := 1000 * inventorySpread; last != want {
+		t.Errorf("on a slow gateway the thousandth comes in %v, want %v: turns are never far apart", last, want)
+	}
+}

@@ -69,6 +69,8 @@ type Config struct {
 	Cut func(ctx context.Context, d mdm.DeviceID, why string) error
 	// FromDevice takes session.* messages.
 	FromDevice func(ctx context.Context, d mdm.DeviceID, e signaling.Envelope)
+	// InventoryTurn says how long a device has to wait before it uploads inventory.
+	InventoryTurn func(d mdm.DeviceID) time.Duration
 	// Changed tells the consoles what to fetch again.
 	Changed func(topic signaling.Topic, ids ...string)
 }
@@ -326,6 +328,10 @@ func (l *Links) message(a *hub.Agent, e signaling.Envelope) {
 	switch b := e.Body.(type) {
 	case signaling.SessionConsent, signaling.SessionEvent:
 		l.cfg.FromDevice(l.ctx, id, e)
+		return
+	case signaling.InventoryAsk:
+		after := l.cfg.InventoryTurn(id)
+		_ = a.Send(signaling.Envelope{Type: signaling.TypeInventoryTurn, Re: e.ID, Body: signaling.InventoryTurn{AfterMS: after.Milliseconds()}})
 		return
 	case signaling.PeerAnswer:
 		peer = b.Peer

@@ -2,13 +2,15 @@ package server
 
 import (
 	"net/http"
+	"time"
 
 	"handrail/gateway/internal/api"
+	"handrail/mdm"
 )
 
-// newAPI is the REST API of browsers, the command line and agents.
-func (s *Server) newAPI() (http.Handler, error) {
-	a, err := api.New(api.Config{
+// openAPI makes the REST API of browsers, the command line and agents.
+func (s *Server) openAPI() (err error) {
+	s.api, err = api.New(api.Config{
 		Auth:           s.Auth,
 		Audit:          s.Audit,
 		Identity:       s.identity,
@@ -37,8 +39,8 @@ func (s *Server) newAPI() (http.Handler, error) {
 		TrustedOrigins: s.origins.known,
 		Secure:         func(r *http.Request) bool { return r.TLS != nil || s.cfg.BehindProxy },
 	}, s.log)
-	if err != nil {
-		return nil, err
-	}
-	return a.Handler(), nil
+	return err
 }
+
+// inventoryTurn is asked over links, which are made before the API that knows.
+func (s *Server) inventoryTurn(d mdm.DeviceID) time.Duration { return s.api.InventoryTurn(d) }

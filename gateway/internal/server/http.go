@@ -39,10 +39,10 @@ func (s *Server) routes() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	rest, err := s.newAPI()
-	if err != nil {
+	if err := s.openAPI(); err != nil {
 		return nil, err
 	}
+	rest := s.api.Handler()
 	mux := http.NewServeMux()
 	mux.Handle("GET /api/socket", s.Browsers)
 	mux.Handle("GET "+signaling.PathAgentSocket, s.Links)

@@ -17,6 +17,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"handrail/gateway/internal/api"
 	"handrail/gateway/internal/audit"
 	"handrail/gateway/internal/auth"
 	"handrail/gateway/internal/browser"
@@ -81,6 +82,7 @@ type Server struct {
 	identity *identity.Identity
 	certs    *tlsconf.Certs
 	listener net.Listener
+	api      *api.API
 	handler  http.Handler
 	origins  originList
 	draining atomic.Bool
@@ -167,19 +169,20 @@ func (s *Server) furnish() error {
 		Audit:        s.auditSession,
 	}, s.log)
 	s.Links = link.New(link.Config{
-		Limits:       s.limits(),
-		Bus:          s.Bus,
-		Devices:      s.Devices,
-		Identity:     s.identity,
-		MintAccess:   s.Auth.MintAccess,
-		Organisation: s.organisation,
-		Copied:       s.copied,
-		Back:         s.deviceBack,
-		Greeted:      s.greeted,
-		Lost:         s.Sessions.DeviceLost,
-		Cut:          s.deviceCut,
-		FromDevice:   s.Sessions.FromDevice,
-		Changed:      s.changed,
+		Limits:        s.limits(),
+		Bus:           s.Bus,
+		Devices:       s.Devices,
+		Identity:      s.identity,
+		MintAccess:    s.Auth.MintAccess,
+		Organisation:  s.organisation,
+		Copied:        s.copied,
+		Back:          s.deviceBack,
+		Greeted:       s.greeted,
+		Lost:          s.Sessions.DeviceLost,
+		Cut:           s.deviceCut,
+		FromDevice:    s.Sessions.FromDevice,
+		InventoryTurn: s.inventoryTurn,
+		Changed:       s.changed,
 	}, s.log)
 	s.Browsers = browser.New(browser.Config{
 		Limits:   s.limits(),

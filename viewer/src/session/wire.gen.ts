@@ -24,6 +24,8 @@ export interface Bodies {
   "drain": Drain;
   "error": Error;
   "hello": Hello;
+  "inventory.ask": InventoryAsk;
+  "inventory.turn": InventoryTurn;
   "monitor.select": MonitorSelect;
   "monitors": Monitors;
   "nudge": Nudge;
@@ -74,6 +76,7 @@ export const fromGateway = [
   "changed",
   "drain",
   "error",
+  "inventory.turn",
   "nudge",
   "peer.answer",
   "peer.candidate",
@@ -170,6 +173,15 @@ export interface Hello {
   /** hash of the newest manifest it has; "" for none */
   readonly manifest?: string;
   readonly sessions?: readonly SessionBrief[];
+}
+
+/** InventoryAsk asks when this device may begin to upload. A whole fleet may have something to upload at once, and a message over the link that is there costs the gateway a small part of a new connection. An upload that was not asked for is taken or refused as the gateway can bear. */
+export type InventoryAsk = Readonly<Record<string, never>>;
+
+/** InventoryTurn answers InventoryAsk. */
+export interface InventoryTurn {
+  /** from now; 0 or less: now */
+  readonly after_ms: number;
 }
 
 /** MonitorSelect chooses what this viewer sees; each viewer chooses for itself, and no capability but view is needed. 0 is the whole desktop. */
