@@ -15,6 +15,7 @@ import (
 type numbers struct {
 	mu   sync.Mutex
 	kept map[string]*counted
+	past sync.Mutex // held while a moment is counted: however many are asked for, one is at work
 }
 
 // counted is what was counted for one scope and moment.
@@ -112,7 +113,14 @@ func (r *Registry) SummaryAt(ctx context.Context, s Scope, at time.Time) (Summar
 	for i := range set.Rules {
 		set.Rules[i].Seq, set.Rules[i].Disabled = 0, false
 	}
-	c, err := r.numbers.count(s, at, set.Seq, func() (Counts, error) { return r.countAt(ctx, s, set.Rules, at) })
+	c, err := r.numbers.count(s, at, set.Seq, func() (Counts, error) {
+		r.numbers.past.Lock()
+		defer r.numbers.past.Unlock()
+		if err := ctx.Err(); err != nil { // who asked has gone meanwhile
+			return Counts{}, err
+		}
+		return r.countAt(ctx, s, set.Rules, at)
+	})
 	if err != nil {
 		return Summary{}, fmt.Errorf("compliance numbers of %s: %w", at.Format(time.RFC3339), err)
 	}
@@ -120,32 +128,28 @@ func (r *Registry) SummaryAt(ctx context.Context, s Scope, at time.Time) (Summar
 }
 
 func (r *Registry) countAt(ctx context.Context, s Scope, rules []Rule, at time.Time) (Counts, error) {
-	c := Counts{Overall: map[State]int64{}, Findings: map[string]map[State]int64{}, BySeq: map[int64]int64{}}
+	then, err := r.store.ComplianceCountsAt(ctx, s, at)
+	c := Counts{Devices: then.Devices, Overall: then.Overall, Findings: map[string]map[State]int64{}, BySeq: map[int64]int64{}}
 	looked := map[string]int64{} // at how many devices, by rule
-	add := func(rule string, s State, n int64) {
-		m := c.Findings[rule]
-		if m == nil {
-			m = map[State]int64{}
-			c.Findings[rule] = m
-		}
-		m[s] += n
-	}
-	err := r.Walk(ctx, s, at, func(s Snapshot) error {
-		c.Devices++
-		c.Overall[s.Overall]++
-		for _, i := range s.Intervals {
-			looked[i.Rule]++
-			if i.State != Compliant {
-				add(i.Rule, i.State, 1)
+	for rule, by := range then.Rules {
+		c.Findings[rule] = map[State]int64{}
+		for state, n := range by {
+			looked[rule] += n
+			if state != Compliant {
+				c.Findings[rule][state] = n
 			}
 		}
-		return nil
-	})
+	}
 	// Who was not looked at under a rule by then is not known to have met it.
 	for _, rule := range rules {
-		if n := c.Devices - looked[rule.ID]; n > 0 {
-			add(rule.ID, Unknown, n)
+		n := c.Devices - looked[rule.ID]
+		if n <= 0 {
+			continue
 		}
+		if c.Findings[rule.ID] == nil {
+			c.Findings[rule.ID] = map[State]int64{}
+		}
+		c.Findings[rule.ID][Unknown] += n
 	}
 	return c, err
 }

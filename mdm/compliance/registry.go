@@ -360,7 +360,9 @@ func (r *Registry) Walk(ctx context.Context, s Scope, at time.Time, visit func(S
 				continue
 			}
 			snap := Snapshot{Named: d, Intervals: by[d.Device], Overall: Unknown}
-			slices.SortFunc(snap.Intervals, func(a, b Interval) int { return strings.Compare(a.Rule, b.Rule) })
+			if byRule := func(a, b Interval) int { return strings.Compare(a.Rule, b.Rule) }; !slices.IsSortedFunc(snap.Intervals, byRule) {
+				slices.SortFunc(snap.Intervals, byRule)
+			}
 			if len(snap.Intervals) > 0 {
 				snap.Overall = overall(snap.Intervals)
 			}
@@ -373,9 +375,9 @@ func (r *Registry) Walk(ctx context.Context, s Scope, at time.Time, visit func(S
 }
 
 func overall(list []Interval) State {
-	s := Standing{Revision: 1}
+	worst := Compliant
 	for _, i := range list {
-		s.Entries = append(s.Entries, Entry{State: i.State})
+		worst = Worse(worst, i.State)
 	}
-	return s.Overall()
+	return worst
 }

@@ -90,11 +90,33 @@ func (s Standing) Overall() State {
 		return Unknown
 	}
 	for _, e := range s.Entries {
-		if i := slices.Index(States(), e.State); e.State != Waived && i < slices.Index(States(), worst) {
-			worst = e.State
-		}
+		worst = Worse(worst, e.State)
 	}
 	return worst
+}
+
+// Worse returns what one more rule in a state makes of the overall state over those before it.
+func Worse(overall, s State) State {
+	if badness(s) > badness(overall) {
+		return s
+	}
+	return overall
+}
+
+// badness puts the states that show in an overall one in order.
+func badness(s State) int {
+	switch s {
+	case NonCompliant:
+		return 4
+	case Failed:
+		return 3
+	case InGrace:
+		return 2
+	case Unknown:
+		return 1
+	default:
+		return 0 // compliant, or as good as that
+	}
 }
 
 // Circumstances are what, beside the verdicts, decides a device's states.

@@ -139,6 +139,9 @@ type Reader interface {
 	ComplianceDevices(ctx context.Context, q DeviceQuery) ([]Found, error)
 	// ComplianceAt returns the intervals that held at a moment for devices, in no order.
 	ComplianceAt(ctx context.Context, ids []mdm.DeviceID, at time.Time) ([]Interval, error)
+	// ComplianceCountsAt counts the welcome devices of a scope that were enrolled by a moment,
+	// as they stood then.
+	ComplianceCountsAt(ctx context.Context, s Scope, at time.Time) (CountsAt, error)
 	// ComplianceHistory returns the intervals of a device, newest first, those that still
 	// hold included; rule "" is all rules.
 	ComplianceHistory(ctx context.Context, device mdm.DeviceID, rule string, limit int) ([]Interval, error)
@@ -180,6 +183,13 @@ type Found struct {
 	Named
 	State State
 	Since time.Time // zero where it is not kept: compliant, never checked
+}
+
+// CountsAt are numbers of a moment.
+type CountsAt struct {
+	Devices int64
+	Overall map[State]int64            // adds up to Devices
+	Rules   map[string]map[State]int64 // of devices that were looked at by then
 }
 
 // Counts are numbers over a scope.

@@ -3,6 +3,7 @@ package mdmtest
 import (
 	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -202,6 +203,7 @@ func complianceIntervals(t *testing.T, s ComplianceStore) {
 		if len(list) != 2 || list[0].State != tt.a || list[1].State != tt.b {
 			t.Errorf("at %v: %+v, want %s and %s", tt.at, list, tt.a, tt.b)
 		}
+		countedAt(t, s, tt.at, 1, map[string]compliance.State{"a": tt.a, "b": tt.b})
 	}
 	if list := must(r.At(ctx, d, day(-1)))(t); len(list) != 0 {
 		t.Errorf("before it was ever checked: %+v", list)
@@ -231,8 +233,39 @@ func complianceIntervals(t *testing.T, s ComplianceStore) {
 	if err != nil || n != 1 {
 		t.Errorf("walk saw %d: %v", n, err)
 	}
+	// One that is never checked and one that is elsewhere.
+	Join(t, s, 2, mdm.RootGroup)
+	elsewhere := must(group.New(s).Create(ctx, mdm.RootGroup, "Elsewhere", nil, Start))(t)
+	Join(t, s, 3, elsewhere.ID)
+	countedAt(t, s, day(3), 2, map[string]compliance.State{"a": compliance.NonCompliant, "b": compliance.Compliant})
+	if n := must(s.ComplianceCountsAt(ctx, compliance.Scope{}, day(3)))(t); n.Devices != 0 || len(n.Rules)+len(n.Overall) != 0 {
+		t.Errorf("who sees nothing is told %+v", n)
+	}
+	if n := must(s.ComplianceCountsAt(ctx, compliance.Scope{All: true}, day(-1)))(t); n.Devices != 0 {
+		t.Errorf("before anything was enrolled: %+v", n)
+	}
 	if err := s.DeleteDevice(ctx, d); err != nil {
 		t.Errorf("delete the device: %v", err)
+	}
+}
+
+// countedAt sees that the root group has so many devices at a moment, of which one was checked.
+func countedAt(t *testing.T, s ComplianceStore, at time.Time, devices int64, states map[string]compliance.State) {
+	t.Helper()
+	n := must(s.ComplianceCountsAt(t.Context(), compliance.Scope{Groups: []mdm.GroupID{mdm.RootGroup}}, at))(t)
+	worst, overall := compliance.Compliant, map[compliance.State]int64{}
+	for rule, state := range states {
+		worst = compliance.Worse(worst, state)
+		if by := n.Rules[rule]; by[state] != 1 || len(by) != 1 {
+			t.Errorf("at %v: %s is counted as %v, want one %s", at, rule, by, state)
+		}
+	}
+	overall[worst]++
+	if devices > 1 {
+		overall[compliance.Unknown] += devices - 1
+	}
+	if n.Devices != devices || !maps.Equal(n.Overall, overall) || len(n.Rules) != len(states) {
+		t.Errorf("at %v: %+v, want %d devices, overall %v", at, n, devices, overall)
 	}
 }
 

@@ -94,56 +94,79 @@ func isPlain(s string) bool {
 // decodeEntries reads what encodeEntries wrote.
 func decodeEntries(doc string) ([]compliance.Entry, error) {
 	out := make([]compliance.Entry, 0, strings.Count(doc, `{"r":"`))
-	for rest := doc; ; {
-		var e compliance.Entry
+	err := eachEntry(doc, func(e entryText) {
+		d := entryDoc{
+			Rule: e.rule, State: compliance.State(e.state), Since: e.since, Broken: e.broken, Grace: e.grace, Waiver: e.waiver, Reason: e.reason,
+		}
+		if e.evidence != "" {
+			d.Evidence = json.RawMessage(e.evidence)
+		}
+		out = append(out, d.entry())
+	})
+	return out, err
+}
+
+// entryText is an entryDoc whose texts are parts of the document: to count the entries of a
+// whole fleet nothing is copied.
+type entryText struct {
+	rule, state, waiver, reason, evidence string
+	since, broken, grace                  int64
+}
+
+// eachEntry visits the entries of a list that encodeEntries wrote.
+func eachEntry(doc string, visit func(entryText)) error {
+	var list []entryText
+	var room [96]entryText // more rules than most have
+	for rest, some := doc, room[:0]; ; {
+		var e entryText
 		var ok bool
 		if rest, ok = cutEntry(rest[min(1, len(rest)):], &e); !ok {
 			break
 		}
-		if out = append(out, e); rest == "]" {
-			return out, nil
+		if some = append(some, e); rest == "]" {
+			list = some
+			break
 		}
 	}
-	// One with evidence, or of another hand.
-	var docs []entryDoc
-	if err := json.Unmarshal([]byte(doc), &docs); err != nil {
-		return nil, err
+	if list == nil { // one of another hand
+		var docs []entryDoc
+		if err := json.Unmarshal([]byte(doc), &docs); err != nil {
+			return err
+		}
+		for _, d := range docs {
+			list = append(list, entryText{d.Rule, string(d.State), d.Waiver, d.Reason, string(d.Evidence), d.Since, d.Broken, d.Grace})
+		}
 	}
-	out = make([]compliance.Entry, len(docs))
-	for i, d := range docs {
-		out[i] = d.entry()
+	for _, e := range list {
+		visit(e)
 	}
-	return out, nil
+	return nil
 }
 
 // cutEntry takes one entry from the beginning of a list's text, up to the comma or bracket
 // behind it; not ok when that is not for it.
-func cutEntry(doc string, e *compliance.Entry) (rest string, ok bool) {
-	var d entryDoc
-	var state string
-	if doc, ok = cutText(doc, `{"r":"`, &d.Rule); !ok {
+func cutEntry(doc string, e *entryText) (rest string, ok bool) {
+	if doc, ok = cutText(doc, `{"r":"`, &e.rule); !ok {
 		return "", false
 	}
-	if doc, ok = cutText(doc, `,"s":"`, &state); !ok {
+	if doc, ok = cutText(doc, `,"s":"`, &e.state); !ok {
 		return "", false
 	}
-	if doc, ok = cutNumber(doc, `,"t":`, &d.Since); !ok {
+	if doc, ok = cutNumber(doc, `,"t":`, &e.since); !ok {
 		return "", false
 	}
-	doc, _ = cutNumber(doc, `,"b":`, &d.Broken)
-	doc, _ = cutNumber(doc, `,"g":`, &d.Grace)
-	doc, _ = cutText(doc, `,"w":"`, &d.Waiver)
-	doc, _ = cutText(doc, `,"m":"`, &d.Reason)
+	doc, _ = cutNumber(doc, `,"b":`, &e.broken)
+	doc, _ = cutNumber(doc, `,"g":`, &e.grace)
+	doc, _ = cutText(doc, `,"w":"`, &e.waiver)
+	doc, _ = cutText(doc, `,"m":"`, &e.reason)
 	if value, has := strings.CutPrefix(doc, `,"e":`); has {
 		text, found := evidence(value)
 		if !found || text != strings.TrimSpace(text) {
 			return "", false
 		}
-		d.Evidence = json.RawMessage(text)
+		e.evidence = text
 		doc = value[len(text):]
 	}
-	d.State = compliance.State(state)
-	*e = d.entry()
 	return strings.CutPrefix(doc, "}")
 }
 

@@ -5,8 +5,10 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"handrail/mdm"
@@ -178,6 +180,129 @@ func (s *Store) ComplianceAt(ctx context.Context, ids []mdm.DeviceID, at time.Ti
 		}
 	}
 	return list, err
+}
+
+// countPage is how many devices are counted between two looks at the database: readers that are
+// soon done hold up neither a writer's checkpoint nor a vacuum.
+const countPage = 1000
+
+// ComplianceCountsAt counts how devices stood at a moment; see compliance.Reader. What still
+// holds and is met stands in documents only: they are read over once, a page at a time, and
+// nothing of them is kept.
+func (s *Store) ComplianceCountsAt(ctx context.Context, scope compliance.Scope, at time.Time) (compliance.CountsAt, error) {
+	n := standingCount{at: micros(at), rules: map[string]map[compliance.State]int64{}, overall: map[compliance.State]int64{}}
+	if !scope.All && len(scope.Groups) == 0 {
+		return n.counts(), nil
+	}
+	for after := mdm.DeviceID(""); ; {
+		page, err := s.standingTexts(ctx, scope, after, at)
+		if err != nil {
+			return compliance.CountsAt{}, err
+		}
+		if err := s.addEnded(ctx, page, at); err != nil {
+			return compliance.CountsAt{}, err
+		}
+		for _, d := range page {
+			if err := n.add(d); err != nil {
+				return compliance.CountsAt{}, fmt.Errorf("compliance of %s: %w", d.id, err)
+			}
+		}
+		if len(page) < countPage {
+			return n.counts(), nil
+		}
+		after = page[len(page)-1].id
+	}
+}
+
+// standingText is a device with its entries as they are stored, and the states that held at the
+// moment and are over.
+type standingText struct {
+	id    mdm.DeviceID
+	doc   string
+	ended []endedState
+}
+
+type endedState struct {
+	rule  string
+	state compliance.State
+}
+
+func (s *Store) standingTexts(ctx context.Context, scope compliance.Scope, after mdm.DeviceID, at time.Time) ([]standingText, error) {
+	var c conditions
+	c.add("d.revoked_us = 0 AND d.enrolled_us <= ? AND d.id > ?", micros(at), after)
+	if !scope.All {
+		in(&c, "d.group_id", scope.Groups)
+	}
+	rows, err := s.reader.QueryContext(ctx, "SELECT d.id, coalesce(s.doc, '[]') FROM devices d LEFT JOIN compliance_standings s ON s.device_id = d.id"+
+		c.where()+" ORDER BY d.id LIMIT "+strconv.Itoa(countPage), c.args...)
+	return collect(rows, err, func(row rowScanner) (standingText, error) {
+		var t standingText
+		return t, row.Scan(&t.id, &t.doc)
+	})
+}
+
+// addEnded adds to devices what of their history held at the moment.
+func (s *Store) addEnded(ctx context.Context, page []standingText, at time.Time) error {
+	if len(page) == 0 {
+		return nil
+	}
+	ids, by := make([]mdm.DeviceID, len(page)), make(map[mdm.DeviceID]*standingText, len(page))
+	for i := range page {
+		ids[i], by[page[i].id] = page[i].id, &page[i]
+	}
+	var c conditions
+	oneOf(s, &c, "device_id", ids)
+	c.add("until_us > ? AND since_us <= ?", micros(at), micros(at))
+	rows, err := s.reader.QueryContext(ctx, "SELECT device_id, rule_id, state FROM compliance_history"+c.where(), c.args...)
+	_, err = collect(rows, err, func(row rowScanner) (struct{}, error) {
+		var id mdm.DeviceID
+		var e endedState
+		err := row.Scan(&id, &e.rule, &e.state)
+		if d := by[id]; d != nil {
+			d.ended = append(d.ended, e)
+		}
+		return struct{}{}, err
+	})
+	return err
+}
+
+// standingCount adds up devices as they stood at a moment.
+type standingCount struct {
+	at      int64
+	devices int64
+	overall map[compliance.State]int64
+	rules   map[string]map[compliance.State]int64
+}
+
+func (n *standingCount) add(d standingText) error {
+	overall, looked := compliance.Compliant, false
+	one := func(rule string, state compliance.State) {
+		by := n.rules[rule]
+		if by == nil {
+			by = map[compliance.State]int64{}
+			n.rules[strings.Clone(rule)] = by // not all of the document with it
+		}
+		by[state]++
+		overall, looked = compliance.Worse(overall, state), true
+	}
+	for _, e := range d.ended {
+		one(e.rule, e.state)
+	}
+	err := eachEntry(d.doc, func(e entryText) {
+		if e.since <= n.at {
+			one(e.rule, compliance.State(e.state))
+		}
+	})
+	if !looked {
+		overall = compliance.Unknown
+	}
+	n.devices++
+	n.overall[overall]++
+	return err
+}
+
+func (n *standingCount) counts() compliance.CountsAt {
+	return compliance.CountsAt{Devices: n.devices, Overall: n.overall, Rules: n.rules}
 }
 
 // ComplianceHistory returns a device's intervals; see compliance.Reader.

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"strings"
 	"testing"
@@ -79,6 +80,7 @@ func checkFleet(t *testing.T, s *Store, n int, suffix string) {
 	engine := newEngine()
 	first := drain(t, engine, n)
 	t.Logf(`{"name":"compliance_first_%s","value":%.1f,"unit":"s","devices":%d,"rules":%d}`, suffix, first.Seconds(), n, len(rules))
+	past := time.Now() // how it was then is asked below, when every device was checked twice more
 	sum, err := reg.Summary(ctx, compliance.Scope{All: true})
 	if err != nil {
 		t.Fatal(err)
@@ -108,9 +110,53 @@ func checkFleet(t *testing.T, s *Store, n int, suffix string) {
 		t.Fatal(err)
 	}
 	t.Logf(`{"name":"compliance_dashboard_ms_%s","value":%d,"unit":"ms"}`, suffix, time.Since(begin).Milliseconds())
+	pastFigures(t, reg, past, n, suffix)
 	r, _ = sum.Set.Rule("own")
 	if got := sum.Counts.Rule(r); got[compliance.Unknown] != 0 || got[compliance.Compliant]+got[compliance.NonCompliant]+got[compliance.InGrace] != int64(n) {
 		t.Errorf("own rule: %v", got)
+	}
+}
+
+// pastFigures measures numbers and the walk of an export of a moment that is over, and sees that
+// one counts as the other lists.
+func pastFigures(t *testing.T, reg *compliance.Registry, past time.Time, n int, suffix string) {
+	t.Helper()
+	ctx, all := t.Context(), compliance.Scope{All: true}
+	begin := time.Now()
+	then, err := reg.SummaryAt(ctx, all, past)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf(`{"name":"compliance_as_of_ms_%s","value":%d,"unit":"ms","devices":%d}`, suffix, time.Since(begin).Milliseconds(), n)
+	begin = time.Now()
+	listed, overall := map[string]map[compliance.State]int64{}, map[compliance.State]int64{}
+	err = reg.Walk(ctx, all, past, func(s compliance.Snapshot) error {
+		overall[s.Overall]++
+		for _, i := range s.Intervals {
+			if listed[i.Rule] == nil {
+				listed[i.Rule] = map[compliance.State]int64{}
+			}
+			listed[i.Rule][i.State]++
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf(`{"name":"compliance_export_s_%s","value":%.2f,"unit":"s","devices":%d}`, suffix, time.Since(begin).Seconds(), n)
+	for _, r := range then.Set.Rules {
+		got := then.Counts.Rule(r)
+		if r.ID == "own" && got[compliance.Unknown] != int64(n) {
+			t.Errorf("a rule that was none yet: %v", got)
+		}
+		for _, state := range compliance.States() {
+			if state != compliance.Unknown && got[state] != listed[r.ID][state] {
+				t.Errorf("%s: %d are counted as %s, %d are listed", r.ID, got[state], state, listed[r.ID][state])
+			}
+		}
+	}
+	if !maps.Equal(overall, then.Counts.Overall) {
+		t.Errorf("overall %v are counted, %v are listed", then.Counts.Overall, overall)
 	}
 }
 
