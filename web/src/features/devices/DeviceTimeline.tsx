@@ -168,6 +168,7 @@ function Compare({ device }: { device: Device }) {
         <TextInput
           type="date"
           label="From the end of"
+          data-autofocus
           max={today}
           value={from}
           onChange={(e) => setFrom(e.currentTarget.value)}

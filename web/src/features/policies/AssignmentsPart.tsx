@@ -1,6 +1,16 @@
-import { Button, Fieldset, Group, MultiSelect, NumberInput, SimpleGrid, Stack, Text } from "@mantine/core";
+import {
+  Alert,
+  Button,
+  Fieldset,
+  Group,
+  MultiSelect,
+  NumberInput,
+  SimpleGrid,
+  Stack,
+  Text,
+} from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { useState } from "react";
+import { isOutdated } from "../../api/client.ts";
 import { groupsQuery } from "../../api/groups.ts";
 import { labelsQuery } from "../../api/labels.ts";
 import { useAssign, useWhatIf } from "../../api/policies.ts";
@@ -9,22 +19,41 @@ import { flatten, groupTrees, pathWords } from "../../ui/groupTree.ts";
 import { GroupIcon } from "../../ui/icons.tsx";
 import { notifyDone } from "../../ui/notify.ts";
 import { Empty, ErrorPanel } from "../../ui/states.tsx";
+import { useEdits } from "./edits.ts";
+import { KeepUnsaved } from "./KeepUnsaved.tsx";
+import { Overtaken } from "./Overtaken.tsx";
 import { WhatIfPanel } from "./WhatIfPanel.tsx";
 
 const empty = { groups: [], labels: [] };
 
 /** Whom a policy is for. A change shows its effect before it is saved. */
 export function AssignmentsPart({ policy, mayManage }: { policy: Policy; mayManage: boolean }) {
-  const [list, setList] = useState<Assignment[]>(policy.assignments);
+  const edits = useEdits(policy, policy.assignments);
+  const { value: list, changed, overtaken, adopt } = edits;
   const assign = useAssign(policy.id);
   const whatIf = useWhatIf(policy.id);
-  const changed = JSON.stringify(list) !== JSON.stringify(policy.assignments);
   const set = (next: Assignment[]) => {
-    setList(next);
+    edits.setValue(next);
     whatIf.reset();
+  };
+  const goOn = (next: Assignment[]) => {
+    assign.reset();
+    whatIf.reset();
+    adopt(policy.assignments, policy.revision, next);
   };
   return (
     <Stack>
+      <KeepUnsaved when={changed} what="the assignments" />
+      {overtaken && !assign.isPending && (
+        <Overtaken
+          theirs={<AssignmentLines list={policy.assignments} />}
+          mine={<AssignmentLines list={list} />}
+          words="Only one of the two can stand. Nothing is saved before you say so."
+          verb="Go on with mine"
+          onGoOn={() => goOn(list)}
+          onTakeTheirs={() => goOn(policy.assignments)}
+        />
+      )}
       {list.length === 0 && (
         <div className="panel">
           <Empty icon={<GroupIcon size={36} />} title="For nobody yet">
@@ -35,7 +64,7 @@ export function AssignmentsPart({ policy, mayManage }: { policy: Policy; mayMana
       )}
       {list.map((a, i) => (
         <AssignmentFields
-          key={a.id ?? i}
+          key={`${edits.turn} ${a.id ?? i}`}
           legend={list.length > 1 ? `Assignment ${i + 1} of ${list.length}` : "Assignment"}
           value={a}
           readOnly={!mayManage}
@@ -54,7 +83,13 @@ export function AssignmentsPart({ policy, mayManage }: { policy: Policy; mayMana
           <span style={{ flex: 1 }} />
           {changed && (
             <>
-              <Button variant="default" onClick={() => set(policy.assignments)}>
+              <Button
+                variant="default"
+                onClick={() => {
+                  assign.reset();
+                  set(edits.base);
+                }}
+              >
                 Undo changes
               </Button>
               <Button
@@ -66,10 +101,16 @@ export function AssignmentsPart({ policy, mayManage }: { policy: Policy; mayMana
               </Button>
               <Button
                 loading={assign.isPending}
+                disabled={overtaken}
                 onClick={() =>
                   assign.mutate(
-                    { assignments: list, revision: policy.revision },
-                    { onSuccess: () => notifyDone("The assignments are saved; devices are being told.") },
+                    { assignments: list, revision: edits.revision },
+                    {
+                      onSuccess: (p) => {
+                        adopt(p.assignments, p.revision);
+                        notifyDone("The assignments are saved; devices are being told.");
+                      },
+                    },
                   )
                 }
               >
@@ -89,8 +130,39 @@ export function AssignmentsPart({ policy, mayManage }: { policy: Policy; mayMana
           )}
         </div>
       )}
-      {assign.error && <ErrorPanel error={assign.error} title="The assignments were not saved" />}
+      {isOutdated(assign.error) && !overtaken ? (
+        <Alert color="yellow" title="Somebody else has changed this policy meanwhile" role="alert">
+          It was not the assignments that they changed. Yours are still here: save them again.
+        </Alert>
+      ) : (
+        assign.error &&
+        !overtaken && <ErrorPanel error={assign.error} title="The assignments were not saved" />
+      )}
     </Stack>
+  );
+}
+
+/** Assignments in words, a line each. */
+function AssignmentLines({ list }: { list: readonly Assignment[] }) {
+  const groups = useQuery(groupsQuery).data ?? [];
+  const labels = useQuery(labelsQuery).data?.items ?? [];
+  const paths = new Map(flatten(groupTrees(groups)).map((n) => [n.group.id, pathWords(n.path)]));
+  const names = (side: Assignment["include"] | undefined) =>
+    [
+      ...(side?.groups ?? []).map((id) => paths.get(id) ?? id),
+      ...(side?.labels ?? []).map((id) => `label ${labels.find((l) => l.id === id)?.name ?? id}`),
+    ].join(", ");
+  if (list.length === 0) return <Text size="sm">To nobody.</Text>;
+  return (
+    <ul className="plain-lines">
+      {list.map((a, i) => (
+        // biome-ignore lint/suspicious/noArrayIndexKey: what is new has no id yet
+        <li key={i}>
+          {names(a.include) || "Nobody"}
+          {names(a.exclude) && `, but not ${names(a.exclude)}`}; priority {a.priority}
+        </li>
+      ))}
+    </ul>
   );
 }
 

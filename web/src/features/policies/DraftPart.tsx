@@ -3,14 +3,17 @@ import { useQuery } from "@tanstack/react-query";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { isOutdated } from "../../api/client.ts";
 import { catalogueQuery, useDiscardDraft, useSaveDraft, versionQuery } from "../../api/policies.ts";
-import type { Policy, PolicySetting } from "../../api/types.ts";
+import type { CatalogueEntry, Policy, PolicySetting } from "../../api/types.ts";
 import { Confirm } from "../../ui/Confirm.tsx";
 import { PolicyIcon } from "../../ui/icons.tsx";
 import { notifyDone } from "../../ui/notify.ts";
 import { Empty, ErrorPanel, Loaded } from "../../ui/states.tsx";
 import { countWords } from "../../ui/words.ts";
+import { Differences, settingTitle } from "./Differences.tsx";
+import { editDifferences, mergeEdits, useEdits } from "./edits.ts";
 import { JsonEditor } from "./JsonEditor.tsx";
 import { KeepUnsaved } from "./KeepUnsaved.tsx";
+import { Overtaken } from "./Overtaken.tsx";
 import { PanelButtons, usePanels } from "./openPanels.tsx";
 import { PublishDialog } from "./PublishDialog.tsx";
 import { countProblems, settingProblems } from "./problems.ts";
@@ -19,7 +22,6 @@ import { SettingPicker } from "./SettingPicker.tsx";
 import { entryOf, nameOf } from "./settingLine.ts";
 import { shownVersion } from "./versionWords.ts";
 
-const sameJson = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b);
 const none: PolicySetting[] = [];
 
 /**
@@ -48,33 +50,9 @@ interface EditorProps {
   mayManage: boolean;
 }
 
-/** What is edited, beside what it was made from: which settings, of which revision of the policy. */
-function useEdits(policy: Policy, saved: PolicySetting[]) {
-  const [from, setFrom] = useState({ settings: saved, revision: policy.revision, turn: 0 });
-  const [settings, setSettings] = useState(saved);
-  const changed = !sameJson(settings, from.settings);
-  const isNews = !sameJson(saved, from.settings);
-  const adopt = (next: PolicySetting[], revision: number) => {
-    setFrom({ settings: next, revision, turn: from.turn + 1 });
-    setSettings(next);
-  };
-  if (isNews && !changed) adopt(saved, policy.revision);
-  return {
-    settings,
-    setSettings,
-    changed,
-    /** Somebody else saved a draft while this one was being edited. */
-    overtaken: isNews && changed,
-    /** Of an assignment or a new name nothing here is lost: such a revision is as good. */
-    revision: isNews ? from.revision : policy.revision,
-    adopt,
-    /** Fields keep text of their own: they begin anew with what was taken over. */
-    turn: from.turn,
-  };
-}
-
 function Editor({ policy, saved, mayManage }: EditorProps) {
-  const { settings, setSettings, changed, overtaken, revision, adopt, turn } = useEdits(policy, saved);
+  const edits = useEdits(policy, saved);
+  const { value: settings, setValue: setSettings, changed, overtaken, revision, adopt, turn } = edits;
   const [fresh, setFresh] = useState("");
   const [form, setForm] = useState<"form" | "json">("form");
   const [dialog, setDialog] = useState<"publish" | "discard" | null>(null);
@@ -180,10 +158,21 @@ function Editor({ policy, saved, mayManage }: EditorProps) {
               />
             )}
           </Group>
-          {((overtaken && !save.isPending) || isOutdated(save.error)) && (
+          {overtaken && !save.isPending && (
+            <OvertakenSettings
+              base={edits.base}
+              mine={settings}
+              theirs={saved}
+              entries={entries}
+              onGoOn={(next) => {
+                save.reset();
+                adopt(saved, policy.revision, next);
+              }}
+            />
+          )}
+          {isOutdated(save.error) && !overtaken && (
             <Alert color="yellow" title="Somebody else has changed this policy meanwhile" role="alert">
-              Your changes are still here. Copy what you need from the JSON view, undo your changes to see
-              theirs, and make yours again.
+              It was not the settings that they changed. Yours are still here: save them again.
             </Alert>
           )}
           {save.error &&
@@ -244,5 +233,35 @@ function Editor({ policy, saved, mayManage }: EditorProps) {
         </Stack>
       )}
     </Loaded>
+  );
+}
+
+interface OvertakenSettingsProps {
+  base: PolicySetting[];
+  mine: PolicySetting[];
+  theirs: PolicySetting[];
+  entries: CatalogueEntry[];
+  /** Goes on from theirs with these settings in the editor. */
+  onGoOn: (settings: PolicySetting[]) => void;
+}
+
+/** A colleague saved other settings: theirs, mine, and both together. */
+function OvertakenSettings({ base, mine, theirs, entries, onGoOn }: OvertakenSettingsProps) {
+  const they = editDifferences(base, theirs);
+  const me = editDifferences(base, mine);
+  const both = me.filter((d) => they.some((t) => t.id === d.id)).map((d) => settingTitle(entries, d.id));
+  return (
+    <Overtaken
+      theirs={<Differences items={they} />}
+      mine={<Differences items={me} />}
+      words={
+        both.length === 0
+          ? "Not the same settings: both can stand together. Nothing is saved before you say so."
+          : `Of what you both changed, yours counts then: ${both.join(", ")}. Nothing is saved before you say so.`
+      }
+      verb="Go on with both"
+      onGoOn={() => onGoOn(mergeEdits(base, mine, theirs))}
+      onTakeTheirs={() => onGoOn(theirs)}
+    />
   );
 }

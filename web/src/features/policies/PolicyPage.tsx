@@ -97,7 +97,7 @@ function PolicyContent({ policy, tab, onTab }: { policy: Policy } & Omit<PolicyP
           <DraftPart policy={policy} mayManage={mayManage} />
         </Tabs.Panel>
         <Tabs.Panel value="assignments">
-          <AssignmentsPart key={policy.revision} policy={policy} mayManage={mayManage} />
+          <AssignmentsPart policy={policy} mayManage={mayManage} />
         </Tabs.Panel>
         <Tabs.Panel value="rollouts">
           <PolicyRollouts policy={policy} />

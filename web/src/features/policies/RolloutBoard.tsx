@@ -1,8 +1,9 @@
 import { Alert, Button, Group, Progress, Text, Title } from "@mantine/core";
-import { useId } from "react";
+import { useId, useState } from "react";
 import { sentence } from "../../api/client.ts";
 import { useSteerRollout } from "../../api/policies.ts";
 import type { Rollout } from "../../api/types.ts";
+import { Confirm } from "../../ui/Confirm.tsx";
 import { PageLink } from "../../ui/links.tsx";
 import { Mark } from "../../ui/marks.tsx";
 import { ErrorPanel } from "../../ui/states.tsx";
@@ -19,11 +20,24 @@ const words: Record<Rollout["state"], { text: string; color: string }> = {
 /** How far a roll-out has come, ring by ring, and the levers to steer it. */
 export function RolloutBoard({ rollout: r }: { rollout: Rollout }) {
   const steer = useSteerRollout(r.id);
+  const [asked, setAsked] = useState<"next" | "stop" | null>(null);
   const id = useId();
   const state = words[r.state];
   const isOpen = r.state === "running" || r.state === "paused";
   const lever = (verb: "pause" | "resume" | "next" | "stop", label: string) => (
     <Button size="compact-sm" variant="default" loading={steer.isPending} onClick={() => steer.mutate(verb)}>
+      {label}
+    </Button>
+  );
+  const asking = (verb: "next" | "stop", label: string) => (
+    <Button
+      size="compact-sm"
+      variant="default"
+      onClick={() => {
+        steer.reset();
+        setAsked(verb);
+      }}
+    >
       {label}
     </Button>
   );
@@ -47,8 +61,8 @@ export function RolloutBoard({ rollout: r }: { rollout: Rollout }) {
         {r.may_manage && isOpen && (
           <Group gap="xs">
             {r.state === "paused" ? lever("resume", "Resume") : lever("pause", "Pause")}
-            {lever("next", "Next stage now")}
-            {lever("stop", "Stop and return")}
+            {asking("next", "Next stage now…")}
+            {asking("stop", "Stop and return…")}
           </Group>
         )}
       </Group>
@@ -67,7 +81,7 @@ export function RolloutBoard({ rollout: r }: { rollout: Rollout }) {
           {sentence(r.reason)}
         </Alert>
       )}
-      {steer.error && <ErrorPanel error={steer.error} title="That did not work" />}
+      {steer.error && !asked && <ErrorPanel error={steer.error} title="That did not work" />}
       {r.progress.total > 0 ? (
         <>
           <Progress.Root size="md" mb={4} aria-hidden="true">
@@ -112,7 +126,50 @@ export function RolloutBoard({ rollout: r }: { rollout: Rollout }) {
           </li>
         ))}
       </ol>
+      <Asked
+        rollout={r}
+        asked={asked}
+        busy={steer.isPending}
+        error={steer.error}
+        onClose={() => setAsked(null)}
+        onConfirm={(verb) => steer.mutate(verb, { onSuccess: () => setAsked(null) })}
+      />
     </section>
+  );
+}
+
+interface AskedProps {
+  rollout: Rollout;
+  asked: "next" | "stop" | null;
+  busy: boolean;
+  error: unknown;
+  onClose: () => void;
+  onConfirm: (verb: "next" | "stop") => void;
+}
+
+/** What reaches many devices at once is asked once more, with what will happen. */
+function Asked({ rollout: r, asked, busy, error, onClose, onConfirm }: AskedProps) {
+  const next = r.plan.stages[r.stage + 1]?.percent;
+  const now = r.plan.stages[r.stage]?.percent;
+  const stop = asked === "stop";
+  return (
+    <Confirm
+      opened={asked !== null}
+      title={stop ? `Stop the roll-out of ${r.policy_name}?` : "Go on to the next stage now?"}
+      verb={stop ? "Stop and return" : "Go on now"}
+      busy={busy}
+      error={error}
+      onClose={onClose}
+      onConfirm={() => asked && onConfirm(asked)}
+    >
+      {stop
+        ? r.from > 0
+          ? `Version ${r.to} is taken off the devices it has reached, and they return to version ${r.from}. This roll-out cannot be resumed.`
+          : `Version ${r.to} is taken off the devices it has reached; there is no earlier one. This roll-out cannot be resumed.`
+        : next !== undefined
+          ? `Version ${r.to} goes from ${now} % to ${next} % of the devices at once, without waiting to see how this stage goes.`
+          : "This is the last stage: the roll-out is done then."}
+    </Confirm>
   );
 }
 

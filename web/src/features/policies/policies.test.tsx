@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { CatalogueEntry, Policy } from "../../api/types.ts";
 import { everything, FakeGateway, someGroup, someMe } from "../../testing/gateway.ts";
 import { openConsole } from "../../testing/render.tsx";
+import { editDifferences, mergeEdits } from "./edits.ts";
 
 const wifi: CatalogueEntry = {
   key: "wifi.network",
@@ -80,6 +81,27 @@ beforeEach(() => {
     });
 });
 afterEach(() => vi.unstubAllGlobals());
+
+describe("two edits of the same settings", () => {
+  const at = (id: string, ssid: string) => ({ id, value: { ssid } });
+  const base = [at("a", "1"), at("b", "1"), at("c", "1")];
+
+  it("stand together; of what both changed, mine", () => {
+    const mine = [at("a", "mine"), at("b", "1"), at("new", "mine")]; // c is taken out
+    const theirs = [at("a", "theirs"), at("b", "theirs"), at("c", "1"), at("d", "theirs")];
+    expect(mergeEdits(base, mine, theirs)).toEqual([
+      at("a", "mine"),
+      at("b", "theirs"),
+      at("d", "theirs"),
+      at("new", "mine"),
+    ]);
+    expect(editDifferences(base, mine).map((d) => `${d.id} ${d.kind}`)).toEqual([
+      "a changed",
+      "c removed",
+      "new added",
+    ]);
+  });
+});
 
 describe("policy editor", () => {
   const name = () => screen.findByRole("textbox", { name: /Name \(SSID\)/ });
@@ -183,8 +205,63 @@ describe("policy editor", () => {
     await queryClient.invalidateQueries({ queryKey: ["policies"] });
     expect(await screen.findByText("Somebody else has changed this policy meanwhile")).toBeTruthy();
     expect(((await name()) as HTMLInputElement).value).toBe("Acmex");
-    await user.click(screen.getByRole("button", { name: "Undo changes" }));
+    const theirs = screen.getByRole("region", { name: "What they changed" });
+    expect(within(theirs).getByText("Theirs")).toBeTruthy();
+    expect(within(screen.getByRole("region", { name: "What you changed" })).getByText("Acmex")).toBeTruthy();
+    await user.click(screen.getByRole("button", { name: "Drop mine, go on with theirs" }));
     await waitFor(async () => expect(((await name()) as HTMLInputElement).value).toBe("Theirs"));
+  });
+
+  it("puts both edits of different settings together", async () => {
+    const user = userEvent.setup();
+    const { queryClient } = openConsole("/policies/pol_1");
+    await user.type(await name(), "x");
+    policy = somePolicy({
+      draft: {
+        ...draft("Acme"),
+        settings: [...(draft("Acme").settings ?? []), { id: "wifi.network/lab", value: { ssid: "Lab" } }],
+      },
+      revision: 2,
+    });
+    await queryClient.invalidateQueries({ queryKey: ["policies"] });
+    await user.click(await screen.findByRole("button", { name: "Go on with both" }));
+    gateway.on("PUT /api/policies/pol_1/draft", () => ({ body: policy }));
+    await user.click(screen.getByRole("button", { name: "Save draft" }));
+    await waitFor(() =>
+      expect(gateway.requests("PUT", "/api/policies/pol_1/draft").at(-1)?.body).toEqual({
+        settings: [
+          { id: "wifi.network/office", value: { ssid: "Acmex" } },
+          { id: "wifi.network/lab", value: { ssid: "Lab" } },
+        ],
+      }),
+    );
+  });
+
+  it("does not put old assignments over those of a colleague", async () => {
+    const user = userEvent.setup();
+    const { queryClient } = openConsole("/policies/pol_1?tab=assignments");
+    // Nothing changed here: theirs are taken over, and there is nothing to save.
+    await screen.findByText("For nobody yet");
+    policy = somePolicy({
+      assignments: [{ id: "a1", include: { groups: ["grp_root"] }, priority: 100 }],
+      revision: 2,
+    });
+    await queryClient.invalidateQueries({ queryKey: ["policies"] });
+    const priority = await screen.findByRole("textbox", { name: "Priority" });
+    expect(screen.queryByRole("button", { name: "Save" })).toBeNull();
+
+    // Changed on both sides: told, with both, and saved only after a look.
+    await user.clear(priority);
+    await user.type(priority, "7");
+    policy = somePolicy({ assignments: [], revision: 3 });
+    await queryClient.invalidateQueries({ queryKey: ["policies"] });
+    expect(
+      within(await screen.findByRole("region", { name: "What they changed" })).getByText("To nobody."),
+    ).toBeTruthy();
+    expect((screen.getByRole("button", { name: "Save" }) as HTMLButtonElement).disabled).toBe(true);
+    await user.click(screen.getByRole("button", { name: "Go on with mine" }));
+    await waitFor(() => expect(screen.queryByText(/Somebody else/)).toBeNull());
+    expect((screen.getByRole("button", { name: "Save" }) as HTMLButtonElement).disabled).toBe(false);
   });
 
   it("goes to a setting that is added", async () => {

@@ -27,12 +27,14 @@ import {
 import { Logo } from "../../ui/Logo.tsx";
 import { MenuLink, PageLink } from "../../ui/links.tsx";
 import { may } from "../../ui/permissions.ts";
+import { useKeptFocus } from "./keepFocus.ts";
 import { SchemeButton } from "./SchemeButton.tsx";
 
 /** The frame of every page: menu, way to the content, live state, who is signed in. */
 export function Shell() {
   const [opened, { toggle, close }] = useDisclosure(false);
   const path = useRouterState({ select: (s) => s.location.pathname });
+  useKeptFocus();
   // biome-ignore lint/correctness/useExhaustiveDependencies: a new path closes the menu
   useEffect(close, [path]);
   return (
