@@ -43,6 +43,9 @@ func (c *commands) showList(ctx context.Context, s streams, api *client, path st
 	if err := c.show(s, items, columns...); err != nil {
 		return err
 	}
+	if len(items) == 0 && c.Output != "json" {
+		fmt.Fprintln(s.err, "There are none.")
+	}
 	if more {
 		fmt.Fprintf(s.err, "There are more than %d; ask for them with --limit, 0 is all.\n", limit)
 	}

@@ -180,7 +180,7 @@ func wordsOf(err, sentinel error) string {
 	if !errors.Is(sentinel, mdm.ErrInvalid) {
 		return sentinel.Error()
 	}
-	return mdm.Clean(err.Error(), 300)
+	return mdm.Clean(strings.TrimSuffix(err.Error(), ": "+sentinel.Error()), 300)
 }
 
 // logged gives the problem an id and writes the cause to the log under it.
