@@ -294,7 +294,7 @@ func TestCapsLockByKey(t *testing.T) {
 
 func TestNothingStaysPressed(t *testing.T) {
 	x := x11test.Start(t)
-	in := start(t, x.Display)
+	in := startWith(t, Config{Display: x.Display})
 	s := &session{in: in}
 	r := newRecorder(t, x.Display)
 	press := func() {

@@ -13,10 +13,16 @@ import (
 	"handrail/signaling/input"
 )
 
-// start runs an Injector on a display until the test ends.
+// start runs an Injector on a display until the test ends. It lets no keys go because a busy
+// machine was silent for a while.
 func start(tb testing.TB, display string) *Injector {
 	tb.Helper()
-	in, err := New(Config{Display: display}, slog.New(slog.DiscardHandler))
+	return startWith(tb, Config{Display: display, Silence: time.Hour})
+}
+
+func startWith(tb testing.TB, cfg Config) *Injector {
+	tb.Helper()
+	in, err := New(cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
 		tb.Fatal(err)
 	}

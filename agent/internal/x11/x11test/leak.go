@@ -20,7 +20,7 @@ func Main(m *testing.M) {
 	os.Exit(code)
 }
 
-// leaked returns the stacks of goroutines of ours that do not end within 5 s, but for the
+// leaked returns the stacks of goroutines of ours that do not end within 30 s, but for the
 // caller's.
 func leaked() (stacks string) {
 	tick := time.NewTicker(10 * time.Millisecond)

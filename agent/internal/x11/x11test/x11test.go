@@ -26,10 +26,11 @@ type Server struct {
 // it takes connections. A missing Xvfb fails the test.
 func Start(tb testing.TB, args ...string) *Server { return StartSize(tb, "1280x720", args...) }
 
-// StartSize is Start with a screen of a size such as "1920x1080".
+// StartSize is Start with a screen of a size such as "1920x1080". Keys do not repeat by
+// themselves, or one that a busy machine lets go late would type twice.
 func StartSize(tb testing.TB, size string, args ...string) *Server {
 	tb.Helper()
-	s := &Server{args: append([]string{"-displayfd", "3", "-screen", "0", size + "x24", "-nolisten", "tcp", "-noreset"}, args...)}
+	s := &Server{args: append([]string{"-displayfd", "3", "-screen", "0", size + "x24", "-nolisten", "tcp", "-noreset", "-r"}, args...)}
 	s.run(tb)
 	tb.Cleanup(s.stop)
 	return s
