@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/pressly/goose/v3"
+
+	"handrail/mdm"
 )
 
 // CountRows counts the rows of a table.
@@ -31,13 +33,11 @@ type Old struct {
 func OpenOld(t *testing.T, cfg Config) *Old {
 	t.Helper()
 	s := &Store{log: slog.New(slog.DiscardHandler)}
-	dialect, err := goose.DialectSQLite3, error(nil)
-	if cfg.URL == "" {
-		err = s.openSQLite(cfg)
-	} else {
-		dialect, err = goose.DialectPostgres, s.openPostgres(t.Context(), cfg)
+	dialect, open := goose.DialectSQLite3, s.openSQLite
+	if cfg.URL != "" {
+		dialect, open = goose.DialectPostgres, func(cfg Config) error { return s.openPostgres(t.Context(), cfg) }
 	}
-	if err != nil {
+	if err := open(cfg); err != nil {
 		t.Fatal(err)
 	}
 	files, err := fs.Sub(migrations, "migrations")
@@ -125,4 +125,25 @@ func (o *Old) Unbound(fill func(exec func(query string, args ...any))) {
 	exec(off)
 	fill(exec)
 	exec(on)
+}
+
+// IndexSome runs one transaction of IndexSoftware, as if the gateway were killed behind it, and
+// returns how many of the devices it was done with.
+func IndexSome(t *testing.T, s *Store, ids ...mdm.DeviceID) int {
+	t.Helper()
+	done, err := s.indexSome(t.Context(), ids)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return done
+}
+
+// Sum adds up a column of a table.
+func Sum(t *testing.T, s *Store, column, table string) int {
+	t.Helper()
+	var n int
+	if err := s.reader.QueryRowContext(t.Context(), "SELECT CAST(coalesce(sum("+column+"), 0) AS BIGINT) FROM "+table).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
 }

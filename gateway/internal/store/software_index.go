@@ -78,12 +78,34 @@ func (c *chunk) encode() []byte {
 	return out
 }
 
-// IndexSoftware brings the index up to date for devices; see fleet.Store.
+// Bounds of what one transaction does to the index: SQLite has one writer, and whoever else
+// writes waits for as long as it takes, which is about a tenth of a second.
+const (
+	indexRows  = 3000    // of title_devices; a bucket or two more, that is at most twice maxBucket
+	indexFlips = 400_000 // devices that come to a title or leave it
+	indexAhead = 64      // buckets of which the content is read at once
+)
+
+// IndexSoftware brings the index up to date for devices, in as many transactions as that takes;
+// see fleet.Store. What is done is written down bucket by bucket with the index itself, so that
+// whoever is killed on the way, or fails, is followed by one that does the rest.
 func (s *Store) IndexSoftware(ctx context.Context, ids []mdm.DeviceID) error {
-	if len(ids) == 0 {
-		return nil
+	left := slices.Compact(slices.Sorted(slices.Values(ids)))
+	for len(left) > 0 {
+		done, err := s.indexSome(ctx, left)
+		if err != nil {
+			return err
+		}
+		left = left[done:]
 	}
-	return s.write(ctx, func(tx *sql.Tx) error {
+	return nil
+}
+
+// indexSome indexes the first of the devices in one transaction, and returns how many of them are
+// done with: none where one has more software than fits.
+func (s *Store) indexSome(ctx context.Context, ids []mdm.DeviceID) (int, error) {
+	done := 0
+	err := s.write(ctx, func(tx *sql.Tx) error {
 		x := softwareIndex{s: s, tx: tx, flips: map[place]*flip{}, titles: map[int64]int64{}, names: map[int64]int64{}}
 		// A row of its own, so that uploads with new software do not wait for the index.
 		if _, err := tx.ExecContext(ctx, `INSERT INTO fleet_counters (id, next_title, next_name, next_bucket, next_n)
@@ -94,7 +116,8 @@ func (s *Store) IndexSoftware(ctx context.Context, ids []mdm.DeviceID) error {
 			return err
 		}
 		first := x.next
-		if err := x.gather(ctx, slices.Compact(slices.Sorted(slices.Values(ids)))); err != nil {
+		var err error
+		if done, err = x.gather(ctx, ids); err != nil {
 			return err
 		}
 		if err := x.apply(ctx); err != nil {
@@ -103,9 +126,10 @@ func (s *Store) IndexSoftware(ctx context.Context, ids []mdm.DeviceID) error {
 		if x.next == first {
 			return nil
 		}
-		_, err := tx.ExecContext(ctx, "UPDATE fleet_counters SET next_n = $1 WHERE id = 2", x.next)
+		_, err = tx.ExecContext(ctx, "UPDATE fleet_counters SET next_n = $1 WHERE id = 2", x.next)
 		return err
 	})
+	return done, err
 }
 
 // place is a chunk of a title.
@@ -119,9 +143,13 @@ type softwareIndex struct {
 	tx     *sql.Tx
 	next   int64 // the next free n
 	flips  map[place]*flip
+	bits   int             // in flips
 	titles map[int64]int64 // title to how many devices more
 	names  map[int64]int64
 }
+
+// full reports whether a transaction has enough to do.
+func (x *softwareIndex) full() bool { return len(x.flips) >= indexRows || x.bits >= indexFlips }
 
 // indexEntry is a row of device_software.
 type indexEntry struct {
@@ -131,45 +159,99 @@ type indexEntry struct {
 	gone            bool
 }
 
-// gather reads the devices, writes what the index will hold of each, and collects the flips.
-func (x *softwareIndex) gather(ctx context.Context, ids []mdm.DeviceID) error {
-	var entries []indexEntry
-	for some := range slices.Chunk(ids, 500) {
+// gather reads devices until there is enough to do, writes what the index will hold of each,
+// collects the flips, and returns how many devices it was all of.
+func (x *softwareIndex) gather(ctx context.Context, ids []mdm.DeviceID) (int, error) {
+	done := 0
+	for some := range slices.Chunk(ids, indexAhead) {
 		var c conditions
 		in(&c, "b.device_id", some)
 		rows, err := x.tx.QueryContext(ctx, `SELECT b.device_id, b.n, b.buckets, b.indexed, CASE WHEN d.id IS NULL OR d.revoked_us > 0 THEN 1 ELSE 0 END,
-			CASE WHEN d.id IS NULL THEN 1 ELSE 0 END FROM device_software b LEFT JOIN devices d ON d.id = b.device_id`+c.where()+" ORDER BY b.device_id", c.args...)
+			CASE WHEN d.id IS NULL THEN 1 ELSE 0 END FROM device_software b LEFT JOIN devices d ON d.id = b.device_id`+c.where(), c.args...)
 		list, err := collect(rows, err, scanIndexEntry)
 		if err != nil {
-			return err
+			return 0, err
 		}
-		entries = append(entries, list...)
+		// In the order of ids, whatever the database's order of texts is.
+		slices.SortFunc(list, func(a, b indexEntry) int { return strings.Compare(string(a.device), string(b.device)) })
+		stopped, err := x.take(ctx, list)
+		if err != nil {
+			return 0, err
+		}
+		if stopped < len(list) {
+			at, _ := slices.BinarySearch(some, list[stopped].device)
+			return done + at, nil
+		}
+		if done += len(some); x.full() {
+			break
+		}
 	}
-	content, err := x.content(ctx, entries)
-	if err != nil {
-		return err
+	return done, nil
+}
+
+// take collects the flips of entries and returns the number of the first that it did not take
+// all of.
+func (x *softwareIndex) take(ctx context.Context, list []indexEntry) (int, error) {
+	for i := 0; i < len(list); {
+		// As many entries at once as have buckets to look into.
+		n, ahead := 0, 0
+		for ; i+n < len(list) && (n == 0 || ahead < indexAhead); n++ {
+			ahead += list[i+n].unlike()
+		}
+		content, err := x.content(ctx, list[i:i+n])
+		if err != nil {
+			return 0, err
+		}
+		for ; n > 0; n-- {
+			whole, err := x.takeOne(ctx, &list[i], content)
+			if err != nil || !whole {
+				return i, err
+			}
+			i++
+		}
 	}
-	for i := range entries {
-		e := &entries[i]
-		if e.n < 0 && e.wanted != (held{}) {
+	return len(list), nil
+}
+
+// takeOne collects the flips of one entry, bucket by bucket, and reports whether it took all.
+func (x *softwareIndex) takeOne(ctx context.Context, e *indexEntry, content bucketContent) (bool, error) {
+	if x.full() && (e.gone || e.wanted != e.indexed) {
+		return false, nil
+	}
+	now := e.indexed
+	for b := range e.wanted {
+		if e.wanted[b] == now[b] {
+			continue
+		}
+		if x.full() {
+			break
+		}
+		if e.n < 0 {
 			e.n = x.next
 			x.next++
 		}
-		for b := range e.wanted {
-			if e.wanted[b] != e.indexed[b] {
-				x.compare(e.n, content.titles[e.indexed[b]], content.titles[e.wanted[b]], content.name)
-			}
-		}
-		if e.gone {
-			_, err = x.tx.ExecContext(ctx, "DELETE FROM device_software WHERE device_id = $1", e.device)
-		} else if e.wanted != e.indexed {
-			_, err = x.tx.ExecContext(ctx, "UPDATE device_software SET n = $2, indexed = $3 WHERE device_id = $1", e.device, e.n, e.wanted.encode())
-		}
-		if err != nil {
-			return err
+		x.compare(e.n, content.titles[now[b]], content.titles[e.wanted[b]], content.name)
+		now[b] = e.wanted[b]
+	}
+	whole := now == e.wanted
+	var err error
+	if e.gone && whole {
+		_, err = x.tx.ExecContext(ctx, "DELETE FROM device_software WHERE device_id = $1", e.device)
+	} else if now != e.indexed {
+		_, err = x.tx.ExecContext(ctx, "UPDATE device_software SET n = $2, indexed = $3 WHERE device_id = $1", e.device, e.n, now.encode())
+	}
+	return whole, err
+}
+
+// unlike counts the buckets that the index does not have as the device has them.
+func (e indexEntry) unlike() int {
+	n := 0
+	for b := range e.wanted {
+		if e.wanted[b] != e.indexed[b] {
+			n++
 		}
 	}
-	return nil
+	return n
 }
 
 func scanIndexEntry(row rowScanner) (indexEntry, error) {
@@ -230,6 +312,7 @@ func (x *softwareIndex) compare(n int64, before, after []int64, name map[int64]i
 		had[name[t]] = true
 		if _, both := slices.BinarySearch(after, t); !both {
 			x.titles[t]--
+			x.bits++
 			f := x.flip(place{t, chunk})
 			f.off = append(f.off, bit)
 		}
@@ -238,6 +321,7 @@ func (x *softwareIndex) compare(n int64, before, after []int64, name map[int64]i
 		has[name[t]] = true
 		if _, both := slices.BinarySearch(before, t); !both {
 			x.titles[t]++
+			x.bits++
 			f := x.flip(place{t, chunk})
 			f.on = append(f.on, bit)
 		}
