@@ -73,7 +73,7 @@ func TestFirewallThatCutsTheGatewayIsUndone(t *testing.T) {
 	} else {
 		t.Fatalf("the gateway says nothing of its authority: %s", made.Command)
 	}
-	a := startAgentIn(t, t.TempDir(), []string{"ip", "netns", "exec", "device"}, enroll, "--kernel", "--confirm-within", "4s")
+	a := startAgentIn(t, t.TempDir(), []string{"ip", "netns", "exec", "device"}, enroll, "--kernel", "--confirm-within", "8s")
 	id := c.policy("Firewall", firewallPolicy(1, "allow"), string(mdm.RootGroup))
 	publish := func(n int, outgoing string, rules ...object) {
 		t.Helper()
