@@ -22,7 +22,8 @@ type numbers struct {
 type counted struct {
 	mu     sync.Mutex // held while it is counted: who asks meanwhile waits for that
 	seq    int64      // of the rules
-	at     time.Time
+	begun  time.Time  // what the numbers are of
+	at     time.Time  // when they were there
 	took   time.Duration
 	counts Counts
 }
@@ -54,20 +55,20 @@ func (n *numbers) entry(key string) *counted {
 	return e
 }
 
-// count returns what is kept, or counts.
-func (n *numbers) count(s Scope, moment time.Time, seq int64, count func() (Counts, error)) (Counts, error) {
+// count returns what is kept, or counts, and the moment the numbers are of.
+func (n *numbers) count(s Scope, moment time.Time, seq int64, count func() (Counts, error)) (Counts, time.Time, error) {
 	e := n.entry(scopeKey(s) + moment.Format(time.RFC3339Nano))
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.fresh(seq) {
-		return e.counts, nil
+		return e.counts, e.begun, nil
 	}
 	begun := time.Now()
 	c, err := count()
 	if err == nil {
-		e.counts, e.seq, e.at, e.took = c, seq, time.Now(), time.Since(begun)
+		e.counts, e.seq, e.begun, e.at, e.took = c, seq, begun, time.Now(), time.Since(begun)
 	}
-	return c, err
+	return c, begun, err
 }
 
 func scopeKey(s Scope) string {
@@ -86,6 +87,7 @@ func scopeKey(s Scope) string {
 type Summary struct {
 	Counts Counts
 	Set    Set
+	At     time.Time // the moment the numbers are of
 }
 
 // Summary returns the numbers of a scope as they are now; of a large fleet, as they were a
@@ -95,11 +97,21 @@ func (r *Registry) Summary(ctx context.Context, s Scope) (Summary, error) {
 	if err != nil {
 		return Summary{}, err
 	}
-	c, err := r.numbers.count(s, time.Time{}, set.Seq, func() (Counts, error) { return r.store.ComplianceCounts(ctx, s) })
+	c, counted, err := r.numbers.count(s, time.Time{}, set.Seq, func() (Counts, error) { return r.store.ComplianceCounts(ctx, s) })
 	if err != nil {
 		return Summary{}, fmt.Errorf("compliance numbers: %w", err)
 	}
-	return Summary{Counts: c, Set: set}, nil
+	return Summary{Counts: c, Set: set, At: counted}, nil
+}
+
+// Waiting returns how many devices of a scope have changed, or are to be looked at again, and are
+// not checked yet.
+func (r *Registry) Waiting(ctx context.Context, s Scope, now time.Time) (Waiting, error) {
+	w, err := r.store.ComplianceWaiting(ctx, s, now)
+	if err != nil {
+		return Waiting{}, fmt.Errorf("compliance behind: %w", err)
+	}
+	return w, nil
 }
 
 // SummaryAt returns the numbers of a scope as they were at a moment, by its devices of now.
@@ -113,7 +125,7 @@ func (r *Registry) SummaryAt(ctx context.Context, s Scope, at time.Time) (Summar
 	for i := range set.Rules {
 		set.Rules[i].Seq, set.Rules[i].Disabled = 0, false
 	}
-	c, err := r.numbers.count(s, at, set.Seq, func() (Counts, error) {
+	c, _, err := r.numbers.count(s, at, set.Seq, func() (Counts, error) {
 		r.numbers.past.Lock()
 		defer r.numbers.past.Unlock()
 		if err := ctx.Err(); err != nil { // who asked has gone meanwhile
@@ -124,7 +136,7 @@ func (r *Registry) SummaryAt(ctx context.Context, s Scope, at time.Time) (Summar
 	if err != nil {
 		return Summary{}, fmt.Errorf("compliance numbers of %s: %w", at.Format(time.RFC3339), err)
 	}
-	return Summary{Counts: c, Set: set}, nil
+	return Summary{Counts: c, Set: set, At: at}, nil
 }
 
 func (r *Registry) countAt(ctx context.Context, s Scope, rules []Rule, at time.Time) (Counts, error) {

@@ -150,6 +150,9 @@ type Reader interface {
 	// SaveComplianceDay writes down how devices stand now as the numbers of a day, over what
 	// was written before.
 	SaveComplianceDay(ctx context.Context, day time.Time) error
+	// ComplianceWaiting counts the devices of a scope that are due to be checked and that nobody
+	// is at, and says since when the first of them is; the zero time for none.
+	ComplianceWaiting(ctx context.Context, s Scope, now time.Time) (Waiting, error)
 	// ComplianceWalk returns a page of the welcome devices of a scope, by id.
 	ComplianceWalk(ctx context.Context, s Scope, after mdm.DeviceID, limit int) ([]Named, error)
 }
@@ -183,6 +186,12 @@ type Found struct {
 	Named
 	State State
 	Since time.Time // zero where it is not kept: compliant, never checked
+}
+
+// Waiting is how far the numbers are behind what devices have reported.
+type Waiting struct {
+	Devices int64
+	Since   time.Time // the oldest change that is not worked out; zero: none
 }
 
 // CountsAt are numbers of a moment.

@@ -116,6 +116,22 @@ func complianceDue(t *testing.T, s ComplianceStore) {
 		t.Fatal(err)
 	}
 	now, lease := Start.Add(time.Minute), Start.Add(2*time.Minute)
+	for _, tt := range []struct {
+		scope compliance.Scope
+		now   time.Time
+		want  compliance.Waiting
+	}{
+		{compliance.Scope{All: true}, now, compliance.Waiting{Devices: 2, Since: Start}},
+		{compliance.Scope{All: true}, Start, compliance.Waiting{Devices: 1, Since: Start}},
+		{compliance.Scope{All: true}, Start.Add(-time.Second), compliance.Waiting{}},
+		{compliance.Scope{Groups: []mdm.GroupID{mdm.RootGroup}}, now, compliance.Waiting{Devices: 2, Since: Start}},
+		{compliance.Scope{Groups: []mdm.GroupID{"grp_none"}}, now, compliance.Waiting{}},
+		{compliance.Scope{}, now, compliance.Waiting{}},
+	} {
+		if got := must(s.ComplianceWaiting(ctx, tt.scope, tt.now))(t); got.Devices != tt.want.Devices || !got.Since.Equal(tt.want.Since) {
+			t.Errorf("waiting in %+v at %v = %+v, want %+v", tt.scope, tt.now, got, tt.want)
+		}
+	}
 	if got := must(s.ClaimComplianceDue(ctx, now, lease, 1))(t); !slices.Equal(got, []mdm.DeviceID{b}) {
 		t.Errorf("first claim = %v, want the one marked last, %v", got, b)
 	}

@@ -148,6 +148,14 @@ type ComplianceBody struct {
 	Trend      []TrendDay       `json:"trend" doc:"The last 30 days, oldest first, as far as they were written down"`
 	Checking   int64            `json:"checking" doc:"Devices not yet checked under the rules as they are now"`
 	AsOf       *time.Time       `json:"as_of,omitempty" doc:"The moment the numbers are of; left out: now"`
+	CountedAt  time.Time        `json:"counted_at" doc:"The moment the numbers are of: as_of, or now; of a large fleet a moment ago"`
+	Waiting    *WaitingBody     `json:"waiting,omitempty" doc:"What the numbers do not know of yet; left out: they are up to date, or of the past"`
+}
+
+// WaitingBody is how far compliance is behind what devices have reported.
+type WaitingBody struct {
+	Devices       int64   `json:"devices" doc:"Changed, and not checked since"`
+	BehindSeconds float64 `json:"behind_seconds" doc:"Age of the oldest of those changes"`
 }
 
 // SeverityCounts sums up the rules of one severity.
@@ -243,7 +251,12 @@ func (a *API) getCompliance(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	b.Devices, b.Overall = sum.Counts.Devices, stateCounts(sum.Counts.Overall)
+	b.Devices, b.Overall, b.CountedAt = sum.Counts.Devices, stateCounts(sum.Counts.Overall), sum.At.UTC()
+	if in.AsOf.IsZero() {
+		if b.Waiting, err = a.waiting(ctx, scope); err != nil {
+			return nil, err
+		}
+	}
 	for seq, n := range sum.Counts.BySeq {
 		if seq < sum.Set.Seq {
 			b.Checking += n
@@ -255,6 +268,16 @@ func (a *API) getCompliance(ctx context.Context, in *struct {
 		b.Trend = append(b.Trend, TrendDay{Day: d.Day.Format(time.DateOnly), Counts: stateCounts(d.Overall)})
 	}
 	return &body[ComplianceBody]{b}, err
+}
+
+// waiting says how far a scope is behind; nil when it is not.
+func (a *API) waiting(ctx context.Context, scope compliance.Scope) (*WaitingBody, error) {
+	now := a.cfg.Now()
+	w, err := a.cfg.Compliance.Waiting(ctx, scope, now)
+	if err != nil || w.Devices == 0 {
+		return nil, err
+	}
+	return &WaitingBody{Devices: w.Devices, BehindSeconds: now.Sub(w.Since).Seconds()}, nil
 }
 
 // sumRules fills in score, severities and the rules that need attention first.

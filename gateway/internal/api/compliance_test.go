@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -131,6 +132,49 @@ func TestCompliance(t *testing.T) {
 			t.Errorf("helper makes a rule: %d", got)
 		}
 		complianceOverTime(t, g, admin, bad)
+	})
+}
+
+// TestComplianceSaysWhatIsBehind has devices report what nobody has looked at yet.
+func TestComplianceSaysWhatIsBehind(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		t.Helper()
+		g := newGateway(t, s)
+		admin, good, bad, sub := fleetOfTwo(t, g)
+		helper := admin.operator("helper", grant("helpdesk", sub)) // looks after the bad one
+		waiting := func(c *client, query string) *api.WaitingBody {
+			t.Helper()
+			var all api.ComplianceBody
+			c.want(http.StatusOK, http.MethodGet, "/api/compliance"+query, nil, &all)
+			if all.CountedAt.IsZero() {
+				t.Error("it does not say of when the numbers are")
+			}
+			return all.Waiting
+		}
+		if got := waiting(admin, ""); got != nil {
+			t.Errorf("all is checked, and it says %+v", got)
+		}
+		past := "?as_of=" + url.QueryEscape(g.now().Format(time.RFC3339))
+		g.pass(time.Minute)
+		good.send(false, map[string]string{"time": `{"synchronised":false,"service":"timesyncd"}`})
+		g.pass(30 * time.Second)
+		bad.send(false, map[string]string{"time": `{"synchronised":false,"service":"timesyncd"}`})
+		g.pass(10 * time.Second)
+		if got := waiting(admin, ""); got == nil || got.Devices != 2 || got.BehindSeconds != 40 {
+			t.Errorf("two devices wait, and it says %+v", got)
+		}
+		if got := waiting(helper, ""); got == nil || got.Devices != 1 || got.BehindSeconds != 10 {
+			t.Errorf("one device of the group waits, and its helper is told %+v", got)
+		}
+		if got := waiting(admin, past); got != nil {
+			t.Errorf("of the past it says %+v", got)
+		}
+		g.check()
+		for _, c := range []*client{admin, helper} {
+			if got := waiting(c, ""); got != nil {
+				t.Errorf("all is checked again, and it says %+v", got)
+			}
+		}
 	})
 }
 

@@ -182,6 +182,26 @@ func (s *Store) ComplianceAt(ctx context.Context, ids []mdm.DeviceID, at time.Ti
 	return list, err
 }
 
+// ComplianceWaiting counts devices that are due; see compliance.Reader.
+func (s *Store) ComplianceWaiting(ctx context.Context, scope compliance.Scope, now time.Time) (compliance.Waiting, error) {
+	var w compliance.Waiting
+	if !scope.All && len(scope.Groups) == 0 {
+		return w, nil
+	}
+	var c conditions
+	c.add("c.due_us > 0 AND c.due_us <= ?", micros(now))
+	join := "" // of all devices the index alone knows: a device that is revoked is soon done with
+	if !scope.All {
+		join = " JOIN devices d ON d.id = c.device_id"
+		c.add("d.revoked_us = 0")
+		in(&c, "d.group_id", scope.Groups)
+	}
+	var since int64
+	err := s.reader.QueryRowContext(ctx, "SELECT count(*), coalesce(min(c.due_us), 0) FROM compliance_devices c"+join+c.where(), c.args...).Scan(&w.Devices, &since)
+	w.Since = fromMicros(since)
+	return w, classify(err)
+}
+
 // countPage is how many devices are counted between two looks at the database: readers that are
 // soon done hold up neither a writer's checkpoint nor a vacuum.
 const countPage = 1000

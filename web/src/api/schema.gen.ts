@@ -2382,6 +2382,11 @@ export interface components {
              * @description Devices not yet checked under the rules as they are now
              */
             checking: number;
+            /**
+             * Format: date-time
+             * @description The moment the numbers are of: as_of, or now; of a large fleet a moment ago
+             */
+            counted_at: string;
             /** Format: int64 */
             devices: number;
             /** @description Devices by their worst state over all rules; list-devices with compliance finds them */
@@ -2397,6 +2402,8 @@ export interface components {
             top_rules: components["schemas"]["RuleCounts"][];
             /** @description The last 30 days, oldest first, as far as they were written down */
             trend: components["schemas"]["TrendDay"][];
+            /** @description What the numbers do not know of yet; left out: they are up to date, or of the past */
+            waiting?: components["schemas"]["WaitingBody"];
         };
         ComplianceSettings: {
             /**
@@ -4742,6 +4749,18 @@ export interface components {
             encrypted: boolean;
             method: string;
             mount: string;
+        };
+        WaitingBody: {
+            /**
+             * Format: double
+             * @description Age of the oldest of those changes
+             */
+            behind_seconds: number;
+            /**
+             * Format: int64
+             * @description Changed, and not checked since
+             */
+            devices: number;
         };
         WaiverBody: {
             /** Format: date-time */
