@@ -29,11 +29,14 @@ const session = () => /ses_[0-9a-z]+/.exec(live.page.url())?.[0] as string;
 const state = async () =>
   (await api<{ state: string }>(live.demo.url, live.cookie, "GET", `/api/sessions/${session()}`)).state;
 
-/** Frames the browser received over two seconds. */
-async function framesNow(): Promise<number> {
-  const before = await totals(live.page);
-  await wait(2000);
-  return (await totals(live.page)).frames - before.frames;
+/** Waits for more of the picture: how many frames a second there are is the machine's business. */
+async function moves(): Promise<void> {
+  let before = await totals(live.page);
+  await eventually("more of the picture", async () => {
+    const now = await totals(live.page);
+    if (now.frames < before.frames) before = now; // another connection counts anew
+    return now.frames > before.frames + 5;
+  });
 }
 
 test("an agent killed in the middle comes back to the same session", async () => {
@@ -44,7 +47,7 @@ test("an agent killed in the middle comes back to the same session", async () =>
     const [next] = await pidsOf(live.demo, "handrail-agent");
     return next !== undefined && next !== pid;
   });
-  await eventually("the picture again", async () => (await framesNow()) > 5, 40_000);
+  await moves();
   expect(await state()).toBe("live");
 });
 
@@ -52,14 +55,14 @@ test("a gateway killed in the middle leaves the picture alone, and finds the ses
   const [pid = 0] = await pidsOf(live.demo, "handrail-gateway");
   live.demo.program.child.kill("SIGSTOP"); // the demo would end with its gateway
   process.kill(pid, "SIGKILL");
-  expect(await framesNow()).toBeGreaterThan(5);
+  await moves();
   await wait(3000);
-  expect(await framesNow()).toBeGreaterThan(5);
+  await moves();
   replacement = new Program([join(bin, "handrail-gateway"), "run", "--data", live.demo.data], {
     HANDRAIL_LISTEN: new URL(live.demo.url).host,
     HANDRAIL_TURN_LISTEN: "127.0.0.1:0",
   });
   await replacement.says(/https?:\/\//);
   await eventually("session live", async () => (await state()) === "live");
-  expect(await framesNow()).toBeGreaterThan(5);
+  await moves();
 });

@@ -138,9 +138,10 @@ test("over TLS, where nothing else passes", async () => {
   expect(joined).toMatch(/relay/);
 });
 
-test("the device ends within seconds, although its firewall answers nothing", async () => {
+test("the device ends long before the system gives up on a firewall that answers nothing", async () => {
   const agent = programs.at(-1) as Program;
-  const asked = Date.now();
-  await agent.stop();
-  expect(Date.now() - asked).toBeLessThan(6000);
+  agent.child.kill("SIGTERM");
+  // Within a minute: the system would try a connection for two.
+  const code = await eventually("the agent's end", async () => agent.child.exitCode ?? undefined);
+  expect(code).toBe(0);
 });

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { expectAccessible, pictureColours } from "./browser.ts";
 import { startXapp } from "./desktop.ts";
 import { connect, type Live, openDevicePage } from "./live.ts";
-import type { Program } from "./program.ts";
+import { eventually, type Program } from "./program.ts";
 import { signIn } from "./stack.ts";
 
 /** Two people look at one device; one of them is in control. */
@@ -68,7 +68,13 @@ test("control is asked for and given", async () => {
       { timeout: 45_000 },
     )
     .toBe(1);
-  const before = presses();
+  let before = -1;
+  await eventually("no click on its way", async () => {
+    const was = before;
+    before = presses();
+    await second.waitForTimeout(500);
+    return was === before;
+  });
   await click(live.page);
   await click(second);
   await expect.poll(presses).toBe(before + 1);

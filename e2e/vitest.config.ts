@@ -8,6 +8,7 @@ export default defineConfig({
     fileParallelism: false,
     testTimeout: 180_000,
     hookTimeout: 180_000,
+    expect: { poll: { timeout: 45_000, interval: 100 } }, // a second, as it is by itself, is too little for a busy machine
     reporters: ["verbose"],
   },
 });
