@@ -79,6 +79,17 @@ func TestTooMuchOutput(t *testing.T) {
 // TestTimeLimitEndsEverything: what a script started ends with it: in its group, out of its
 // session, and without its environment.
 func TestTimeLimitEndsEverything(t *testing.T) {
+	// A busy machine may not start them all within the limit: then with a longer one.
+	for seconds := 1; !endsEverything(t, seconds); seconds *= 4 {
+		if seconds > 60 {
+			t.Fatalf("they do not start within %d seconds", seconds)
+		}
+	}
+}
+
+// endsEverything runs a script that starts others, and reports whether it came to that.
+func endsEverything(t *testing.T, seconds int) bool {
+	t.Helper()
 	pids := filepath.Join(t.TempDir(), "pids")
 	body := `trap '' TERM
 		sleep 1000 & echo $! >> ` + pids + `
@@ -88,21 +99,23 @@ func TestTimeLimitEndsEverything(t *testing.T) {
 		echo $$ >> ` + pids + `
 		while :; do :; done`
 	began := time.Now()
-	r := run(t, map[string]any{"interpreter": "sh", "body": body, "timeout_seconds": 1})
+	r := run(t, map[string]any{"interpreter": "sh", "body": body, "timeout_seconds": seconds})
 	if r.State != command.Failed || r.Reason != command.ReasonTimeLimit {
 		t.Errorf("%+v", r)
 	}
-	if d := time.Since(began); d > time.Minute {
+	if d := time.Since(began); d > time.Duration(seconds)*time.Second+time.Minute {
 		t.Errorf("it took %v", d)
 	}
-	alive(t, pids, 5)
+	alive(t, pids, 0)
+	b, _ := os.ReadFile(pids)
+	return len(strings.Fields(string(b))) >= 5
 }
 
 // alive fails for each process named in a file that still runs.
 func alive(t *testing.T, file string, want int) {
 	t.Helper()
 	b, err := os.ReadFile(file)
-	if err != nil {
+	if err != nil && want > 0 {
 		t.Fatal(err)
 	}
 	list := strings.Fields(string(b))

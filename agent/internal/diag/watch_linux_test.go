@@ -58,7 +58,7 @@ func TestWatchFiles(t *testing.T) {
 // until makes a change again and again until something is said: the watch may not have begun.
 func until(t *testing.T, said <-chan struct{}, change func() error) bool {
 	t.Helper()
-	for range 50 {
+	for range 600 {
 		if err := change(); err != nil {
 			t.Fatal(err)
 		}
@@ -73,11 +73,21 @@ func until(t *testing.T, said <-chan struct{}, change func() error) bool {
 
 // TestWatchesAreQuiet: at rest nothing wakes the agent.
 func TestWatchesAreQuiet(t *testing.T) {
+	table := func() string {
+		b, err := os.ReadFile("/proc/self/mountinfo")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	before := table()
 	mounts := heard(t, watchMounts)
 	files := heard(t, func(ctx context.Context, changed func()) error { return watchFiles(ctx, t.TempDir(), changed) })
 	select {
 	case <-mounts:
-		t.Error("the table of mounts is said to have changed")
+		if table() == before { // others may mount something on this machine meanwhile
+			t.Error("the table of mounts is said to have changed")
+		}
 	case <-files:
 		t.Error("a file is said to have changed")
 	case <-time.After(300 * time.Millisecond):

@@ -182,7 +182,7 @@ func TestDelivery(t *testing.T) {
 	// A nudge of what it has is a question.
 	g.say(func() { g.loseAck = false })
 	e.Nudge(30, last)
-	g.until("the answer", func() bool { return len(g.reports) == 2 && g.reports[1].Full && g.reports[1].Generation == 30 })
+	g.until("the answer", func() bool { return len(g.reports) > 1 && g.reports[1].Full && g.reports[1].Generation == 30 })
 
 	// An answer that is lost is no state that is lost.
 	g.say(func() { g.loseAck, g.m.Generation = true, 40 })
@@ -190,7 +190,7 @@ func TestDelivery(t *testing.T) {
 	g.until("the report without an answer", func() bool { return string(g.states["lamp"].Observed) == `"white"` })
 	g.say(func() { g.loseAck, g.reports = false, nil })
 	e.Online()
-	g.until("the report again", func() bool { return len(g.reports) == 1 })
+	g.until("the report again", func() bool { return len(g.reports) > 0 })
 	g.say(func() {
 		if r := g.reports[0]; len(r.Statuses) != 1 || !slices.Equal(r.Gone, []manifest.ID{"lantern"}) {
 			t.Errorf("sent again: %+v", r)
@@ -200,7 +200,9 @@ func TestDelivery(t *testing.T) {
 	// A gateway that went back to a backup is told everything.
 	g.say(func() { g.m.Generation = 0; g.reports = nil })
 	e.Nudge(0, g.set(lampSetting(t, "grey", "/etc/lamp")))
-	g.until("a full report", func() bool { return len(g.reports) == 1 && g.reports[0].Full })
+	g.until("a full report", func() bool {
+		return slices.ContainsFunc(g.reports, func(r manifest.Report) bool { return r.Full })
+	})
 	e.Nudge(0, g.set())
 	g.until("removal", func() bool { return len(g.states) == 0 })
 	stop()
