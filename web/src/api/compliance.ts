@@ -21,6 +21,8 @@ export const complianceQuery = (asOf?: string) =>
   queryOptions({
     queryKey: ["compliance", "dashboard", asOf ?? ""],
     queryFn: ({ signal }) => call<Compliance>("GET", "/api/compliance", { query: { as_of: asOf }, signal }),
+    // What is behind is asked for until it is not.
+    refetchInterval: (query) => (query.state.data?.waiting ? 5000 : false),
   });
 
 export const complianceRulesQuery = queryOptions({

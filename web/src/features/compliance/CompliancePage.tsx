@@ -2,6 +2,7 @@ import { Button, Group, Menu, SimpleGrid, Stack, Text, TextInput, Title } from "
 import { useQuery } from "@tanstack/react-query";
 import { complianceExportPath, complianceQuery } from "../../api/compliance.ts";
 import type { Compliance, Severity } from "../../api/types.ts";
+import { ComplianceLag } from "../../ui/ComplianceLag.tsx";
 import {
   ComplianceMark,
   complianceStates,
@@ -134,6 +135,7 @@ function Content({ c, past }: { c: Compliance; past: boolean }) {
                 </li>
               ))}
           </ul>
+          <ComplianceLag of={c} />
           {c.checking > 0 && (
             <Text size="sm" c="dimmed" mt="xs" role="status">
               {countWords(c.checking, "device")} are being checked anew.
