@@ -54,13 +54,19 @@ func (h *house) having(e *desire.Engine, seconds int) (out []mdm.DeviceID) {
 	return out
 }
 
+// office is one node and a group of forty devices: enough for stages of a few.
+func office(t *testing.T, s *store.Store) (*house, *desire.Engine, mdm.GroupID) {
+	t.Helper()
+	h := newHouse(t, s)
+	e, g := h.node(nil), h.group("Office", mdm.RootGroup)
+	h.join(g, 40)
+	return h, e, g
+}
+
 func TestRollout(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		t.Helper()
-		h := newHouse(t, s)
-		e := h.node(nil)
-		g := h.group("Office", mdm.RootGroup)
-		h.join(g, 40)
+		h, e, g := office(t, s)
 		p := h.policy("Lock", true, []policy.Setting{screenLock(300)}, to(g))
 		e.Wake()
 		h.settled()
@@ -104,10 +110,7 @@ func TestRollout(t *testing.T) {
 func TestRolloutReturnsByItself(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		t.Helper()
-		h := newHouse(t, s)
-		e := h.node(nil)
-		g := h.group("Office", mdm.RootGroup)
-		h.join(g, 40)
+		h, e, g := office(t, s)
 		p := h.policy("Lock", true, []policy.Setting{screenLock(300)}, to(g))
 		e.Wake()
 		h.settled()
@@ -145,10 +148,7 @@ func TestRolloutReturnsByItself(t *testing.T) {
 func TestRolloutThatContradicts(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		t.Helper()
-		h := newHouse(t, s)
-		e := h.node(nil)
-		g := h.group("Office", mdm.RootGroup)
-		h.join(g, 40)
+		h, e, g := office(t, s)
 		script := func(name, body string) policy.Setting {
 			return policy.Setting{ID: manifest.ID("script.check/" + name), Value: json.RawMessage(`{"check":"` + body + `"}`)}
 		}
@@ -187,10 +187,7 @@ func TestRolloutThatContradicts(t *testing.T) {
 func TestRolloutOfAField(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		t.Helper()
-		h := newHouse(t, s)
-		e := h.node(nil)
-		g := h.group("Office", mdm.RootGroup)
-		h.join(g, 40)
+		h, e, g := office(t, s)
 		lock := func(idle, delay int) policy.Setting {
 			return policy.Setting{ID: "screen.lock", Value: json.RawMessage(fmt.Sprintf(`{"enabled":true,"idle_seconds":%d,"lock_delay_seconds":%d}`, idle, delay))}
 		}
