@@ -161,6 +161,20 @@ function wordsFor(method: Method, status: number): string {
   }
 }
 
+const askAgainMs = 2000;
+
+/** Resolves once the gateway answers, whatever it says. */
+export async function untilReachable(): Promise<void> {
+  for (;;) {
+    try {
+      await fetch("/", { method: "HEAD", cache: "no-store" });
+      return;
+    } catch {
+      await new Promise((next) => setTimeout(next, askAgainMs));
+    }
+  }
+}
+
 /** The words to show for anything thrown. */
 export function wordsOf(error: unknown): string {
   if (error instanceof Error && error.message !== "") return error.message;

@@ -10,7 +10,7 @@ import {
 } from "@tanstack/react-router";
 import type { ReactNode } from "react";
 import { meQuery } from "../api/account.ts";
-import { ApiError, isSignedOut } from "../api/client.ts";
+import { ApiError, isSignedOut, untilReachable } from "../api/client.ts";
 import type { Me } from "../api/types.ts";
 import { NotFoundPage, RouteErrorPage } from "../features/shell/Fallbacks.tsx";
 import { Shell } from "../features/shell/Shell.tsx";
@@ -59,71 +59,53 @@ const root = createRootRouteWithContext<{ queryClient: QueryClient }>()({
   notFoundComponent: NotFoundPage,
 });
 
-const SetupPage = lazyRouteComponent(() => import("../features/entry/SetupPage.tsx"), "SetupPage");
-const SignInPage = lazyRouteComponent(() => import("../features/entry/SignInPage.tsx"), "SignInPage");
-const OverviewPage = lazyRouteComponent(
-  () => import("../features/overview/OverviewPage.tsx"),
-  "OverviewPage",
-);
-const DevicesPage = lazyRouteComponent(() => import("../features/devices/DevicesPage.tsx"), "DevicesPage");
-const DuplicatesPage = lazyRouteComponent(
-  () => import("../features/devices/DuplicatesPage.tsx"),
-  "DuplicatesPage",
-);
-const AssetsPage = lazyRouteComponent(() => import("../features/assets/AssetsPage.tsx"), "AssetsPage");
-const SoftwarePage = lazyRouteComponent(
-  () => import("../features/software/SoftwarePage.tsx"),
-  "SoftwarePage",
-);
-const TitlePage = lazyRouteComponent(() => import("../features/software/TitlePage.tsx"), "TitlePage");
-const DevicePage = lazyRouteComponent(() => import("../features/devices/DevicePage.tsx"), "DevicePage");
-const SessionsPage = lazyRouteComponent(
-  () => import("../features/sessions/SessionsPage.tsx"),
-  "SessionsPage",
-);
-const SessionPage = lazyRouteComponent(() => import("../features/sessions/SessionPage.tsx"), "SessionPage");
-const LivePage = lazyRouteComponent(() => import("../features/sessions/LivePage.tsx"), "LivePage");
-const EnrollmentPage = lazyRouteComponent(
-  () => import("../features/enrollment/EnrollmentPage.tsx"),
-  "EnrollmentPage",
-);
-const GroupsPage = lazyRouteComponent(() => import("../features/groups/GroupsPage.tsx"), "GroupsPage");
-const PoliciesPage = lazyRouteComponent(
-  () => import("../features/policies/PoliciesPage.tsx"),
-  "PoliciesPage",
-);
-const PolicyPage = lazyRouteComponent(() => import("../features/policies/PolicyPage.tsx"), "PolicyPage");
-const RolloutsPage = lazyRouteComponent(
-  () => import("../features/policies/RolloutsPage.tsx"),
-  "RolloutsPage",
-);
-const LabelsPage = lazyRouteComponent(() => import("../features/labels/LabelsPage.tsx"), "LabelsPage");
-const CommandsPage = lazyRouteComponent(
-  () => import("../features/commands/CommandsPage.tsx"),
-  "CommandsPage",
-);
-const BulkPage = lazyRouteComponent(() => import("../features/commands/BulkPage.tsx"), "BulkPage");
-const ScriptsPage = lazyRouteComponent(() => import("../features/scripts/ScriptsPage.tsx"), "ScriptsPage");
-const ScriptPage = lazyRouteComponent(() => import("../features/scripts/ScriptPage.tsx"), "ScriptPage");
-const NewScriptPage = lazyRouteComponent(() => import("../features/scripts/ScriptPage.tsx"), "NewScriptPage");
-const CompliancePage = lazyRouteComponent(
-  () => import("../features/compliance/CompliancePage.tsx"),
-  "CompliancePage",
-);
-const RulesPage = lazyRouteComponent(() => import("../features/compliance/RulesPage.tsx"), "RulesPage");
-const RulePage = lazyRouteComponent(() => import("../features/compliance/RulePage.tsx"), "RulePage");
-const NewRulePage = lazyRouteComponent(() => import("../features/compliance/NewRulePage.tsx"), "NewRulePage");
-const OperatorsPage = lazyRouteComponent(
-  () => import("../features/operators/OperatorsPage.tsx"),
-  "OperatorsPage",
-);
-const OperatorPage = lazyRouteComponent(
-  () => import("../features/operators/OperatorPage.tsx"),
-  "OperatorPage",
-);
-const AuditPage = lazyRouteComponent(() => import("../features/audit/AuditPage.tsx"), "AuditPage");
-const AccountPage = lazyRouteComponent(() => import("../features/account/AccountPage.tsx"), "AccountPage");
-const AboutPage = lazyRouteComponent(() => import("../features/account/AboutPage.tsx"), "AboutPage");
+/**
+ * A page whose code is fetched when it is first opened. While the gateway cannot be reached, the page
+ * before stays, with its word on that, and this one opens once it can; only code that is gone from a
+ * reachable gateway, after an update, has the browser load the console anew.
+ */
+const lazyPage = ((load: () => Promise<never>, name?: never) =>
+  lazyRouteComponent(
+    () =>
+      load().catch(async () => {
+        await untilReachable();
+        return load();
+      }),
+    name,
+  )) as typeof lazyRouteComponent;
+
+const SetupPage = lazyPage(() => import("../features/entry/SetupPage.tsx"), "SetupPage");
+const SignInPage = lazyPage(() => import("../features/entry/SignInPage.tsx"), "SignInPage");
+const OverviewPage = lazyPage(() => import("../features/overview/OverviewPage.tsx"), "OverviewPage");
+const DevicesPage = lazyPage(() => import("../features/devices/DevicesPage.tsx"), "DevicesPage");
+const DuplicatesPage = lazyPage(() => import("../features/devices/DuplicatesPage.tsx"), "DuplicatesPage");
+const AssetsPage = lazyPage(() => import("../features/assets/AssetsPage.tsx"), "AssetsPage");
+const SoftwarePage = lazyPage(() => import("../features/software/SoftwarePage.tsx"), "SoftwarePage");
+const TitlePage = lazyPage(() => import("../features/software/TitlePage.tsx"), "TitlePage");
+const DevicePage = lazyPage(() => import("../features/devices/DevicePage.tsx"), "DevicePage");
+const SessionsPage = lazyPage(() => import("../features/sessions/SessionsPage.tsx"), "SessionsPage");
+const SessionPage = lazyPage(() => import("../features/sessions/SessionPage.tsx"), "SessionPage");
+const LivePage = lazyPage(() => import("../features/sessions/LivePage.tsx"), "LivePage");
+const EnrollmentPage = lazyPage(() => import("../features/enrollment/EnrollmentPage.tsx"), "EnrollmentPage");
+const GroupsPage = lazyPage(() => import("../features/groups/GroupsPage.tsx"), "GroupsPage");
+const PoliciesPage = lazyPage(() => import("../features/policies/PoliciesPage.tsx"), "PoliciesPage");
+const PolicyPage = lazyPage(() => import("../features/policies/PolicyPage.tsx"), "PolicyPage");
+const RolloutsPage = lazyPage(() => import("../features/policies/RolloutsPage.tsx"), "RolloutsPage");
+const LabelsPage = lazyPage(() => import("../features/labels/LabelsPage.tsx"), "LabelsPage");
+const CommandsPage = lazyPage(() => import("../features/commands/CommandsPage.tsx"), "CommandsPage");
+const BulkPage = lazyPage(() => import("../features/commands/BulkPage.tsx"), "BulkPage");
+const ScriptsPage = lazyPage(() => import("../features/scripts/ScriptsPage.tsx"), "ScriptsPage");
+const ScriptPage = lazyPage(() => import("../features/scripts/ScriptPage.tsx"), "ScriptPage");
+const NewScriptPage = lazyPage(() => import("../features/scripts/ScriptPage.tsx"), "NewScriptPage");
+const CompliancePage = lazyPage(() => import("../features/compliance/CompliancePage.tsx"), "CompliancePage");
+const RulesPage = lazyPage(() => import("../features/compliance/RulesPage.tsx"), "RulesPage");
+const RulePage = lazyPage(() => import("../features/compliance/RulePage.tsx"), "RulePage");
+const NewRulePage = lazyPage(() => import("../features/compliance/NewRulePage.tsx"), "NewRulePage");
+const OperatorsPage = lazyPage(() => import("../features/operators/OperatorsPage.tsx"), "OperatorsPage");
+const OperatorPage = lazyPage(() => import("../features/operators/OperatorPage.tsx"), "OperatorPage");
+const AuditPage = lazyPage(() => import("../features/audit/AuditPage.tsx"), "AuditPage");
+const AccountPage = lazyPage(() => import("../features/account/AccountPage.tsx"), "AccountPage");
+const AboutPage = lazyPage(() => import("../features/account/AboutPage.tsx"), "AboutPage");
 
 /** Has the code of a page fetched when its route is, before anything renders. */
 function fetchedWith(page: { preload?: () => Promise<void> | undefined }, route: () => ReactNode) {

@@ -4,6 +4,7 @@ import { useWaive } from "../api/compliance.ts";
 import { useMe } from "../api/me.ts";
 import { notifyDone } from "./notify.ts";
 import { ErrorPanel } from "./states.tsx";
+import { dayOf } from "./words.ts";
 
 interface WaiverFormProps {
   rule: string;
@@ -21,7 +22,7 @@ export function WaiverForm({ rule, device, group, onClose }: WaiverFormProps) {
   const waive = useWaive();
   const [owner, setOwner] = useState(me.name);
   const [reason, setReason] = useState("");
-  const [until, setUntil] = useState(new Date(Date.now() + 90 * dayMs).toISOString().slice(0, 10));
+  const [until, setUntil] = useState(dayOf(Date.now() + 90 * dayMs));
   return (
     <form
       onSubmit={(e) => {
@@ -68,8 +69,8 @@ export function WaiverForm({ rule, device, group, onClose }: WaiverFormProps) {
           label="Until"
           description="Within two years. Then the rule counts again."
           required
-          min={new Date(Date.now() + dayMs).toISOString().slice(0, 10)}
-          max={new Date(Date.now() + 729 * dayMs).toISOString().slice(0, 10)}
+          min={dayOf(Date.now() + dayMs)}
+          max={dayOf(Date.now() + 729 * dayMs)}
           value={until}
           onChange={(e) => setUntil(e.currentTarget.value)}
         />

@@ -1,7 +1,7 @@
 import { Group } from "@mantine/core";
 import type { SettingState, StateCounts } from "../api/types.ts";
+import { PageLink } from "./links.tsx";
 import { Mark } from "./marks.tsx";
-import { countWords } from "./words.ts";
 
 const states: Record<SettingState, { words: string; color: string }> = {
   failed: { words: "Failed", color: "var(--handrail-bad)" },
@@ -25,18 +25,25 @@ export function SettingMark({ state }: { state: SettingState }) {
   return <Mark color={color}>{words}</Mark>;
 }
 
-/** How many are in each state, the worst first; states of nobody are left out. */
-export function StateTally({ counts, of }: { counts: StateCounts; of: string }) {
+/** Devices of a policy by state, the worst first, each number a link to them; states of nobody are left out. */
+export function StateTally({ counts, policy }: { counts: StateCounts; policy: string }) {
   const shown = settingStates.filter((s) => (counts[s] ?? 0) > 0);
   if (shown.length === 0) return <span className="quiet">Nothing reported yet</span>;
   return (
     <Group gap="sm" wrap="wrap">
       {shown.map((s) => (
-        <Mark key={s} color={states[s].color}>
-          <span title={countWords(counts[s] ?? 0, of)}>
+        <PageLink
+          key={s}
+          to="/devices"
+          search={{ policy, policy_state: s }}
+          underline="hover"
+          c="inherit"
+          className="above-link"
+        >
+          <Mark color={states[s].color}>
             {(counts[s] ?? 0).toLocaleString("en")} {states[s].words.toLowerCase()}
-          </span>
-        </Mark>
+          </Mark>
+        </PageLink>
       ))}
     </Group>
   );

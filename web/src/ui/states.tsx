@@ -15,6 +15,7 @@ export function ErrorPanel({
   title?: string;
 }) {
   const id = error instanceof ApiError ? error.requestId : "";
+  const refused = error instanceof ApiError && error.status === 403; // asking again changes nothing
   return (
     <Alert
       color="red"
@@ -23,10 +24,13 @@ export function ErrorPanel({
       role="alert"
       variant="light"
     >
-      <Text size="md">{wordsOf(error)}</Text>
-      {(onRetry || id) && (
+      <Text size="md">
+        {wordsOf(error)}
+        {refused && onRetry && " An administrator can change them."}
+      </Text>
+      {((onRetry && !refused) || id) && (
         <Group mt="xs" gap="md">
-          {onRetry && (
+          {onRetry && !refused && (
             <Button size="xs" variant="default" onClick={onRetry}>
               Try again
             </Button>

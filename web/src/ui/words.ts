@@ -27,6 +27,13 @@ export function exactWords(at: Date): string {
   return exact.format(at);
 }
 
+/** "2026-11-24": the day of a moment by the reader's own clock, as date fields take it. */
+export function dayOf(ms: number): string {
+  const at = new Date(ms);
+  const two = (n: number) => String(n).padStart(2, "0");
+  return `${String(at.getFullYear()).padStart(4, "0")}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+}
+
 /** Hours, minutes and seconds. */
 export function clockWords(at: Date): string {
   return clockTime.format(at);

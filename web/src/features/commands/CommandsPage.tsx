@@ -32,9 +32,10 @@ export function CommandsPage() {
         <Empty
           icon={<CommandIcon size={36} />}
           title="No commands yet"
-          action={<ButtonLink to="/devices">Devices</ButtonLink>}
+          action={<ButtonLink to="/devices">Choose devices</ButtonLink>}
         >
-          Open a device, or choose several in the list, and tell them what to do.
+          Restart devices, show their users a message, run a script: on one device, on those you choose in the
+          list, or on a whole group or label. How far it has come is shown here.
         </Empty>
       }
     />

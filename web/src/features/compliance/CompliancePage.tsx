@@ -1,6 +1,7 @@
 import { Button, Group, Menu, SimpleGrid, Stack, Text, TextInput, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { complianceExportPath, complianceQuery } from "../../api/compliance.ts";
+import { useMe } from "../../api/me.ts";
 import type { Compliance, Severity } from "../../api/types.ts";
 import { ComplianceLag } from "../../ui/ComplianceLag.tsx";
 import {
@@ -13,8 +14,9 @@ import {
 import { ComplianceIcon } from "../../ui/icons.tsx";
 import { ButtonLink, PageLink } from "../../ui/links.tsx";
 import { Page } from "../../ui/Page.tsx";
+import { may } from "../../ui/permissions.ts";
 import { Empty, Loaded } from "../../ui/states.tsx";
-import { countWords } from "../../ui/words.ts";
+import { countWords, dayOf } from "../../ui/words.ts";
 import { Trend } from "./Trend.tsx";
 
 interface CompliancePageProps {
@@ -33,6 +35,7 @@ export function endOf(day: string | undefined): string | undefined {
 /** How the devices stand as a whole: what needs attention first, and the numbers behind it. */
 export function CompliancePage({ day, onDay }: CompliancePageProps) {
   const asOf = endOf(day);
+  const me = useMe();
   const query = useQuery(complianceQuery(asOf));
   return (
     <Page
@@ -40,13 +43,18 @@ export function CompliancePage({ day, onDay }: CompliancePageProps) {
       lead={day ? `As it stood at the end of ${day}.` : "Whether devices are as the rules want them."}
       actions={
         <>
-          <TextInput
-            type="date"
-            aria-label="As of a day in the past"
-            value={day ?? ""}
-            max={new Date().toISOString().slice(0, 10)}
-            onChange={(e) => onDay(e.currentTarget.value || undefined)}
-          />
+          <Group gap={6} wrap="nowrap">
+            <Text size="sm" c="dimmed" aria-hidden="true">
+              As of
+            </Text>
+            <TextInput
+              type="date"
+              aria-label="As of a day in the past"
+              value={day ?? ""}
+              max={dayOf(Date.now())}
+              onChange={(e) => onDay(e.currentTarget.value || undefined)}
+            />
+          </Group>
           <Menu position="bottom-end">
             <Menu.Target>
               <Button variant="default">Export</Button>
@@ -70,8 +78,21 @@ export function CompliancePage({ day, onDay }: CompliancePageProps) {
         {(c) =>
           c.devices === 0 ? (
             <div className="panel">
-              <Empty icon={<ComplianceIcon size={36} />} title="Nothing checked yet">
-                Devices are checked when they report their inventory.
+              <Empty
+                icon={<ComplianceIcon size={36} />}
+                title="Nothing checked yet"
+                action={
+                  <Group gap="xs" justify="center">
+                    {may(me, "device.enroll") && <ButtonLink to="/enrollment">Enroll devices</ButtonLink>}
+                    <ButtonLink to="/compliance/rules" variant="default">
+                      See the rules
+                    </ButtonLink>
+                  </Group>
+                }
+              >
+                {day
+                  ? "No device had been checked by then."
+                  : "Handrail brings rules for Debian and Ubuntu workstations. Every device is checked against them as soon as it has reported its inventory, and again whenever that changes."}
               </Empty>
             </div>
           ) : (

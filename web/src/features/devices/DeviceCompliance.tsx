@@ -17,7 +17,7 @@ import { notifyDone, notifyFailed } from "../../ui/notify.ts";
 import { Empty, Loaded } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { WaiverForm } from "../../ui/WaiverForm.tsx";
-import { countWords } from "../../ui/words.ts";
+import { countWords, dayOf } from "../../ui/words.ts";
 
 /** Where the device stands under each rule, now or on a day in the past, and what mends it. */
 export function DeviceCompliance({ device }: { device: Device }) {
@@ -59,7 +59,7 @@ export function DeviceCompliance({ device }: { device: Device }) {
                   size="xs"
                   aria-label="As of a day in the past"
                   value={day}
-                  max={new Date().toISOString().slice(0, 10)}
+                  max={dayOf(Date.now())}
                   onChange={(e) => setDay(e.currentTarget.value)}
                 />
               </Group>

@@ -23,6 +23,7 @@ import { ConnectButton } from "./ConnectButton.tsx";
 import { DeviceAssets } from "./DeviceAssets.tsx";
 import { DeviceCommands } from "./DeviceCommands.tsx";
 import { DeviceCompliance } from "./DeviceCompliance.tsx";
+import { DeviceCondition } from "./DeviceCondition.tsx";
 import { type DeviceDialog, DeviceDialogs } from "./DeviceDialogs.tsx";
 import { DeviceLabels } from "./DeviceLabels.tsx";
 import { DeviceSettings } from "./DeviceSettings.tsx";
@@ -115,6 +116,7 @@ function DeviceParts({ device, tab, onTab }: { device: Device } & Tabbed) {
       part: () => (
         <InventoryInShort
           device={device}
+          first={<DeviceCondition device={device} />}
           beside={
             <>
               <Access device={device} />

@@ -5,7 +5,7 @@ import { historyQuery, inventoryDifferenceQuery } from "../../api/devices.ts";
 import type { Chapter, Device } from "../../api/types.ts";
 import { Empty, ErrorPanel, Loaded, SkeletonRows } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
-import { countWords } from "../../ui/words.ts";
+import { countWords, dayOf } from "../../ui/words.ts";
 import { changeLine } from "./changeWords.ts";
 import { sectionWords } from "./sectionWords.ts";
 
@@ -151,8 +151,8 @@ function ChapterLines({ chapter: c }: { chapter: Chapter }) {
 }
 
 function Compare({ device }: { device: Device }) {
-  const today = new Date().toISOString().slice(0, 10);
-  const [from, setFrom] = useState(new Date(Date.now() - 7 * 86_400_000).toISOString().slice(0, 10));
+  const today = dayOf(Date.now());
+  const [from, setFrom] = useState(dayOf(Date.now() - 7 * 86_400_000));
   const [to, setTo] = useState(today);
   const end = (day: string) => {
     const t = new Date(`${day}T23:59:59`).getTime();

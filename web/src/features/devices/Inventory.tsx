@@ -36,11 +36,19 @@ export function WithInventory({
   return children(query.data.sections, newest);
 }
 
+interface InShortProps {
+  device: Device;
+  /** What comes before everything else, and what stands beside it. */
+  first: ReactNode;
+  beside: ReactNode;
+}
+
 /** What the device is, in short: system, hardware, who is there. */
-export function InventoryInShort({ device, beside }: { device: Device; beside: ReactNode }) {
+export function InventoryInShort({ device, first, beside }: InShortProps) {
   return (
     <SimpleGrid cols={{ base: 1, md: 2 }} style={{ alignItems: "start" }}>
       <Stack gap="md">
+        {first}
         <WithInventory device={device}>
           {(s) => (
             <>

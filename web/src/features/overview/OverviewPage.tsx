@@ -2,18 +2,22 @@ import { Group, SimpleGrid, Skeleton, Text, Title } from "@mantine/core";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import type { ReactNode } from "react";
 import { sentence } from "../../api/client.ts";
+import { complianceQuery } from "../../api/compliance.ts";
 import { useMe } from "../../api/me.ts";
 import { overviewQuery } from "../../api/overview.ts";
 import { sessionsQuery } from "../../api/sessions.ts";
 import type { Attention, Overview } from "../../api/types.ts";
-import { CheckIcon, ChevronIcon, DeviceIcon, WarningIcon } from "../../ui/icons.tsx";
-import { ButtonLink, PageLink } from "../../ui/links.tsx";
+import { ComplianceLag } from "../../ui/ComplianceLag.tsx";
+import { complianceStates, complianceWords } from "../../ui/complianceWords.tsx";
+import { CheckIcon, ChevronIcon, WarningIcon } from "../../ui/icons.tsx";
+import { PageLink } from "../../ui/links.tsx";
 import { Page } from "../../ui/Page.tsx";
 import { may } from "../../ui/permissions.ts";
 import { SessionList } from "../../ui/SessionList.tsx";
-import { Empty, Loaded } from "../../ui/states.tsx";
+import { ErrorPanel, Loaded } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { countWords } from "../../ui/words.ts";
+import { FirstSteps } from "./FirstSteps.tsx";
 import { ManagedRow } from "./ManagedRow.tsx";
 import { useManaged } from "./managed.ts";
 
@@ -24,7 +28,7 @@ export function OverviewPage() {
   return (
     <Page title="Overview" lead={me.organisation}>
       <Loaded query={query} loading={<OverviewSkeleton />}>
-        {(data) => (data.devices.total === 0 ? <NoDevices /> : <OverviewContent data={data} />)}
+        {(data) => (data.devices.total === 0 ? <FirstSteps /> : <OverviewContent data={data} />)}
       </Loaded>
     </Page>
   );
@@ -43,26 +47,9 @@ function OverviewSkeleton() {
   );
 }
 
-function NoDevices() {
-  const me = useMe();
-  return (
-    <div className="panel">
-      <Empty
-        icon={<DeviceIcon size={36} />}
-        title="No devices yet"
-        action={may(me, "device.enroll") && <ButtonLink to="/enrollment">Enroll the first device</ButtonLink>}
-      >
-        {may(me, "device.enroll")
-          ? "Make an enrollment token and run one command on the device. It appears here by itself."
-          : "When an admin enrolls devices in your groups, they appear here."}
-      </Empty>
-    </div>
-  );
-}
-
 function OverviewContent({ data }: { data: Overview }) {
   const me = useMe();
-  const managed = useManaged();
+  const { items: managed, pending, error, retry } = useManaged();
   const offline = data.devices.total - data.devices.online;
   return (
     <>
@@ -71,13 +58,22 @@ function OverviewContent({ data }: { data: Overview }) {
           Needs attention
         </Title>
         <div className="panel">
+          {error ? (
+            <ErrorPanel error={error} title="What management asks for could not be loaded" onRetry={retry} />
+          ) : null}
           {data.attention.length + managed.length === 0 ? (
-            <div className="attention-row">
-              <span style={{ color: "var(--handrail-good)", display: "flex" }}>
-                <CheckIcon />
-              </span>
-              <Text>Nothing. All is well as far as Handrail can see.</Text>
-            </div>
+            pending ? (
+              <div className="attention-row" role="status">
+                <Text c="dimmed">Looking at policies, rules and commands…</Text>
+              </div>
+            ) : error ? null : (
+              <div className="attention-row">
+                <span style={{ color: "var(--handrail-good)", display: "flex" }}>
+                  <CheckIcon />
+                </span>
+                <Text>Nothing. All is well as far as Handrail can see.</Text>
+              </div>
+            )
           ) : (
             <ul className="attention">
               {data.attention.map((a) => (
@@ -161,8 +157,47 @@ function OverviewContent({ data }: { data: Overview }) {
           </Figure>
         </SimpleGrid>
       </section>
+      {may(me, "compliance.view") && <ComplianceFigures />}
       {may(me, "session.list") && <Latest />}
     </>
+  );
+}
+
+/** How the devices stand under the rules. */
+function ComplianceFigures() {
+  const c = useQuery(complianceQuery()).data;
+  if (!c || c.devices === 0) return null;
+  return (
+    <section aria-labelledby="compliance-figures" style={{ marginTop: "1.5rem" }}>
+      <Group justify="space-between" mb="xs">
+        <Title order={2} id="compliance-figures">
+          Compliance
+        </Title>
+        <PageLink to="/compliance" size="sm">
+          {c.score.toLocaleString("en")} % of all checks are met
+        </PageLink>
+      </Group>
+      <SimpleGrid cols={{ base: 2, md: 4 }} spacing="sm">
+        {complianceStates
+          .filter((s) => c.overall[s] > 0 || s === "non_compliant")
+          .map((s) => (
+            <Figure key={s} n={c.overall[s]} label={complianceWords(s).toLowerCase()} of="">
+              {(content) => (
+                <PageLink
+                  to="/devices"
+                  search={{ compliance: s }}
+                  className="panel figure"
+                  underline="never"
+                  c="inherit"
+                >
+                  {content}
+                </PageLink>
+              )}
+            </Figure>
+          ))}
+      </SimpleGrid>
+      <ComplianceLag of={c} />
+    </section>
   );
 }
 

@@ -22,8 +22,11 @@ export interface Managed {
 const weekMs = 7 * 86_400_000;
 const mostRules = 5;
 
-/** What policies, roll-outs, rules and orders ask for, the most urgent first. */
-export function useManaged(): Managed[] {
+/**
+ * What policies, roll-outs, rules and orders ask for, the most urgent first. While some of it is
+ * still being asked for, or could not be had, nobody may be told that all is well.
+ */
+export function useManaged(): { items: Managed[]; pending: boolean; error: unknown; retry: () => void } {
   const me = useMe();
   const policyView = may(me, "policy.view");
   const policies = useInfiniteQuery({ ...policiesQuery(), enabled: policyView });
@@ -69,13 +72,32 @@ export function useManaged(): Managed[] {
     }
   }
   for (const r of (compliance.data?.top_rules ?? []).slice(0, mostRules)) {
-    if (r.counts.non_compliant === 0) continue;
+    const waits = r.severity === "critical" ? r.counts.in_grace : 0;
+    if (r.counts.non_compliant + waits === 0) continue;
+    const graced =
+      waits > 0
+        ? `${r.counts.non_compliant > 0 ? " and " : ""}${countWords(waits, "device")} still in grace`
+        : "";
+    const broken = r.counts.non_compliant > 0 ? countWords(r.counts.non_compliant, "device") : "";
     out.push({
       key: r.slug,
       text: r.title,
-      detail: `not so on ${countWords(r.counts.non_compliant, "device")}${r.has_fix ? "; one click mends it" : ""}`,
+      detail: `not so on ${broken}${graced}${r.has_fix ? "; one click mends it" : ""}`,
       to: { page: "rule", slug: r.slug },
     });
   }
-  return out;
+  const asked = [
+    ...(policyView ? [policies, rollouts] : []),
+    ...(may(me, "compliance.view") ? [compliance] : []),
+    ...(may(me, "command.run") ? [bulks] : []),
+  ];
+  const broken = asked.filter((q) => q.isError && q.data === undefined);
+  return {
+    items: out,
+    pending: asked.some((q) => q.isPending && !q.isError),
+    error: broken[0]?.error,
+    retry: () => {
+      for (const q of broken) void q.refetch();
+    },
+  };
 }

@@ -131,7 +131,12 @@ export function AssignmentsPart({ policy, mayManage }: { policy: Policy; mayMana
         </div>
       )}
       {isOutdated(assign.error) && !overtaken ? (
-        <Alert color="yellow" title="Somebody else has changed this policy meanwhile" role="alert">
+        <Alert
+          color="yellow"
+          className="overtaken"
+          title="Somebody else has changed this policy meanwhile"
+          role="alert"
+        >
           It was not the assignments that they changed. Yours are still here: save them again.
         </Alert>
       ) : (

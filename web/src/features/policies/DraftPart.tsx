@@ -171,7 +171,12 @@ function Editor({ policy, saved, mayManage }: EditorProps) {
             />
           )}
           {isOutdated(save.error) && !overtaken && (
-            <Alert color="yellow" title="Somebody else has changed this policy meanwhile" role="alert">
+            <Alert
+              color="yellow"
+              className="overtaken"
+              title="Somebody else has changed this policy meanwhile"
+              role="alert"
+            >
               It was not the settings that they changed. Yours are still here: save them again.
             </Alert>
           )}

@@ -15,7 +15,12 @@ interface OvertakenProps {
 /** Somebody else saved while one was editing: both changes, and the ways on. */
 export function Overtaken({ theirs, mine, words, verb, onGoOn, onTakeTheirs }: OvertakenProps) {
   return (
-    <Alert color="yellow" title="Somebody else has changed this policy meanwhile" role="alert">
+    <Alert
+      color="yellow"
+      className="overtaken"
+      title="Somebody else has changed this policy meanwhile"
+      role="alert"
+    >
       <div className="two-sides">
         <section aria-label="What they changed">
           <Text fw={600}>They changed</Text>

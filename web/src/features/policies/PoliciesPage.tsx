@@ -155,7 +155,7 @@ const columns: Column<Policy>[] = [
     header: "State",
     width: "26%",
     wide: true,
-    render: (p) => p.counts && <StateTally counts={p.counts} of="device" />,
+    render: (p) => p.counts && <StateTally counts={p.counts} policy={p.id} />,
   },
   {
     key: "changed",

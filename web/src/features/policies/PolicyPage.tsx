@@ -119,7 +119,9 @@ function Lead({ policy }: { policy: Policy }) {
         <PageLink to="/devices" search={{ policy: policy.id }}>
           {countWords(policy.counts?.devices ?? 0, "device")}
         </PageLink>
-        {policy.counts && policy.counts.devices > 0 && <StateTally counts={policy.counts} of="device" />}
+        {policy.counts && policy.counts.devices > 0 && (
+          <StateTally counts={policy.counts} policy={policy.id} />
+        )}
       </Group>
     </Stack>
   );

@@ -50,6 +50,7 @@ export function RolloutBoard({ rollout: r }: { rollout: Rollout }) {
               to="/policies/$policyId"
               params={{ policyId: r.policy_id }}
               search={{ tab: "rollouts" }}
+              underline="always"
               inherit
             >
               {r.policy_name}

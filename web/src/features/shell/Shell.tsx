@@ -67,6 +67,7 @@ export function Shell() {
         </AppShell.Navbar>
         <AppShell.Main id="main" tabIndex={-1} style={{ outline: "none" }}>
           <LiveNotice />
+          <LoadingBar />
           <Outlet />
         </AppShell.Main>
       </AppShell>
@@ -169,6 +170,12 @@ function UserMenu() {
       <SchemeButton />
     </Group>
   );
+}
+
+/** While the next page is fetched over a slow line, the one before stays; this says that the click was heard. */
+function LoadingBar() {
+  const loading = useRouterState({ select: (s) => s.isLoading });
+  return loading && <div className="loading-bar" role="progressbar" aria-label="Loading the page" />;
 }
 
 /** Says so when what is shown may be old. Silent for the first moments, so that it does not flicker. */

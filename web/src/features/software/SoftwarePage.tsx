@@ -4,7 +4,7 @@ import { type SoftwareFilter, softwareQuery } from "../../api/software.ts";
 import type { SoftwareName } from "../../api/types.ts";
 import { SoftwareIcon } from "../../ui/icons.tsx";
 import { foundWords, ListPage } from "../../ui/ListPage.tsx";
-import { PageLink, RowLink } from "../../ui/links.tsx";
+import { ButtonLink, PageLink, RowLink } from "../../ui/links.tsx";
 import type { Column } from "../../ui/RowTable.tsx";
 import { Search } from "../../ui/Search.tsx";
 import { Empty, NoMatch } from "../../ui/states.tsx";
@@ -72,8 +72,13 @@ export function SoftwarePage({ filter, onFilter }: SoftwarePageProps) {
             Every word must occur in the name.
           </NoMatch>
         ) : (
-          <Empty icon={<SoftwareIcon size={36} />} title="No software yet">
-            Devices report what is installed on them soon after they are enrolled.
+          <Empty
+            icon={<SoftwareIcon size={36} />}
+            title="No software yet"
+            action={<ButtonLink to="/devices">Go to devices</ButtonLink>}
+          >
+            Every package, app and browser extension of your devices is listed here, with its versions and who
+            has them. Devices report it soon after they are enrolled.
           </Empty>
         )
       }
