@@ -43,7 +43,7 @@ export function AssignmentsPart({ policy, mayManage }: { policy: Policy; mayMana
   };
   return (
     <Stack>
-      <KeepUnsaved when={changed} what="the assignments" />
+      <KeepUnsaved when={changed && !assign.isPending} what="the assignments" />
       {overtaken && !assign.isPending && (
         <Overtaken
           theirs={<AssignmentLines list={policy.assignments} />}

@@ -190,7 +190,7 @@ function Editor({ policy, saved, mayManage }: EditorProps) {
             ) : (
               <ErrorPanel error={save.error} title="The draft was not saved" />
             ))}
-          <KeepUnsaved when={changed} what="the settings" />
+          <KeepUnsaved when={changed && !save.isPending} what="the settings" />
           <Stack gap="xs" ref={fields} key={turn}>
             {form === "json" ? (
               <JsonEditor settings={settings} onChange={setSettings} readOnly={!mayManage} />
