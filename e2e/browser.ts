@@ -11,7 +11,7 @@ export async function openChromium(
   extra: readonly string[] = [],
   executablePath = chromiumPath,
 ): Promise<Browser> {
-  return chromium.launch({
+  const browser = await chromium.launch({
     executablePath,
     args: [
       "--headless=new",
@@ -26,6 +26,13 @@ export async function openChromium(
       ...extra,
     ],
   });
+  const newContext = browser.newContext.bind(browser);
+  browser.newContext = async (options) => {
+    const context = await newContext(options);
+    context.setDefaultTimeout(90_000); // half a minute, as it is by itself, is little for a busy machine
+    return context;
+  };
+  return browser;
 }
 
 /** Waits until nothing that ends moves: what is half faded in has no contrast yet. */

@@ -42,22 +42,18 @@ export class Person {
   /** Waits for a window whose size has come to rest. */
   async sees(name: string, fits: (b: Box) => boolean = (b) => b.height > 20): Promise<Box> {
     let last: Box | undefined;
-    return eventually(
-      `window "${name}"`,
-      async () => {
-        const now = await this.look(name);
-        const rests =
-          now && last && now.id === last.id && now.width === last.width && now.height === last.height;
-        last = now;
-        return rests && fits(now) && now;
-      },
-      30_000,
-    );
+    return eventually(`window "${name}"`, async () => {
+      const now = await this.look(name);
+      const rests =
+        now && last && now.id === last.id && now.width === last.width && now.height === last.height;
+      last = now;
+      return rests && fits(now) && now;
+    });
   }
 
   /** Waits until no window of that name is visible. */
   async seesNo(name: string): Promise<void> {
-    await eventually(`end of window "${name}"`, async () => (await this.look(name)) === undefined, 30_000);
+    await eventually(`end of window "${name}"`, async () => (await this.look(name)) === undefined);
   }
 
   /** Clicks a point of a window, given from its right and lower edges. */

@@ -122,7 +122,7 @@ test("the next start finds the device as it was", async () => {
   const again = await startDemo(demo);
   try {
     await demoDevice(again.url, cookie);
-    expect((await standing()).overall).toBe("compliant");
+    await eventually("compliant", async () => (await standing()).overall === "compliant");
   } finally {
     await again.stop();
   }

@@ -6,8 +6,8 @@ export default defineConfig({
     dir: import.meta.dirname,
     include: ["*.test.ts"],
     fileParallelism: false,
-    testTimeout: 180_000,
-    hookTimeout: 180_000,
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
     expect: { poll: { timeout: 45_000, interval: 100 } }, // a second, as it is by itself, is too little for a busy machine
     reporters: ["verbose"],
   },
