@@ -162,7 +162,7 @@ func TestUnknownSessionsAreEndedOnTheAgent(t *testing.T) {
 }
 
 func TestSilenceIsARefusal(t *testing.T) {
-	g := gatewaytest.Start(t, gatewaytest.Options{NoRelay: true, AnswerWithin: 100 * time.Millisecond})
+	g := gatewaytest.Start(t, gatewaytest.Options{NoRelay: true, AnswerWithin: 2 * time.Second})
 	b := g.DialBrowser(g.Admin())
 	for _, vanish := range []bool{false, true} {
 		d := g.Enroll(fmt.Sprint("desk-", vanish), "")
@@ -187,7 +187,7 @@ func TestSilenceIsARefusal(t *testing.T) {
 }
 
 func TestConsentWindowClosesWithoutTheDevice(t *testing.T) {
-	g := gatewaytest.Start(t, gatewaytest.Options{NoRelay: true, ConsentWindow: 200 * time.Millisecond})
+	g := gatewaytest.Start(t, gatewaytest.Options{NoRelay: true, ConsentWindow: 2 * time.Second})
 	d := g.Enroll("desk-1", "")
 	a := g.DialAgent(d)
 	b := g.DialBrowser(g.Admin())
