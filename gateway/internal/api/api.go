@@ -7,7 +7,10 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -208,8 +211,25 @@ func build(cfg Config, log *slog.Logger) (*API, error) {
 	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a.writeProblem(w, problem(http.StatusForbidden, signaling.CodeForbidden, "requests from other sites are not accepted"))
 	}))
-	a.handler = SecureHeaders(cfg.Secure, noStore(guard.Handler(a.recover(mux))))
+	a.handler = SecureHeaders(cfg.Secure, noStore(guard.Handler(a.recover(a.plainAddresses(mux)))))
 	return a, nil
+}
+
+// plainAddresses refuses addresses and parameters that are no text: no id and no word to search
+// for has a zero byte or is anything but UTF-8, and databases differ in what they make of it.
+func (a *API) plainAddresses(next http.Handler) http.Handler {
+	plain := func(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !plain(r.URL.Path) {
+			a.writeProblem(w, problem(http.StatusNotFound, signaling.CodeNotFound, "there is nothing at this address"))
+			return
+		}
+		if query, err := url.QueryUnescape(r.URL.RawQuery); err != nil || !plain(query) {
+			a.writeProblem(w, problem(http.StatusUnprocessableEntity, signaling.CodeMalformed, "a parameter of the address is not text"))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // Handler serves everything under /api but the socket, and the HTTPS routes of devices.

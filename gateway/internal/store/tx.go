@@ -178,6 +178,8 @@ func classify(err error) error {
 		return fmt.Errorf("%w: %w", mdm.ErrAlreadyExists, err)
 	case isForeignKey(err):
 		return fmt.Errorf("%w: %w", mdm.ErrConflict, err)
+	case isNoText(err):
+		return fmt.Errorf("a text has a character that may not be there: %w", mdm.ErrInvalid)
 	case isFull(err):
 		return fmt.Errorf("%w: %w", mdm.ErrFull, err)
 	case isAway(err):
@@ -201,6 +203,12 @@ func sqliteCode(err error) int {
 		return se.Code()
 	}
 	return 0
+}
+
+// isNoText reports what PostgreSQL says of a text with a zero byte, or that is not UTF-8.
+func isNoText(err error) bool {
+	code := pgCode(err)
+	return code == "22021" || code == "22P05"
 }
 
 func isUnique(err error) bool {
