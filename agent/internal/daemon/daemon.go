@@ -279,7 +279,7 @@ func (d *Daemon) isOnline() bool {
 // watchSystem looks at the inventory, and tries the link, when the system says that
 // something changed.
 func (d *Daemon) watchSystem(ctx context.Context, changed func()) error {
-	var tried time.Time
+	var tried time.Time // under mu: several watches say so, each on its own
 	watch := diag.WatchSystem
 	if d.cfg.Sample {
 		watch = func(ctx context.Context, changed func()) error { return diag.WatchTree(ctx, d.cfg.Root, changed) }
@@ -288,9 +288,12 @@ func (d *Daemon) watchSystem(ctx context.Context, changed func()) error {
 		changed()
 		d.mu.Lock()
 		l := d.link
-		d.mu.Unlock()
-		if l != nil && time.Since(tried) > time.Second {
+		isDue := l != nil && time.Since(tried) > time.Second
+		if isDue {
 			tried = time.Now()
+		}
+		d.mu.Unlock()
+		if isDue {
 			l.Retry()
 		}
 	})

@@ -14,7 +14,7 @@ import (
 // changed, until ctx ends: network addresses and links, sign-ins, mounts, what package
 // managers write, accounts, and the configuration that compliance looks at. It holds some
 // descriptors and wakes for nothing else. What nothing tells of (free space, ports, states of
-// services) is looked at by the clock.
+// services) is looked at by the clock. changed is called from several goroutines.
 func WatchSystem(ctx context.Context, changed func()) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return watchNetwork(ctx, changed) })
