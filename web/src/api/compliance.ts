@@ -79,8 +79,9 @@ export function useCreateRule() {
   );
 }
 
-export function useChangeRule(slug: string, revision: number) {
-  return useComplianceChange((body: ComplianceRuleChange) =>
+/** A change says which revision it was made from: a newer one is not written over. */
+export function useChangeRule(slug: string) {
+  return useComplianceChange(({ body, revision }: { body: ComplianceRuleChange; revision: number }) =>
     call<ComplianceRule>("PUT", `/api/compliance/rules/${slug}`, { body, ifMatch: revision }),
   );
 }

@@ -12,6 +12,7 @@ import {
 } from "../../ui/complianceWords.tsx";
 import { ExpressionProblem, faultIn } from "../../ui/ExpressionProblem.tsx";
 import { PageLink } from "../../ui/links.tsx";
+import { Overtaken } from "../../ui/Overtaken.tsx";
 import { ErrorPanel } from "../../ui/states.tsx";
 import { countWords } from "../../ui/words.ts";
 
@@ -20,7 +21,8 @@ interface RuleFormProps {
   rule?: ComplianceRule;
   busy: boolean;
   error: unknown;
-  onSubmit: (body: ComplianceRuleChange) => void;
+  /** `revision` is that of the rule the change was made from; 0 for a new one. */
+  onSubmit: (body: ComplianceRuleChange, revision: number) => void;
   onClose: () => void;
 }
 
@@ -37,6 +39,7 @@ export function RuleForm({ rule, busy, error, onSubmit, onClose }: RuleFormProps
   const [w, setW] = useState<ComplianceRuleChange>(
     rule ? ruleChange(rule) : { title: "", severity: "medium", expression: "", enabled: true },
   );
+  const [from, setFrom] = useState(rule);
   const [sent, setSent] = useState<Expressions>();
   const trial = useTryRule();
   const set = (part: Partial<ComplianceRuleChange>) => setW({ ...w, ...part });
@@ -48,10 +51,27 @@ export function RuleForm({ rule, busy, error, onSubmit, onClose }: RuleFormProps
       onSubmit={(e) => {
         e.preventDefault();
         setSent(w);
-        onSubmit(w);
+        onSubmit(w, from?.revision ?? 0);
       }}
     >
       <Stack>
+        {rule && from && rule.revision !== from.revision && (
+          <Overtaken
+            of="rule"
+            theirs={<Changes of={changesOf(ruleChange(from), ruleChange(rule))} />}
+            mine={<Changes of={changesOf(ruleChange(from), w)} />}
+            words="What you changed stays as you have it here; everything else becomes theirs. Nothing is saved yet."
+            verb="Go on with both"
+            onGoOn={() => {
+              setW({ ...ruleChange(rule), ...Object.fromEntries(changesOf(ruleChange(from), w)) });
+              setFrom(rule);
+            }}
+            onTakeTheirs={() => {
+              setW(ruleChange(rule));
+              setFrom(rule);
+            }}
+          />
+        )}
         {fixed && (
           <Text c="dimmed">
             This rule comes with the program. Its severity and grace are yours to choose; for another
@@ -196,6 +216,46 @@ export function RuleForm({ rule, busy, error, onSubmit, onClose }: RuleFormProps
       </Stack>
     </form>
   );
+}
+
+const fieldWords: Partial<Record<keyof ComplianceRuleChange, string>> = {
+  title: "Title",
+  description: "Description",
+  category: "Category",
+  severity: "Severity",
+  grace_hours: "Grace, in hours",
+  applies: "Applies where",
+  expression: "Expression",
+  remediation: "To mend it",
+  enabled: "Counts",
+};
+
+/** The fields in which a rule differs from what it was, with what they are now. */
+function changesOf(was: ComplianceRuleChange, now: ComplianceRuleChange) {
+  const fields = Object.keys({ ...was, ...now }) as (keyof ComplianceRuleChange)[];
+  return fields
+    .filter((f) => JSON.stringify(was[f] ?? null) !== JSON.stringify(now[f] ?? null))
+    .map((f) => [f, now[f]] as const);
+}
+
+/** The same for people. */
+function Changes({ of }: { of: ReturnType<typeof changesOf> }) {
+  if (of.length === 0) return <Text c="dimmed">Nothing.</Text>;
+  return (
+    <List size="sm">
+      {of.map(([field, value]) => (
+        <List.Item key={field}>
+          {fieldWords[field] ?? field}
+          {typeof value === "object" || value === undefined ? "" : `: ${shown(value)}`}
+        </List.Item>
+      ))}
+    </List>
+  );
+}
+
+function shown(value: string | number | boolean): string {
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  return String(value) === "" ? "(empty)" : String(value).slice(0, 300);
 }
 
 type Expressions = Pick<ComplianceRuleChange, "expression" | "applies">;

@@ -76,7 +76,7 @@ function RuleContent({ rule }: { rule: ComplianceRule }) {
   const navigate = useNavigate();
   const mayManage = may(me, "compliance.manage");
   const [dialog, setDialog] = useState<"waive" | "edit" | "delete" | null>(null);
-  const change = useChangeRule(rule.slug, rule.revision);
+  const change = useChangeRule(rule.slug);
   const remove = useDeleteRule(rule.slug, rule.revision);
   const close = () => setDialog(null);
   return (
@@ -153,7 +153,10 @@ function RuleContent({ rule }: { rule: ComplianceRule }) {
               disabled={!mayManage || change.isPending}
               onChange={(e) =>
                 change.mutate(
-                  { ...ruleChange(rule), enabled: e.currentTarget.checked },
+                  {
+                    body: { ...ruleChange(rule), enabled: e.currentTarget.checked },
+                    revision: rule.revision,
+                  },
                   { onError: (error) => notifyFailed("The rule was not changed", error) },
                 )
               }
@@ -177,7 +180,7 @@ function RuleContent({ rule }: { rule: ComplianceRule }) {
           busy={change.isPending}
           error={change.error}
           onClose={close}
-          onSubmit={(body) => change.mutate(body, { onSuccess: close })}
+          onSubmit={(body, revision) => change.mutate({ body, revision }, { onSuccess: close })}
         />
       </Modal>
       <Confirm

@@ -18,10 +18,10 @@ import type { Assignment, Policy } from "../../api/types.ts";
 import { flatten, groupTrees, pathWords } from "../../ui/groupTree.ts";
 import { GroupIcon } from "../../ui/icons.tsx";
 import { notifyDone } from "../../ui/notify.ts";
+import { Overtaken } from "../../ui/Overtaken.tsx";
 import { Empty, ErrorPanel } from "../../ui/states.tsx";
 import { useEdits } from "./edits.ts";
 import { KeepUnsaved } from "./KeepUnsaved.tsx";
-import { Overtaken } from "./Overtaken.tsx";
 import { WhatIfPanel } from "./WhatIfPanel.tsx";
 
 const empty = { groups: [], labels: [] };
@@ -46,6 +46,7 @@ export function AssignmentsPart({ policy, mayManage }: { policy: Policy; mayMana
       <KeepUnsaved when={changed && !assign.isPending} what="the assignments" />
       {overtaken && !assign.isPending && (
         <Overtaken
+          of="policy"
           theirs={<AssignmentLines list={policy.assignments} />}
           mine={<AssignmentLines list={list} />}
           words="Only one of the two can stand. Nothing is saved before you say so."

@@ -7,13 +7,13 @@ import type { CatalogueEntry, Policy, PolicySetting } from "../../api/types.ts";
 import { Confirm } from "../../ui/Confirm.tsx";
 import { PolicyIcon } from "../../ui/icons.tsx";
 import { notifyDone } from "../../ui/notify.ts";
+import { Overtaken } from "../../ui/Overtaken.tsx";
 import { Empty, ErrorPanel, Loaded } from "../../ui/states.tsx";
 import { countWords } from "../../ui/words.ts";
 import { Differences, settingTitle } from "./Differences.tsx";
 import { editDifferences, mergeEdits, useEdits } from "./edits.ts";
 import { JsonEditor } from "./JsonEditor.tsx";
 import { KeepUnsaved } from "./KeepUnsaved.tsx";
-import { Overtaken } from "./Overtaken.tsx";
 import { PanelButtons, usePanels } from "./openPanels.tsx";
 import { PublishDialog } from "./PublishDialog.tsx";
 import { countProblems, settingProblems } from "./problems.ts";
@@ -257,6 +257,7 @@ function OvertakenSettings({ base, mine, theirs, entries, onGoOn }: OvertakenSet
   const both = me.filter((d) => they.some((t) => t.id === d.id)).map((d) => settingTitle(entries, d.id));
   return (
     <Overtaken
+      of="policy"
       theirs={<Differences items={they} />}
       mine={<Differences items={me} />}
       words={

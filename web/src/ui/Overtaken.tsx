@@ -2,6 +2,8 @@ import { Alert, Button, Group, Text } from "@mantine/core";
 import type { ReactNode } from "react";
 
 interface OvertakenProps {
+  /** What is being edited. */
+  of: "policy" | "rule";
   /** What a colleague saved, and what is changed here. */
   theirs: ReactNode;
   mine: ReactNode;
@@ -13,12 +15,12 @@ interface OvertakenProps {
 }
 
 /** Somebody else saved while one was editing: both changes, and the ways on. */
-export function Overtaken({ theirs, mine, words, verb, onGoOn, onTakeTheirs }: OvertakenProps) {
+export function Overtaken({ of, theirs, mine, words, verb, onGoOn, onTakeTheirs }: OvertakenProps) {
   return (
     <Alert
       color="yellow"
       className="overtaken"
-      title="Somebody else has changed this policy meanwhile"
+      title={`Somebody else has changed this ${of} meanwhile`}
       role="alert"
     >
       <div className="two-sides">
