@@ -26,6 +26,11 @@ const (
 	ChannelClipboard = "clipboard" // reliable, ordered
 )
 
+// ChannelTool begins the label of a tool's channel, as "tool/terminal". They are reliable and
+// ordered; a viewer opens and closes them as it likes, several of one tool too. What is said
+// over them is the tool's.
+const ChannelTool = "tool/"
+
 // ControlAsk asks for control. It is given at once when nobody holds it, otherwise the
 // holder is asked (control.asked) and Status tells the outcome.
 type ControlAsk struct{}

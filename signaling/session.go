@@ -113,6 +113,9 @@ const (
 	EventControlFreed   EventKind = "control_freed"   //
 	EventClipboardSent  EventKind = "clipboard_sent"  // operator to device; detail: size only
 	EventClipboardRead  EventKind = "clipboard_read"  // device to operator; detail: size only
+	EventToolOpened     EventKind = "tool_opened"     // detail: which
+	EventToolClosed     EventKind = "tool_closed"     // detail: which
+	EventToolUsed       EventKind = "tool_used"       // something was done with it; detail: which, what and with what result
 	EventRefusedFrame   EventKind = "refused_frame"   // a viewer sent what it may not; first of its kind only
 	EventDisplayLost    EventKind = "display_lost"    // X server or session gone
 	EventDisplayBack    EventKind = "display_back"    //

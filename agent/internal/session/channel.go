@@ -2,6 +2,7 @@ package session
 
 import (
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
@@ -96,6 +97,10 @@ func (p *peer) openChannel(dc *webrtc.DataChannel) {
 		in := &clip.Receiver{}
 		dc.OnMessage(func(m webrtc.DataChannelMessage) { p.onClipboard(c, in, m) })
 	default:
+		if name, ok := strings.CutPrefix(dc.Label(), signaling.ChannelTool); ok {
+			p.openTool(dc, name)
+			return
+		}
 		taken = true
 	}
 	if taken {
@@ -250,6 +255,10 @@ func refusalText(code signaling.Code, need signaling.Capability) string {
 		return "The session is over."
 	case signaling.CodeNoDisplay:
 		return "The device has no display to act on."
+	case signaling.CodeRateLimited:
+		return "Too much was sent at once."
+	case signaling.CodeTooLarge:
+		return "A message was over the size limit."
 	default:
 		return "This session was not granted: " + string(need) + "."
 	}

@@ -8,6 +8,7 @@ import (
 
 	"handrail/signaling"
 	"handrail/signaling/input"
+	"handrail/signaling/tool"
 )
 
 // Limits. Past them a gateway or a viewer is broken or hostile.
@@ -18,6 +19,7 @@ const (
 	maxPending    = 64  // candidates kept before their offer; later ones are dropped
 	maxCandidates = 256 // of one connection
 	maxJobs       = 256 // waiting for one connection's worker
+	maxTools      = 32  // channels of tools that one viewer has open
 )
 
 // Config is what a Host works with. Functions are called from several goroutines, must not
@@ -39,6 +41,8 @@ type Config struct {
 	Input Input
 	// SetClipboard puts text on the device's clipboard; nil: refused. It may block.
 	SetClipboard func(text string) error
+	// Tools are what a viewer may open a channel to, by name.
+	Tools map[string]Tool
 	// Watching says whether any viewer may see the desktop now: cursor, pointer and clipboard
 	// are of no use otherwise. It may block. May be nil.
 	Watching func(bool)
@@ -95,6 +99,12 @@ type Banner struct {
 	Paused       bool
 	Controlled   bool     // somebody holds control
 	Viewers      []string // names of those connected now
+}
+
+// Tool is something a viewer works with over channels of its own (signaling.ChannelTool).
+type Tool struct {
+	Need  signaling.Capability // without it nothing of the tool is heard or said
+	Serve tool.Serve           // called for each channel, with a context that ends with the channel
 }
 
 // Input is the device's pointer and keyboard. Apply is only ever called for a viewer that

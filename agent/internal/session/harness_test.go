@@ -76,15 +76,24 @@ func peerOf(e signaling.Envelope) signaling.PeerID {
 // wait returns the first message that match accepts, past or to come.
 func wait[T any](g *gateway, what string, match func(T) bool) T {
 	g.t.Helper()
+	return waitFor(g, what, 1, match)
+}
+
+// waitFor returns the nth message that match accepts, past or to come.
+func waitFor[T any](g *gateway, what string, n int, match func(T) bool) T {
+	g.t.Helper()
 	stop := time.AfterFunc(patience, g.cond.Broadcast)
 	defer stop.Stop()
 	deadline := time.Now().Add(patience)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for {
+		left := n
 		for _, e := range g.got {
 			if m, ok := e.Body.(T); ok && match(m) {
-				return m
+				if left--; left == 0 {
+					return m
+				}
 			}
 		}
 		if !time.Now().Before(deadline) {

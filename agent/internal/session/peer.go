@@ -41,6 +41,7 @@ type peer struct {
 	post   func(func(*support, *viewer)) // run by Host while this is still the viewer's connection
 
 	control, pointer, clipboard atomic.Pointer[channel]
+	tools                       toolbox
 	said                        refusals
 	seq                         atomic.Uint32 // of frames to the viewer
 

@@ -294,6 +294,7 @@ func (s *support) applyRights(v *viewer) {
 		paused:  s.isPaused(),
 	}) {
 		v.peer.said.reset()
+		v.peer.tools.heed(v.peer.gate)
 	}
 	v.peer.track.want(wanted{
 		on:      may.Has(signaling.View) && (v.trying || v.state == viewerConnected),

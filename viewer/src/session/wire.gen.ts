@@ -551,6 +551,9 @@ export type EventKind =
   | "control_freed"
   | "clipboard_sent" /* operator to device; detail: size only */
   | "clipboard_read" /* device to operator; detail: size only */
+  | "tool_opened" /* detail: which */
+  | "tool_closed" /* detail: which */
+  | "tool_used" /* something was done with it; detail: which, what and with what result */
   | "refused_frame" /* a viewer sent what it may not; first of its kind only */
   | "display_lost" /* X server or session gone */
   | "display_back";
