@@ -122,6 +122,10 @@ var specs = map[Type]spec{
 	TypeSay:           channel[Say](FromHelper, ""),
 	TypePing:          channel[Ping](FromViewer|FromHelper, View),
 	TypePong:          channel[Pong](FromViewer|FromHelper, View),
+
+	TypeVitalsWatch: channel[VitalsWatch](FromViewer, Diagnostics),
+	TypeVitalsParts: channel[VitalsParts](FromHelper, ""),
+	TypeVitals:      channel[Vitals](FromHelper, ""),
 }
 
 // Spec describes one message type, for generators and for tests that walk them all.
