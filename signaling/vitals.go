@@ -71,7 +71,7 @@ func (p VitalsParts) validate() error {
 type Vitals struct {
 	TimeMS     int64         `json:"time_ms"`  // the device's clock, Unix
 	Cores      []int         `json:"cores"`    // busy
-	Load       [3]float64    `json:"load"`     // over 1, 5 and 15 minutes
+	Load       []float64     `json:"load"`     // over 1, 5 and 15 minutes
 	MemoryUsed int64         `json:"memory"`   // bytes that are not available
 	SwapUsed   int64         `json:"swap"`     // bytes
 	Pressure   *VitalsStall  `json:"pressure"` // nil where the system does not tell

@@ -49,7 +49,7 @@ func between(a, b reading) (signaling.VitalsParts, signaling.Vitals) {
 		Pressure: b.pressure != nil, Battery: b.battery != nil,
 	}
 	f := signaling.Vitals{
-		TimeMS: b.at.UnixMilli(), Load: b.load, MemoryUsed: b.memory.used, SwapUsed: b.swap.used, Battery: b.battery,
+		TimeMS: b.at.UnixMilli(), Load: b.load[:], MemoryUsed: b.memory.used, SwapUsed: b.swap.used, Battery: b.battery,
 		Cores: make([]int, len(b.cores)), Disks: make([]signaling.VitalsDisk, len(p.Disks)), Volumes: []int64{},
 		Networks: make([]signaling.VitalsNet, len(p.Networks)), Sensors: make([]float64, len(p.Sensors)),
 	}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -199,7 +200,7 @@ func TestParts(t *testing.T) {
 		t.Errorf("parts\n %+v\nwant\n %+v", parts, want)
 	}
 	f, _ := v.next(t).(signaling.Vitals)
-	if f.MemoryUsed != 2000000<<10 || f.SwapUsed != 500000<<10 || f.Load != [3]float64{0.5, 1.25, 2} || f.Sensors[0] != 41.5 ||
+	if f.MemoryUsed != 2000000<<10 || f.SwapUsed != 500000<<10 || !slices.Equal(f.Load, []float64{0.5, 1.25, 2}) || f.Sensors[0] != 41.5 ||
 		f.Battery == nil || *f.Battery != (signaling.VitalBattery{Charge: 83, Charging: true}) || f.Cores[0] != 0 {
 		t.Errorf("figures %+v", f)
 	}

@@ -54,6 +54,9 @@ export interface Bodies {
   "status": Status;
   "subscribe": Subscribe;
   "ticket": Ticket;
+  "vitals": Vitals;
+  "vitals.parts": VitalsParts;
+  "vitals.watch": VitalsWatch;
   "welcome": Welcome;
 }
 
@@ -103,6 +106,7 @@ export const fromViewer = [
   "picture.tier",
   "ping",
   "pong",
+  "vitals.watch",
 ] as const satisfies readonly MessageType[];
 
 /** What the agent may send to a viewer over a data channel. */
@@ -114,6 +118,8 @@ export const fromHelper = [
   "pong",
   "say",
   "status",
+  "vitals",
+  "vitals.parts",
 ] as const satisfies readonly MessageType[];
 
 /** Challenge answers hello. Signature is by GatewayKey over GatewayTranscript; an agent that has not pinned GatewayKey must not go on. NextKey, when set, will replace it; NextSignature is the current key's over NextKeyTranscript, so a pin can move on. */
@@ -411,6 +417,52 @@ export interface Ticket {
   readonly ticket: string;
 }
 
+/** Vitals is how the device was between the figures before and these. Shares are in thousandths. */
+export interface Vitals {
+  /** the device's clock, Unix */
+  readonly time_ms: number;
+  /** busy */
+  readonly cores: readonly number[] | null;
+  /** over 1, 5 and 15 minutes */
+  readonly load: readonly number[] | null;
+  /** bytes that are not available */
+  readonly memory: number;
+  /** bytes */
+  readonly swap: number;
+  /** nil where the system does not tell */
+  readonly pressure: VitalsStall;
+  readonly disks: readonly VitalsDisk[] | null;
+  /** bytes used */
+  readonly volumes: readonly number[] | null;
+  readonly networks: readonly VitalsNet[] | null;
+  /** °C */
+  readonly sensors: readonly number[] | null;
+  /** nil where there is none */
+  readonly battery: VitalBattery;
+}
+
+/** VitalsParts names what figures are of. */
+export interface VitalsParts {
+  readonly cores: number;
+  readonly memory_bytes: number;
+  readonly swap_bytes: number;
+  /** block devices, as "sda" */
+  readonly disks: readonly string[] | null;
+  /** mounted file systems */
+  readonly volumes: readonly VitalVolume[] | null;
+  readonly networks: readonly string[] | null;
+  /** of temperature */
+  readonly sensors: readonly string[] | null;
+  readonly pressure: boolean;
+  readonly battery: boolean;
+}
+
+/** VitalsWatch asks for figures; without it none come. It may be sent again. */
+export interface VitalsWatch {
+  /** between figures; 1000 to 60000 */
+  readonly every_ms: number;
+}
+
 /** Welcome ends the handshake well. */
 export interface Welcome {
   /** the gateway pings this often; silence of two of them means the link is dead */
@@ -584,4 +636,40 @@ export type ConsentMode =
 export interface Viewer {
   readonly peer: PeerID;
   readonly name: string;
+}
+
+/** VitalsStall is the time in which tasks waited for want of something (Linux PSI: some). */
+export interface VitalsStall {
+  readonly cpu: number;
+  readonly memory: number;
+  readonly io: number;
+}
+
+/** VitalsDisk is what went through a block device. */
+export interface VitalsDisk {
+  /** bytes a second */
+  readonly read: number;
+  /** bytes a second */
+  readonly write: number;
+  readonly busy: number;
+  /** milliseconds that a request took on the average */
+  readonly wait: number;
+}
+
+/** VitalsNet is what went through a network interface, in bytes a second. */
+export interface VitalsNet {
+  readonly in: number;
+  readonly out: number;
+}
+
+/** VitalBattery is a battery's charge. */
+export interface VitalBattery {
+  readonly charge: number;
+  readonly charging: boolean;
+}
+
+/** VitalVolume is a mounted file system. */
+export interface VitalVolume {
+  readonly mount: string;
+  readonly bytes: number;
 }
