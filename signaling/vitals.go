@@ -69,17 +69,17 @@ func (p VitalsParts) validate() error {
 
 // Vitals is how the device was between the figures before and these. Shares are in thousandths.
 type Vitals struct {
-	TimeMS     int64         `json:"time_ms"`  // the device's clock, Unix
-	Cores      []int         `json:"cores"`    // busy
-	Load       []float64     `json:"load"`     // over 1, 5 and 15 minutes
-	MemoryUsed int64         `json:"memory"`   // bytes that are not available
-	SwapUsed   int64         `json:"swap"`     // bytes
-	Pressure   *VitalsStall  `json:"pressure"` // nil where the system does not tell
+	TimeMS     int64         `json:"time_ms"`            // the device's clock, Unix
+	Cores      []int         `json:"cores"`              // busy
+	Load       []float64     `json:"load"`               // over 1, 5 and 15 minutes
+	MemoryUsed int64         `json:"memory"`             // bytes that are not available
+	SwapUsed   int64         `json:"swap"`               // bytes
+	Pressure   *VitalsStall  `json:"pressure,omitempty"` // nil where the system does not tell
 	Disks      []VitalsDisk  `json:"disks"`
 	Volumes    []int64       `json:"volumes"` // bytes used
 	Networks   []VitalsNet   `json:"networks"`
-	Sensors    []float64     `json:"sensors"` // °C
-	Battery    *VitalBattery `json:"battery"` // nil where there is none
+	Sensors    []float64     `json:"sensors"`           // °C
+	Battery    *VitalBattery `json:"battery,omitempty"` // nil where there is none
 }
 
 // VitalsStall is the time in which tasks waited for want of something (Linux PSI: some).

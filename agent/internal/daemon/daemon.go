@@ -22,6 +22,7 @@ import (
 	"handrail/agent/internal/prompt"
 	"handrail/agent/internal/session"
 	"handrail/agent/internal/state"
+	"handrail/agent/internal/vitals"
 	"handrail/signaling"
 	"handrail/signaling/client"
 )
@@ -132,6 +133,10 @@ func (d *Daemon) sessionConfig(e state.Enrollment) session.Config {
 	c := session.Config{
 		Send: d.send, Ask: d.ask, Show: d.show, Hide: d.desk.Hide,
 		Save: d.saveSessions, Restore: d.savedSessions(), Allowed: d.cfg.Allowed, NeedBanner: true, Loopback: isLoopback(e.Gateway),
+		Tools: map[string]session.Tool{
+			// Of the machine itself, also where what is managed is a tree of its own.
+			signaling.ToolVitals: {Need: signaling.Diagnostics, Serve: vitals.New("/").Serve},
+		},
 	}
 	if d.screen != nil {
 		d.screen.serve(&c, &d.asking)

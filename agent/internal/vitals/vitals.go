@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"reflect"
 	"time"
 
@@ -19,13 +18,10 @@ import (
 const mostParts = 64
 
 // Vitals is the tool. It is safe for concurrent use.
-type Vitals struct {
-	root string
-	log  *slog.Logger
-}
+type Vitals struct{ root string }
 
 // New returns the tool for the machine whose files lie under root, "/" but in tests.
-func New(root string, log *slog.Logger) *Vitals { return &Vitals{root: root, log: log} }
+func New(root string) *Vitals { return &Vitals{root: root} }
 
 // Serve tells one viewer, from when it asks until the channel ends; a tool.Serve.
 func (v *Vitals) Serve(ctx context.Context, c tool.Conn) error {

@@ -2,7 +2,6 @@ package vitals_test
 
 import (
 	"context"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -82,7 +81,7 @@ const watch = `{"v":1,"type":"vitals.watch","body":{"every_ms":1000}}`
 func TestOnThisMachine(t *testing.T) {
 	v := newViewer(t)
 	served := make(chan error, 1)
-	go func() { served <- vitals.New("/", slog.New(slog.DiscardHandler)).Serve(t.Context(), v) }()
+	go func() { served <- vitals.New("/").Serve(t.Context(), v) }()
 	stop := make(chan struct{})
 	for range runtime.NumCPU() {
 		go func() {
@@ -134,7 +133,7 @@ func TestRefusesWhatItDoesNotKnow(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			v := newViewer(t)
 			v.say(text)
-			if err := vitals.New("/", slog.New(slog.DiscardHandler)).Serve(t.Context(), v); err == nil {
+			if err := vitals.New("/").Serve(t.Context(), v); err == nil {
 				t.Error("taken")
 			}
 		})
@@ -146,7 +145,7 @@ func TestRefusesWhatItDoesNotKnow(t *testing.T) {
 func TestMachineThatTellsNothing(t *testing.T) {
 	v := newViewer(t)
 	v.say(watch)
-	if err := vitals.New(t.TempDir(), slog.New(slog.DiscardHandler)).Serve(t.Context(), v); err == nil || !strings.Contains(err.Error(), "cannot be read") {
+	if err := vitals.New(t.TempDir()).Serve(t.Context(), v); err == nil || !strings.Contains(err.Error(), "cannot be read") {
 		t.Errorf("Serve = %v", err)
 	}
 }
@@ -185,7 +184,7 @@ func TestParts(t *testing.T) {
 		}
 	}
 	v := newViewer(t)
-	go func() { _ = vitals.New(root, slog.New(slog.DiscardHandler)).Serve(t.Context(), v) }()
+	go func() { _ = vitals.New(root).Serve(t.Context(), v) }()
 	v.say(watch)
 	parts, _ := v.next(t).(signaling.VitalsParts)
 	want := signaling.VitalsParts{

@@ -15,6 +15,8 @@ import {
   maxMessage,
   type PictureState,
   type Viewer,
+  type Vitals,
+  type VitalsParts,
   version,
 } from "./wire.gen.ts";
 
@@ -101,6 +103,10 @@ export function decodeHelper(text: string): HelperMessage | null {
       return { type: "ping", body: { t: number(b, "t") } };
     case "pong":
       return { type: "pong", body: { t: number(b, "t") } };
+    case "vitals.parts":
+      return { type: "vitals.parts", body: vitalsParts(b) };
+    case "vitals":
+      return { type: "vitals", body: vitals(b) };
   }
 }
 
@@ -193,4 +199,66 @@ function monitor(b: Fields): Monitor {
     height: integer(b, "height", 1, 65535),
     primary: b.primary === true,
   };
+}
+
+const mostParts = 256;
+
+function vitalsParts(b: Fields): VitalsParts {
+  return {
+    cores: integer(b, "cores", 0, 4096),
+    memory_bytes: number(b, "memory_bytes"),
+    swap_bytes: number(b, "swap_bytes"),
+    disks: strings(b, "disks"),
+    volumes: list(b, "volumes", mostParts).map((v) => ({
+      mount: string(v, "mount", 4096),
+      bytes: number(v, "bytes"),
+    })),
+    networks: strings(b, "networks"),
+    sensors: strings(b, "sensors"),
+    pressure: b.pressure === true,
+    battery: b.battery === true,
+  };
+}
+
+function vitals(b: Fields): Vitals {
+  const stall = isFields(b.pressure) ? b.pressure : null;
+  const battery = isFields(b.battery) ? b.battery : null;
+  return {
+    time_ms: number(b, "time_ms"),
+    cores: numbers(b, "cores", 4096),
+    load: numbers(b, "load", 3),
+    memory: number(b, "memory"),
+    swap: number(b, "swap"),
+    pressure: stall && {
+      cpu: number(stall, "cpu"),
+      memory: number(stall, "memory"),
+      io: number(stall, "io"),
+    },
+    disks: list(b, "disks", mostParts).map((d) => ({
+      read: number(d, "read"),
+      write: number(d, "write"),
+      busy: number(d, "busy"),
+      wait: number(d, "wait"),
+    })),
+    volumes: numbers(b, "volumes", mostParts),
+    networks: list(b, "networks", mostParts).map((n) => ({ in: number(n, "in"), out: number(n, "out") })),
+    sensors: numbers(b, "sensors", mostParts),
+    ...(battery && {
+      battery: { charge: integer(battery, "charge", 0, 100), charging: battery.charging === true },
+    }),
+  };
+}
+
+function strings(b: Fields, name: string): readonly string[] {
+  const v = b[name];
+  if (!Array.isArray(v) || v.length > mostParts) throw new WireError(`${name} is not a list`);
+  return v.map((text) => (typeof text === "string" ? text.slice(0, 128) : ""));
+}
+
+function numbers(b: Fields, name: string, limit: number): readonly number[] {
+  const v = b[name];
+  if (!Array.isArray(v) || v.length > limit || !v.every((n) => typeof n === "number" && Number.isFinite(n))) {
+    throw new WireError(`${name} is not a list of numbers`);
+  }
+  return v;
 }

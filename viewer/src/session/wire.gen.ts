@@ -430,7 +430,7 @@ export interface Vitals {
   /** bytes */
   readonly swap: number;
   /** nil where the system does not tell */
-  readonly pressure: VitalsStall;
+  readonly pressure?: VitalsStall;
   readonly disks: readonly VitalsDisk[] | null;
   /** bytes used */
   readonly volumes: readonly number[] | null;
@@ -438,7 +438,7 @@ export interface Vitals {
   /** °C */
   readonly sensors: readonly number[] | null;
   /** nil where there is none */
-  readonly battery: VitalBattery;
+  readonly battery?: VitalBattery;
 }
 
 /** VitalsParts names what figures are of. */
