@@ -229,11 +229,9 @@ function vitals(b: Fields): Vitals {
     load: numbers(b, "load", 3),
     memory: number(b, "memory"),
     swap: number(b, "swap"),
-    pressure: stall && {
-      cpu: number(stall, "cpu"),
-      memory: number(stall, "memory"),
-      io: number(stall, "io"),
-    },
+    ...(stall && {
+      pressure: { cpu: number(stall, "cpu"), memory: number(stall, "memory"), io: number(stall, "io") },
+    }),
     disks: list(b, "disks", mostParts).map((d) => ({
       read: number(d, "read"),
       write: number(d, "write"),
@@ -244,7 +242,7 @@ function vitals(b: Fields): Vitals {
     networks: list(b, "networks", mostParts).map((n) => ({ in: number(n, "in"), out: number(n, "out") })),
     sensors: numbers(b, "sensors", mostParts),
     ...(battery && {
-      battery: { charge: integer(battery, "charge", 0, 100), charging: battery.charging === true },
+      battery: { charge: number(battery, "charge"), charging: battery.charging === true },
     }),
   };
 }
