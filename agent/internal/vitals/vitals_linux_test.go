@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -82,19 +83,14 @@ func TestOnThisMachine(t *testing.T) {
 	v := newViewer(t)
 	served := make(chan error, 1)
 	go func() { served <- vitals.New("/").Serve(t.Context(), v) }()
-	stop := make(chan struct{})
+	var stop atomic.Bool
+	defer stop.Store(true)
 	for range runtime.NumCPU() {
 		go func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
+			for !stop.Load() { // busy is what it is to be
 			}
 		}()
 	}
-	defer close(stop)
 	v.say(watch)
 	parts, ok := v.next(t).(signaling.VitalsParts)
 	if !ok || parts.Cores < 1 || parts.MemoryBytes < 1<<26 || len(parts.Volumes) == 0 {
