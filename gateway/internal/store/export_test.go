@@ -128,14 +128,14 @@ func (o *Old) Unbound(fill func(exec func(query string, args ...any))) {
 }
 
 // IndexSome runs one transaction of IndexSoftware, as if the gateway were killed behind it, and
-// returns how many of the devices it was done with.
-func IndexSome(t *testing.T, s *Store, ids ...mdm.DeviceID) int {
+// returns the devices it was not done with.
+func IndexSome(t *testing.T, s *Store, ids ...mdm.DeviceID) []mdm.DeviceID {
 	t.Helper()
-	done, err := s.indexSome(t.Context(), ids)
+	left, err := s.indexSome(t.Context(), ids)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return done
+	return left
 }
 
 // Sum adds up a column of a table.

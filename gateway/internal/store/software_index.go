@@ -15,6 +15,7 @@ import (
 	"handrail/gateway/internal/fleet"
 	"handrail/mdm"
 	"handrail/mdm/device"
+	"handrail/mdm/inventory"
 )
 
 // A chunk of the index is a set of chunkSize devices: few as a list, many as a bit each.
@@ -83,7 +84,7 @@ func (c *chunk) encode() []byte {
 const (
 	indexRows  = 3000    // of title_devices; a bucket or two more, that is at most twice maxBucket
 	indexFlips = 400_000 // devices that come to a title or leave it
-	indexAhead = 64      // buckets of which the content is read at once
+	indexAhead = 256     // steps of which the content is read at once
 )
 
 // IndexSoftware brings the index up to date for devices, in as many transactions as that takes;
@@ -92,19 +93,17 @@ const (
 func (s *Store) IndexSoftware(ctx context.Context, ids []mdm.DeviceID) error {
 	left := slices.Compact(slices.Sorted(slices.Values(ids)))
 	for len(left) > 0 {
-		done, err := s.indexSome(ctx, left)
-		if err != nil {
+		var err error
+		if left, err = s.indexSome(ctx, left); err != nil {
 			return err
 		}
-		left = left[done:]
 	}
 	return nil
 }
 
-// indexSome indexes the first of the devices in one transaction, and returns how many of them are
-// done with: none where one has more software than fits.
-func (s *Store) indexSome(ctx context.Context, ids []mdm.DeviceID) (int, error) {
-	done := 0
+// indexSome does what fits into one transaction, and returns the devices that are not done with.
+func (s *Store) indexSome(ctx context.Context, ids []mdm.DeviceID) ([]mdm.DeviceID, error) {
+	var left []mdm.DeviceID
 	err := s.write(ctx, func(tx *sql.Tx) error {
 		x := softwareIndex{s: s, tx: tx, flips: map[place]*flip{}, titles: map[int64]int64{}, names: map[int64]int64{}}
 		// A row of its own, so that uploads with new software do not wait for the index.
@@ -116,8 +115,14 @@ func (s *Store) indexSome(ctx context.Context, ids []mdm.DeviceID) (int, error) 
 			return err
 		}
 		first := x.next
-		var err error
-		if done, err = x.gather(ctx, ids); err != nil {
+		entries, err := x.entries(ctx, ids)
+		if err != nil {
+			return err
+		}
+		if err := x.gather(ctx, entries); err != nil {
+			return err
+		}
+		if left, err = x.note(ctx, entries); err != nil {
 			return err
 		}
 		if err := x.apply(ctx); err != nil {
@@ -129,7 +134,7 @@ func (s *Store) indexSome(ctx context.Context, ids []mdm.DeviceID) (int, error) 
 		_, err = tx.ExecContext(ctx, "UPDATE fleet_counters SET next_n = $1 WHERE id = 2", x.next)
 		return err
 	})
-	return done, err
+	return left, err
 }
 
 // place is a chunk of a title.
@@ -156,102 +161,85 @@ type indexEntry struct {
 	device          mdm.DeviceID
 	n               int64
 	wanted, indexed held
+	now             held // what the index has of it when the transaction ends
 	gone            bool
 }
 
-// gather reads devices until there is enough to do, writes what the index will hold of each,
-// collects the flips, and returns how many devices it was all of.
-func (x *softwareIndex) gather(ctx context.Context, ids []mdm.DeviceID) (int, error) {
-	done := 0
-	for some := range slices.Chunk(ids, indexAhead) {
+// entries reads the rows of devices; a device without software has none.
+func (x *softwareIndex) entries(ctx context.Context, ids []mdm.DeviceID) ([]indexEntry, error) {
+	var out []indexEntry
+	for some := range slices.Chunk(ids, 500) {
 		var c conditions
 		in(&c, "b.device_id", some)
 		rows, err := x.tx.QueryContext(ctx, `SELECT b.device_id, b.n, b.buckets, b.indexed, CASE WHEN d.id IS NULL OR d.revoked_us > 0 THEN 1 ELSE 0 END,
 			CASE WHEN d.id IS NULL THEN 1 ELSE 0 END FROM device_software b LEFT JOIN devices d ON d.id = b.device_id`+c.where(), c.args...)
 		list, err := collect(rows, err, scanIndexEntry)
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
-		// In the order of ids, whatever the database's order of texts is.
-		slices.SortFunc(list, func(a, b indexEntry) int { return strings.Compare(string(a.device), string(b.device)) })
-		stopped, err := x.take(ctx, list)
-		if err != nil {
-			return 0, err
-		}
-		if stopped < len(list) {
-			at, _ := slices.BinarySearch(some, list[stopped].device)
-			return done + at, nil
-		}
-		if done += len(some); x.full() {
-			break
-		}
+		out = append(out, list...)
 	}
-	return done, nil
+	return out, nil
 }
 
-// take collects the flips of entries and returns the number of the first that it did not take
-// all of.
-func (x *softwareIndex) take(ctx context.Context, list []indexEntry) (int, error) {
-	for i := 0; i < len(list); {
-		// As many entries at once as have buckets to look into.
-		n, ahead := 0, 0
-		for ; i+n < len(list) && (n == 0 || ahead < indexAhead); n++ {
-			ahead += list[i+n].unlike()
-		}
-		content, err := x.content(ctx, list[i:i+n])
-		if err != nil {
-			return 0, err
-		}
-		for ; n > 0; n-- {
-			whole, err := x.takeOne(ctx, &list[i], content)
-			if err != nil || !whole {
-				return i, err
+// step is one bucket of one device.
+type step struct {
+	entry  *indexEntry
+	bucket int
+}
+
+// gather collects flips until there is enough to do. It goes bucket by bucket through all devices,
+// since what devices have in common is in the same buckets: a row of title_devices is then
+// written once for all of them, not once for the few that a transaction would take whole.
+func (x *softwareIndex) gather(ctx context.Context, entries []indexEntry) error {
+	var steps []step
+	for b := range inventory.SoftwareBuckets {
+		for i := range entries {
+			if e := &entries[i]; e.wanted[b] != e.now[b] {
+				steps = append(steps, step{e, b})
 			}
-			i++
 		}
 	}
-	return len(list), nil
+	for some := range slices.Chunk(steps, indexAhead) {
+		content, err := x.content(ctx, some)
+		if err != nil {
+			return err
+		}
+		for _, st := range some {
+			if x.full() {
+				return nil
+			}
+			e, b := st.entry, st.bucket
+			if e.n < 0 {
+				e.n = x.next
+				x.next++
+			}
+			x.compare(e.n, content.titles[e.now[b]], content.titles[e.wanted[b]], content.name)
+			e.now[b] = e.wanted[b]
+		}
+	}
+	return nil
 }
 
-// takeOne collects the flips of one entry, bucket by bucket, and reports whether it took all.
-func (x *softwareIndex) takeOne(ctx context.Context, e *indexEntry, content bucketContent) (bool, error) {
-	if x.full() && (e.gone || e.wanted != e.indexed) {
-		return false, nil
-	}
-	now := e.indexed
-	for b := range e.wanted {
-		if e.wanted[b] == now[b] {
-			continue
+// note writes what the index will hold of each device, and returns those it will not hold whole.
+func (x *softwareIndex) note(ctx context.Context, entries []indexEntry) ([]mdm.DeviceID, error) {
+	var left []mdm.DeviceID
+	for _, e := range entries {
+		whole := e.now == e.wanted
+		if !whole {
+			left = append(left, e.device)
 		}
-		if x.full() {
-			break
+		var err error
+		if e.gone && whole {
+			_, err = x.tx.ExecContext(ctx, "DELETE FROM device_software WHERE device_id = $1", e.device)
+		} else if e.now != e.indexed {
+			_, err = x.tx.ExecContext(ctx, "UPDATE device_software SET n = $2, indexed = $3 WHERE device_id = $1", e.device, e.n, e.now.encode())
 		}
-		if e.n < 0 {
-			e.n = x.next
-			x.next++
-		}
-		x.compare(e.n, content.titles[now[b]], content.titles[e.wanted[b]], content.name)
-		now[b] = e.wanted[b]
-	}
-	whole := now == e.wanted
-	var err error
-	if e.gone && whole {
-		_, err = x.tx.ExecContext(ctx, "DELETE FROM device_software WHERE device_id = $1", e.device)
-	} else if now != e.indexed {
-		_, err = x.tx.ExecContext(ctx, "UPDATE device_software SET n = $2, indexed = $3 WHERE device_id = $1", e.device, e.n, now.encode())
-	}
-	return whole, err
-}
-
-// unlike counts the buckets that the index does not have as the device has them.
-func (e indexEntry) unlike() int {
-	n := 0
-	for b := range e.wanted {
-		if e.wanted[b] != e.indexed[b] {
-			n++
+		if err != nil {
+			return nil, err
 		}
 	}
-	return n
+	return left, nil
 }
 
 func scanIndexEntry(row rowScanner) (indexEntry, error) {
@@ -268,6 +256,7 @@ func scanIndexEntry(row rowScanner) (indexEntry, error) {
 	if e.indexed, err = decodeHeld(indexed); err != nil {
 		return e, fmt.Errorf("device %s: %w", e.device, err)
 	}
+	e.now = e.indexed
 	e.gone = gone == 1
 	if away == 1 {
 		e.wanted = held{}
@@ -281,14 +270,10 @@ type bucketContent struct {
 	name   map[int64]int64
 }
 
-func (x *softwareIndex) content(ctx context.Context, entries []indexEntry) (bucketContent, error) {
-	var buckets []int64
-	for _, e := range entries {
-		for b := range e.wanted {
-			if e.wanted[b] != e.indexed[b] {
-				buckets = append(buckets, e.wanted[b], e.indexed[b])
-			}
-		}
+func (x *softwareIndex) content(ctx context.Context, steps []step) (bucketContent, error) {
+	buckets := make([]int64, 0, 2*len(steps))
+	for _, st := range steps {
+		buckets = append(buckets, st.entry.wanted[st.bucket], st.entry.now[st.bucket])
 	}
 	slices.Sort(buckets)
 	titles, err := x.s.bucketTitles(ctx, x.tx, slices.Compact(buckets))

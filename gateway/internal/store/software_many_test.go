@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"handrail/gateway/internal/store"
+	"handrail/gateway/internal/store/storetest"
 	"handrail/mdm"
 	"handrail/mdm/inventory"
 	"handrail/mdm/mdmtest"
@@ -87,7 +88,7 @@ func TestIndexInParts(t *testing.T) {
 			longest := time.Duration(0)
 			for left := ids; len(left) > 0; {
 				begun := time.Now()
-				left = left[store.IndexSome(t, s, left...):]
+				left = store.IndexSome(t, s, left...)
 				longest = max(longest, time.Since(begun))
 				n := right()
 				if len(left) > 0 && from != to && (n == from || n == to) {
@@ -118,6 +119,35 @@ func TestIndexInParts(t *testing.T) {
 		parts(*manyTitles+50, 50)
 		if n := store.CountRows(t, s, "device_software"); n != 1 {
 			t.Errorf("the index remembers %d devices, want 1", n)
+		}
+	})
+}
+
+// TestIndexInCommon takes devices into the index that have much in common: what they share is
+// written once for all of them, not again for each few.
+func TestIndexInCommon(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		t.Helper()
+		ctx := t.Context()
+		sections := manySoftware(t, "a", 4000)
+		var ids []mdm.DeviceID
+		for i := range 40 {
+			id := mdmtest.Join(t, s, i, mdm.RootGroup)
+			out, err := inventory.New(s).Apply(ctx, id, true, sections, mdmtest.Start)
+			if err != nil || len(out.Refused) > 0 {
+				t.Fatalf("upload: %v, refused %v", err, out.Refused)
+			}
+			ids = append(ids, id)
+		}
+		before := s.Writes()
+		if err := s.IndexSoftware(ctx, ids); err != nil {
+			t.Fatal(err)
+		}
+		if n := s.Writes() - before; n > 2 {
+			t.Errorf("%d devices with the same 4,000 titles took %d transactions, want 2", len(ids), n)
+		}
+		if n := store.Sum(t, s, "devices", "software_titles"); n != 40*4000 {
+			t.Errorf("the index has %d, want 40 times 4,000", n)
 		}
 	})
 }
