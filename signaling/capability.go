@@ -16,6 +16,7 @@ const (
 	Clipboard   Capability = "clipboard"   // clipboard, both directions
 	Files       Capability = "files"       // browse, copy, change files
 	Terminal    Capability = "terminal"    // a shell
+	Root        Capability = "root"        // terminal, files and processes as the machine's administrator; nothing by itself
 	Diagnostics Capability = "diagnostics" // processes, services, logs, figures
 	Power       Capability = "power"       // restart, sign out, lock
 	Record      Capability = "record"      // keep a recording
@@ -23,20 +24,24 @@ const (
 
 // Capabilities lists every capability in its canonical order.
 func Capabilities() []Capability {
-	return []Capability{View, Control, Clipboard, Files, Terminal, Diagnostics, Power, Record}
+	return []Capability{View, Control, Clipboard, Files, Terminal, Root, Diagnostics, Power, Record}
 }
 
 // CapabilitySet is a set of capabilities; the zero value is empty. It encodes as a
-// JSON array in canonical order.
+// JSON array in canonical order. As a number it is kept in databases: see bitOf.
 type CapabilitySet uint16
+
+// bitOf is a capability's place in the number of a set, for ever: the order in which they came to
+// be, whatever the order in which people read them. 0 is one that this version does not know.
+func bitOf(c Capability) CapabilitySet {
+	return 1 << (1 + slices.Index([]Capability{View, Control, Clipboard, Files, Terminal, Diagnostics, Power, Record, Root}, c)) >> 1
+}
 
 // SetOf returns the set of the given capabilities; unknown ones are left out.
 func SetOf(cs ...Capability) CapabilitySet {
 	var s CapabilitySet
 	for _, c := range cs {
-		if i := slices.Index(Capabilities(), c); i >= 0 {
-			s |= 1 << i
-		}
+		s |= bitOf(c)
 	}
 	return s
 }

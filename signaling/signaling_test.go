@@ -268,6 +268,19 @@ func TestCapabilitySet(t *testing.T) {
 	}
 }
 
+// TestCapabilityNumbers: databases keep sets as numbers, so none may ever change.
+func TestCapabilityNumbers(t *testing.T) {
+	want := map[signaling.Capability]signaling.CapabilitySet{
+		signaling.View: 1, signaling.Control: 2, signaling.Clipboard: 4, signaling.Files: 8, signaling.Terminal: 16,
+		signaling.Diagnostics: 32, signaling.Power: 64, signaling.Record: 128, signaling.Root: 256,
+	}
+	for _, c := range signaling.Capabilities() {
+		if n := signaling.SetOf(c); n == 0 || n != want[c] {
+			t.Errorf("%s is %d, want %d", c, n, want[c])
+		}
+	}
+}
+
 // TestTranscriptsDiffer shows that no two claims sign the same bytes.
 func TestTranscriptsDiffer(t *testing.T) {
 	h := signaling.Hello{Device: "dev_1", Nonce: []byte("a"), Fingerprint: "ab", Instance: "c"}

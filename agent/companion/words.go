@@ -25,6 +25,8 @@ func wordsFor(c signaling.Capability) wording {
 		return wording{"Work with your files", "Browse, copy and change them"}
 	case signaling.Terminal:
 		return wording{"Run commands", "In a terminal on this computer"}
+	case signaling.Root:
+		return wording{"Act as administrator", "Commands, files and programs of the whole computer"}
 	case signaling.Diagnostics:
 		return wording{"Look under the hood", "Running programs, services and logs"}
 	case signaling.Power:

@@ -17,7 +17,7 @@ import (
 // UnattendedBody is a policy for sessions nobody at the device is asked about.
 type UnattendedBody struct {
 	Enabled      bool     `json:"enabled"`
-	Capabilities []string `json:"capabilities" maxItems:"16" enum:"view,control,clipboard,files,terminal,diagnostics,power,record" doc:"More is never granted unasked"`
+	Capabilities []string `json:"capabilities" maxItems:"16" enum:"view,control,clipboard,files,terminal,root,diagnostics,power,record" doc:"More is never granted unasked"`
 }
 
 // GroupBody is a node of the group tree.

@@ -67,12 +67,12 @@ func sessionBody(s session.Session) SessionBody {
 type NewSessionInput struct {
 	DeviceID     string   `json:"device_id" maxLength:"64"`
 	Reason       string   `json:"reason,omitempty" maxLength:"500" doc:"Shown to the person at the device"`
-	Capabilities []string `json:"capabilities" minItems:"1" maxItems:"16" enum:"view,control,clipboard,files,terminal,diagnostics,power,record"`
+	Capabilities []string `json:"capabilities" minItems:"1" maxItems:"16" enum:"view,control,clipboard,files,terminal,root,diagnostics,power,record"`
 }
 
 // AskInput asks for capabilities in a session that lives.
 type AskInput struct {
-	Capabilities []string `json:"capabilities" minItems:"1" maxItems:"16" enum:"view,control,clipboard,files,terminal,diagnostics,power,record" doc:"Those wanted in all"`
+	Capabilities []string `json:"capabilities" minItems:"1" maxItems:"16" enum:"view,control,clipboard,files,terminal,root,diagnostics,power,record" doc:"Those wanted in all"`
 }
 
 // EndInput ends a session.

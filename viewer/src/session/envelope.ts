@@ -168,6 +168,7 @@ const knownCapabilities: readonly Capability[] = [
   "clipboard",
   "files",
   "terminal",
+  "root",
   "diagnostics",
   "power",
   "record",

@@ -576,6 +576,7 @@ export type Capability =
   | "clipboard" /* clipboard, both directions */
   | "files" /* browse, copy, change files */
   | "terminal" /* a shell */
+  | "root" /* terminal, files and processes as the machine's administrator; nothing by itself */
   | "diagnostics" /* processes, services, logs, figures */
   | "power" /* restart, sign out, lock */
   | "record" /* keep a recording */;

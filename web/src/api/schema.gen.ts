@@ -1950,7 +1950,7 @@ export interface components {
         };
         AskInput: {
             /** @description Those wanted in all */
-            capabilities: ("view" | "control" | "clipboard" | "files" | "terminal" | "diagnostics" | "power" | "record")[];
+            capabilities: ("view" | "control" | "clipboard" | "files" | "terminal" | "root" | "diagnostics" | "power" | "record")[];
         };
         AssetChange: {
             /** @description Its key */
@@ -3714,7 +3714,7 @@ export interface components {
             timeout_seconds?: number;
         };
         NewSessionInput: {
-            capabilities: ("view" | "control" | "clipboard" | "files" | "terminal" | "diagnostics" | "power" | "record")[];
+            capabilities: ("view" | "control" | "clipboard" | "files" | "terminal" | "root" | "diagnostics" | "power" | "record")[];
             device_id: string;
             /** @description Shown to the person at the device */
             reason?: string;
@@ -4669,7 +4669,7 @@ export interface components {
         };
         UnattendedBody: {
             /** @description More is never granted unasked */
-            capabilities: ("view" | "control" | "clipboard" | "files" | "terminal" | "diagnostics" | "power" | "record")[];
+            capabilities: ("view" | "control" | "clipboard" | "files" | "terminal" | "root" | "diagnostics" | "power" | "record")[];
             enabled: boolean;
         };
         Updates: {

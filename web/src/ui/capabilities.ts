@@ -7,6 +7,7 @@ export const capabilityWords: Record<Capability, { name: string; means: string }
   clipboard: { name: "Clipboard", means: "Copy text both ways" },
   files: { name: "Files", means: "Browse, copy and change files" },
   terminal: { name: "Terminal", means: "Run commands in a shell" },
+  root: { name: "Administrator", means: "Terminal, files and processes as root" },
   diagnostics: { name: "Diagnostics", means: "See processes, services and logs" },
   power: { name: "Power", means: "Restart, lock or sign out" },
   record: { name: "Recording", means: "Keep a recording of the session" },

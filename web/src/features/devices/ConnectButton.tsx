@@ -77,7 +77,7 @@ interface OptionsProps {
   connect: (reason: string, capabilities: Capability[]) => void;
 }
 
-const choices: Capability[] = ["control", "clipboard", "files", "terminal", "diagnostics", "power"];
+const choices: Capability[] = ["control", "clipboard", "files", "terminal", "root", "diagnostics", "power"];
 
 function ConnectOptions({ disabled, allowed, verb, connecting, connect }: OptionsProps) {
   const [opened, { toggle, close }] = useDisclosure(false);

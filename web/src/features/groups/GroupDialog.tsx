@@ -120,6 +120,7 @@ const grantable: Capability[] = [
   "clipboard",
   "files",
   "terminal",
+  "root",
   "diagnostics",
   "power",
   "record",
