@@ -86,6 +86,7 @@ func (w *writer) limits() {
 		{"channelControl", "Label of the reliable, ordered channel of edges, keys and messages.", signaling.ChannelControl},
 		{"channelPointer", "Label of the unordered channel of positions and timings, without retransmits.", signaling.ChannelPointer},
 		{"channelClipboard", "Label of the reliable, ordered channel of clipboard texts.", signaling.ChannelClipboard},
+		{"channelTool", "Begins the label of a tool's reliable, ordered channel; the tool's name follows.", signaling.ChannelTool},
 	} {
 		fmt.Fprintf(w, "/** %s */\nexport const %s = %q;\n", l.doc, l.name, l.value)
 	}

@@ -2,7 +2,14 @@
  * One RTCPeerConnection of a viewer: the three data channels, the incoming picture, offers and ICE
  * restarts. It knows no socket: what must be sent is handed out, what came is handed in.
  */
-import { channelClipboard, channelControl, channelPointer, type ICEServer } from "../session/wire.gen.ts";
+import { PipedTool, type ToolChannel } from "../session/toolchannel.ts";
+import {
+  channelClipboard,
+  channelControl,
+  channelPointer,
+  channelTool,
+  type ICEServer,
+} from "../session/wire.gen.ts";
 
 /**
  * How a peer connection stands. connected: media and the control channel flow; interrupted: they did;
@@ -23,6 +30,8 @@ export interface PeerHandlers {
 
 /** A pointer position waits behind at most this many bytes; the next one is newer anyway. */
 const mostPointerBacklog = 512;
+/** A tool hears "low" when less than this waits to be sent. */
+const toolLow = 256 << 10;
 
 /** See the file's comment. The offer is prepared at once; nothing is gathered before `begin`. */
 export class Peer {
@@ -31,6 +40,7 @@ export class Peer {
   readonly #control: RTCDataChannel;
   readonly #pointer: RTCDataChannel;
   readonly #clipboard: RTCDataChannel;
+  readonly #tools = new Set<PipedTool>();
   readonly #prepared: Promise<RTCSessionDescriptionInit>;
   #chain: Promise<unknown> = Promise.resolve();
   #early: RTCIceCandidateInit[] = [];
@@ -158,12 +168,33 @@ export class Peer {
     return send(this.#clipboard, data);
   }
 
+  /** Opens a channel to a tool of the device. It lives no longer than this connection. */
+  openTool(name: string): ToolChannel {
+    const c = this.#pc.createDataChannel(`${channelTool}${name}`);
+    c.binaryType = "arraybuffer";
+    c.bufferedAmountLowThreshold = toolLow;
+    const tool: PipedTool = new PipedTool(name, {
+      send: (data) => send(c, data),
+      buffered: () => c.bufferedAmount,
+      close: () => c.close(),
+    });
+    this.#tools.add(tool);
+    c.onopen = () => tool.opened();
+    c.onmessage = (e: MessageEvent<string | ArrayBuffer>) => tool.received(e.data);
+    c.onbufferedamountlow = () => tool.drained();
+    c.onclose = () => {
+      this.#tools.delete(tool);
+      tool.ended();
+    };
+    return tool;
+  }
+
   /** Figures of the connection. */
   stats(): Promise<RTCStatsReport> {
     return this.#pc.getStats();
   }
 
-  /** Ends it. No handler is called afterwards. */
+  /** Ends it. No handler is called afterwards; the tools' channels say that they are closed. */
   close(): void {
     this.#closed = true;
     for (const c of [this.#control, this.#pointer, this.#clipboard]) {
@@ -176,6 +207,9 @@ export class Peer {
     this.#pc.oniceconnectionstatechange = null;
     this.#pc.onicecandidate = null;
     this.#pc.close();
+    const tools = [...this.#tools];
+    this.#tools.clear();
+    for (const tool of tools) tool.ended(); // browsers differ in whether they say it themselves
   }
 
   /** Descriptions and candidates are applied one after the other, in the order they were asked for. */

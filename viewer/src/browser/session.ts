@@ -24,6 +24,7 @@ import {
   type SessionView,
   type Tier,
 } from "../session/state.ts";
+import type { ToolChannel } from "../session/toolchannel.ts";
 import type { Bodies, Code, fromViewer, ICEServer } from "../session/wire.gen.ts";
 import { type Meter, MeterReader } from "./meter.ts";
 import { Peer, PeerClosed, type PeerTransport } from "./peer.ts";
@@ -169,6 +170,14 @@ export class Session extends Emitter<SessionEvents> {
   /** Sends a message to the agent; false when there is no connection. */
   send<T extends (typeof fromViewer)[number]>(type: T, body: Bodies[T]): boolean {
     return this.#peer.sendControl(encode(type, body));
+  }
+
+  /**
+   * Opens a channel to a tool of the device; null while there is no connection. The channel closes
+   * with the connection: open a new one when `view.transport` is "connected" again.
+   */
+  openTool(name: string): ToolChannel | null {
+    return this.#view.transport === "connected" ? this.#peer.openTool(name) : null;
   }
 
   /** Sends an input frame. Returns its number, or 0 when it was not sent. */

@@ -12,6 +12,8 @@ export const channelControl = "control";
 export const channelPointer = "pointer";
 /** Label of the reliable, ordered channel of clipboard texts. */
 export const channelClipboard = "clipboard";
+/** Begins the label of a tool's reliable, ordered channel; the tool's name follows. */
+export const channelTool = "tool/";
 
 /** The body of every message, by its type. */
 export interface Bodies {
@@ -23,11 +25,28 @@ export interface Bodies {
   "control.give": ControlGive;
   "drain": Drain;
   "error": Error;
+  "findings": Findings;
+  "findings.ask": FindingsAsk;
   "hello": Hello;
   "inventory.ask": InventoryAsk;
   "inventory.turn": InventoryTurn;
+  "journal.ack": JournalAck;
+  "journal.lines": JournalLines;
+  "journal.more": JournalMore;
+  "journal.open": JournalOpen;
+  "journal.source": JournalSource;
+  "machine.ask": MachineAsk;
+  "machine.table": MachineTable;
   "monitor.select": MonitorSelect;
   "monitors": Monitors;
+  "net.ask": NetAsk;
+  "net.done": NetDone;
+  "net.line": NetLine;
+  "net.run": NetRun;
+  "net.sockets": NetSockets;
+  "net.sockets.ask": NetSocketsAsk;
+  "net.state": NetState;
+  "net.stop": NetStop;
   "nudge": Nudge;
   "peer.answer": PeerAnswer;
   "peer.candidate": PeerCandidate;
@@ -37,11 +56,24 @@ export interface Bodies {
   "picture.tier": PictureTier;
   "ping": Ping;
   "pong": Pong;
+  "process.act": ProcessAct;
+  "process.change": ProcessChange;
+  "process.details": ProcessDetails;
+  "process.done": ProcessDone;
+  "process.look": ProcessLook;
+  "process.rows": ProcessRows;
+  "process.watch": ProcessWatch;
   "proof": Proof;
   "ready": Ready;
   "refused": Refused;
   "revoked": Revoked;
   "say": Say;
+  "service.act": ServiceAct;
+  "service.details": ServiceDetails;
+  "service.done": ServiceDone;
+  "service.look": ServiceLook;
+  "service.rows": ServiceRows;
+  "service.watch": ServiceWatch;
   "session.ask": SessionAsk;
   "session.consent": SessionConsent;
   "session.end": SessionEnd;
@@ -51,6 +83,11 @@ export interface Bodies {
   "session.request": SessionRequest;
   "session.state": SessionState;
   "session.viewer": SessionViewer;
+  "space.ask": SpaceAsk;
+  "space.stop": SpaceStop;
+  "space.tree": SpaceTree;
+  "space.volumes": SpaceVolumes;
+  "space.walk": SpaceWalk;
   "status": Status;
   "subscribe": Subscribe;
   "ticket": Ticket;
@@ -102,21 +139,56 @@ export const fromViewer = [
   "control.ask",
   "control.drop",
   "control.give",
+  "findings.ask",
+  "journal.ack",
+  "journal.more",
+  "journal.open",
+  "machine.ask",
   "monitor.select",
+  "net.ask",
+  "net.run",
+  "net.sockets.ask",
+  "net.stop",
   "picture.tier",
   "ping",
   "pong",
+  "process.act",
+  "process.look",
+  "process.watch",
+  "service.act",
+  "service.look",
+  "service.watch",
+  "space.ask",
+  "space.stop",
+  "space.walk",
   "vitals.watch",
 ] as const satisfies readonly MessageType[];
 
 /** What the agent may send to a viewer over a data channel. */
 export const fromHelper = [
   "control.asked",
+  "findings",
+  "journal.lines",
+  "journal.source",
+  "machine.table",
   "monitors",
+  "net.done",
+  "net.line",
+  "net.sockets",
+  "net.state",
   "picture",
   "ping",
   "pong",
+  "process.change",
+  "process.details",
+  "process.done",
+  "process.rows",
   "say",
+  "service.details",
+  "service.done",
+  "service.rows",
+  "space.tree",
+  "space.volumes",
   "status",
   "vitals",
   "vitals.parts",
@@ -166,6 +238,23 @@ export interface Error {
   readonly message: string;
 }
 
+/** Findings answers FindingsAsk. */
+export interface Findings {
+  readonly done: boolean;
+  /** in one sentence */
+  readonly summary: string;
+  /** worst first */
+  readonly findings: readonly Finding[] | null;
+  /** what was looked at, in words */
+  readonly looked: readonly string[] | null;
+  /** what could not be looked at, and why */
+  readonly missed: readonly string[] | null;
+  readonly took_ms: number;
+}
+
+/** FindingsAsk asks for a look at the device. */
+export type FindingsAsk = Readonly<Record<string, never>>;
+
 /** Hello opens the agent's socket. */
 export interface Hello {
   readonly device: DeviceID;
@@ -190,6 +279,89 @@ export interface InventoryTurn {
   readonly after_ms: number;
 }
 
+/** JournalAck says that the batches up to Seq were shown. */
+export interface JournalAck {
+  readonly seq: number;
+}
+
+/** JournalLines is a batch, oldest line first. */
+export interface JournalLines {
+  readonly query: number;
+  /** to be acknowledged */
+  readonly seq: number;
+  /** these come before all that were told; else after */
+  readonly back: boolean;
+  /** with Back: there is nothing before these */
+  readonly begin: boolean;
+  /** lines that were not told, before these */
+  readonly dropped: number;
+  /** of an answer to JournalOpen or JournalMore; what comes after is followed */
+  readonly last: boolean;
+  readonly lines: readonly JournalLine[] | null;
+}
+
+/** JournalMore asks for the lines before the oldest that was told. */
+export interface JournalMore {
+  readonly query: number;
+  /** 1 to 1000 */
+  readonly count: number;
+}
+
+/** JournalOpen asks for lines. */
+export interface JournalOpen {
+  /** the viewer's number of this question, which the answers name */
+  readonly query: number;
+  /** of this service only; "" is all */
+  readonly unit: string;
+  /** at least as grave: 0 emergency, 3 error, 4 warning, 6 information, 7 debugging */
+  readonly priority: number;
+  /** that lines hold, whatever the case; "" is all */
+  readonly text: string;
+  /** 0 is from the beginning */
+  readonly since_ms: number;
+  /** 0 is to the end */
+  readonly until_ms: number;
+  /** an id of JournalSource; "" is all */
+  readonly boot: string;
+  /** the kernel's only */
+  readonly kernel: boolean;
+  /** of JournalSource's files; "" is the journal, or the best file there is */
+  readonly file: string;
+  /** of lines to begin with; 1 to 1000 */
+  readonly count: number;
+  readonly follow: boolean;
+}
+
+/** JournalSource says where lines come from; it comes once, before them. */
+export interface JournalSource {
+  readonly query: number;
+  /** journal, files, none */
+  readonly kind: string;
+  readonly files: readonly string[] | null;
+  /** newest first */
+  readonly boots: readonly JournalBoot[] | null;
+  /** that have lines */
+  readonly units: readonly string[] | null;
+  readonly message: string;
+}
+
+/** MachineAsk asks for one topic. */
+export interface MachineAsk {
+  readonly topic: MachineTopic;
+}
+
+/** MachineTable answers MachineAsk. */
+export interface MachineTable {
+  readonly topic: MachineTopic;
+  /** in one sentence */
+  readonly summary: string;
+  /** besides the time */
+  readonly columns: readonly string[] | null;
+  readonly rows: readonly MachineRow[] | null;
+  /** what could not be read, and why */
+  readonly message: string;
+}
+
 /** MonitorSelect chooses what this viewer sees; each viewer chooses for itself, and no capability but view is needed. 0 is the whole desktop. */
 export interface MonitorSelect {
   readonly monitor: number;
@@ -200,6 +372,70 @@ export interface Monitors {
   readonly monitors: readonly Monitor[] | null;
   /** what this viewer is being shown */
   readonly selected: number;
+}
+
+/** NetAsk asks how the device is connected. */
+export type NetAsk = Readonly<Record<string, never>>;
+
+/** NetDone ends a check. */
+export interface NetDone {
+  readonly ok: boolean;
+  /** the result in one sentence, and what to do where it is bad */
+  readonly message: string;
+}
+
+/** NetLine is a line of a check's output. */
+export interface NetLine {
+  readonly text: string;
+  readonly tone: NetTone;
+  /** what was measured; -1 where nothing was */
+  readonly ms: number;
+}
+
+/** NetRun runs a check. */
+export interface NetRun {
+  readonly what: NetCheck;
+  /** host name, address, or web address; "" for rate and problem */
+  readonly target: string;
+  /** for tcp and tls; 0 is 443 */
+  readonly port: number;
+  /** for dns: address of a server; "" is the device's own */
+  readonly server: string;
+  /** for dns: A, AAAA, CNAME, MX, NS, PTR, SRV, TXT; "" is A and AAAA */
+  readonly record: string;
+  /** for ping: 1 to 100; 0 is 5 */
+  readonly count: number;
+}
+
+/** NetSockets is a piece of the list. */
+export interface NetSockets {
+  readonly first: boolean;
+  readonly last: boolean;
+  /** may be more than are told */
+  readonly total: number;
+  readonly sockets: readonly NetSocket[] | null;
+}
+
+/** NetSocketsAsk asks for the sockets. */
+export type NetSocketsAsk = Readonly<Record<string, never>>;
+
+/** NetState answers NetAsk. */
+export interface NetState {
+  readonly interfaces: readonly NetInterface[] | null;
+  readonly routes: readonly NetRoute[] | null;
+  /** servers */
+  readonly dns: readonly string[] | null;
+  readonly search: readonly string[] | null;
+  /** the default route's; "" where there is none */
+  readonly gateway: string;
+  /** this installation's own server, as https://help.example.org */
+  readonly service: string;
+  readonly message: string;
+}
+
+/** NetStop ends the check that was sent with the id. */
+export interface NetStop {
+  readonly check: string;
 }
 
 /** Nudge tells the agent to do something it knows how to do. A nudge may be lost or come twice; what it is about is asked for anew at every welcome. */
@@ -271,6 +507,87 @@ export interface Pong {
   readonly t: number;
 }
 
+/** ProcessAct acts on one process, if it is still the one that began at Birth. */
+export interface ProcessAct {
+  readonly pid: number;
+  readonly birth: number;
+  readonly what: ProcessVerb;
+  /** for nice: -20 to 19 */
+  readonly nice: number;
+}
+
+/** ProcessChange is what changed since the last time. Much of it comes in several pieces. */
+export interface ProcessChange {
+  readonly last: boolean;
+  readonly total: number;
+  /** also a process that became another program */
+  readonly new: readonly ProcessRow[] | null;
+  readonly moved: readonly ProcessMove[] | null;
+  /** numbers; they come before New */
+  readonly gone: readonly number[] | null;
+}
+
+/** ProcessDetails is what is known of one process. Of its environment only the names are told: the values are often secrets. */
+export interface ProcessDetails {
+  readonly pid: number;
+  readonly birth: number;
+  /** it has ended; nothing else is filled then */
+  readonly gone: boolean;
+  readonly command: readonly string[] | null;
+  readonly exe: string;
+  /** it works in */
+  readonly dir: string;
+  /** control group, which names its service */
+  readonly control: string;
+  /** bytes from disks so far */
+  readonly read: number;
+  /** bytes to disks so far */
+  readonly written: number;
+  /** names */
+  readonly env: readonly string[] | null;
+  readonly files: readonly ProcessFile[] | null;
+  /** may be more than Files */
+  readonly file_count: number;
+  readonly sockets: readonly ProcessSocket[] | null;
+  /** what could not be read, and why */
+  readonly message: string;
+}
+
+/** ProcessDone answers ProcessAct. */
+export interface ProcessDone {
+  readonly pid: number;
+  readonly birth: number;
+  readonly what: ProcessVerb;
+  readonly ok: boolean;
+  /** it runs no more */
+  readonly gone: boolean;
+  /** how it went, and what to do where it did not */
+  readonly message: string;
+}
+
+/** ProcessLook asks for the details of one process. */
+export interface ProcessLook {
+  readonly pid: number;
+  readonly birth: number;
+}
+
+/** ProcessRows is a piece of the whole list. First empties what was there before. */
+export interface ProcessRows {
+  readonly first: boolean;
+  readonly last: boolean;
+  /** of the whole list */
+  readonly total: number;
+  /** of the device, which CPU figures may add up to a thousand times */
+  readonly cores: number;
+  readonly rows: readonly ProcessRow[] | null;
+}
+
+/** ProcessWatch asks for the list; without it none comes. */
+export interface ProcessWatch {
+  /** between changes; 1000 to 60000 */
+  readonly every_ms: number;
+}
+
 /** Proof is the device key's signature over DeviceTranscript. */
 export interface Proof {
   readonly signature: string;
@@ -300,6 +617,75 @@ export interface Say {
   readonly message: string;
   /** the message or frame type it is about */
   readonly what?: string;
+}
+
+/** ServiceAct acts on one service. All of it needs root beside diagnostics. */
+export interface ServiceAct {
+  readonly name: string;
+  readonly what: ServiceVerb;
+}
+
+/** ServiceDetails is what is known of one service. */
+export interface ServiceDetails {
+  readonly row: ServiceRow;
+  /** of its main process; 0 is none */
+  readonly pid: number;
+  /** bytes; -1 where it is not known */
+  readonly memory: number;
+  /** -1 where it is not known */
+  readonly tasks: number;
+  /** how its last run ended, as exit-code */
+  readonly result: string;
+  /** status of its last run */
+  readonly exit: number;
+  /** by itself, after failures */
+  readonly starts: number;
+  /** in this state; 0 where it is not known */
+  readonly since_ms: number;
+  /** that defines it */
+  readonly file: string;
+  /** other services */
+  readonly needs: readonly string[] | null;
+  /** its last lines */
+  readonly log: readonly string[] | null;
+  /** what could not be read, and why */
+  readonly message: string;
+}
+
+/** ServiceDone answers ServiceAct. */
+export interface ServiceDone {
+  readonly name: string;
+  readonly what: ServiceVerb;
+  readonly ok: boolean;
+  /** state, or whether it is enabled */
+  readonly before: string;
+  readonly after: string;
+  readonly message: string;
+  /** its last lines */
+  readonly log: readonly string[] | null;
+}
+
+/** ServiceLook asks for the details of one service. */
+export interface ServiceLook {
+  readonly name: string;
+}
+
+/** ServiceRows is a piece of the list, or what changed of it. */
+export interface ServiceRows {
+  /** what was there before is to be forgotten */
+  readonly first: boolean;
+  readonly last: boolean;
+  readonly manager: ServiceManager;
+  /** why there is nothing, or not everything */
+  readonly message: string;
+  readonly rows: readonly ServiceRow[] | null;
+  readonly gone: readonly string[] | null;
+}
+
+/** ServiceWatch asks for the list; without it none comes. */
+export interface ServiceWatch {
+  /** between looks for changes; 1000 to 60000 */
+  readonly every_ms: number;
 }
 
 /** SessionAsk asks the person at the device for more capabilities in a session that lives. */
@@ -391,6 +777,41 @@ export interface SessionViewer {
   readonly operator: Operator;
   readonly capabilities: readonly Capability[];
   readonly ice_servers: readonly ICEServer[] | null;
+}
+
+/** SpaceAsk asks for the file systems. */
+export type SpaceAsk = Readonly<Record<string, never>>;
+
+/** SpaceStop ends the walk. */
+export type SpaceStop = Readonly<Record<string, never>>;
+
+/** SpaceTree is what was found so far, parents before their children. */
+export interface SpaceTree {
+  readonly path: string;
+  readonly done: boolean;
+  /** with Done: everything was seen */
+  readonly whole: boolean;
+  /** seen */
+  readonly entries: number;
+  /** directories that could not be read */
+  readonly unreadable: number;
+  /** why it is not whole */
+  readonly message: string;
+  readonly nodes: readonly SpaceNode[] | null;
+}
+
+/** SpaceVolumes answers SpaceAsk. */
+export interface SpaceVolumes {
+  readonly volumes: readonly SpaceVolume[] | null;
+  readonly message: string;
+}
+
+/** SpaceWalk looks for what fills a directory, without leaving its file system. */
+export interface SpaceWalk {
+  /** absolute */
+  readonly path: string;
+  /** it may take; 1 to 600 */
+  readonly seconds: number;
 }
 
 /** Status is everything a viewer needs to know of its rights; sent whenever it changes. */
@@ -521,6 +942,23 @@ export type Topic =
 /** PeerID names one viewer's connection to one device within a session: "peer_" and 26 characters. A viewer that reconnects keeps its peer id. */
 export type PeerID = string;
 
+/** Finding is one thing that is wrong. */
+export interface Finding {
+  /** the same for the same fault, as "disk:/var" */
+  readonly id: string;
+  readonly severity: Severity;
+  /** as "/var is 97 % full" */
+  readonly title: string;
+  /** what it was seen by, worst first */
+  readonly evidence: readonly string[] | null;
+  /** what to do next */
+  readonly advice: string;
+  /** that shows more of it, as ToolSpace; "" is none */
+  readonly tool: string;
+  /** in that tool: a mount, a process's number, a service, a server */
+  readonly target: string;
+}
+
 /** DeviceID is opaque here; the management side gives it its meaning ("dev_…"). */
 export type DeviceID = string;
 
@@ -533,6 +971,45 @@ export interface SessionBrief {
   readonly seq: number;
 }
 
+/** JournalLine is one entry. */
+export interface JournalLine {
+  /** 0 where the line does not tell */
+  readonly time_ms: number;
+  /** 0 to 7; 6 where the line does not tell */
+  readonly priority: number;
+  /** service, or the program that wrote it */
+  readonly unit: string;
+  readonly pid: number;
+  readonly text: string;
+  /** bytes that Text lacks of the line */
+  readonly cut: number;
+}
+
+/** JournalBoot is one run of the device. */
+export interface JournalBoot {
+  readonly id: string;
+  /** of its lines */
+  readonly first_ms: number;
+  readonly last_ms: number;
+}
+
+/** MachineTopic is what a table is of. */
+export type MachineTopic =
+  | "users" /* signed in */
+  | "faults" /* of the hardware, and of memory that ran out, from the kernel's log */
+  | "crashes" /* of programs */
+  | "boot" /* what the last start took */
+  | "updates" /* that wait */;
+
+/** MachineRow is one line of a table. */
+export interface MachineRow {
+  /** when it was; 0 where that has no meaning */
+  readonly time_ms: number;
+  readonly bad: boolean;
+  /** as many as there are Columns */
+  readonly cells: readonly string[] | null;
+}
+
 /** Monitor is one output of the device. Positions are in the desktop's pixels and may be negative. */
 export interface Monitor {
   /** 1 and up; stable while plugged in */
@@ -543,6 +1020,66 @@ export interface Monitor {
   readonly width: number;
   readonly height: number;
   readonly primary: boolean;
+}
+
+/** NetTone says how a line is meant. */
+export type NetTone =
+  | "plain"
+  | "good"
+  | "bad";
+
+/** NetCheck is a kind of check. */
+export type NetCheck =
+  | "ping"
+  | "trace" /* the routers on the way */
+  | "dns" /* asks Server, or the device's own servers, for Target */
+  | "tcp" /* a connection to Target at Port */
+  | "tls" /* and its certificates */
+  | "http" /* Target is an address as https://example.org/ */
+  | "rate" /* how fast the way to this installation's server is */
+  | "problem" /* goes through everything, from the cable to this installation's server, to where it fails */;
+
+/** NetSocket is a socket and who has it. */
+export interface NetSocket {
+  /** tcp, tcp6, udp, udp6 */
+  readonly proto: string;
+  readonly local: string;
+  readonly remote: string;
+  /** of TCP, as LISTEN, ESTABLISHED */
+  readonly state: string;
+  readonly user: string;
+  /** 0 where it is not known */
+  readonly pid: number;
+  readonly process: string;
+}
+
+/** NetInterface is a network interface. */
+export interface NetInterface {
+  readonly name: string;
+  /** address */
+  readonly hardware: string;
+  readonly addresses: readonly string[] | null;
+  readonly up: boolean;
+  /** a cable is in, or a wireless network joined */
+  readonly link: boolean;
+  /** Mbit/s; 0 where it is not known */
+  readonly speed: number;
+  readonly mtu: number;
+  /** bytes since it came up */
+  readonly in: number;
+  readonly out: number;
+  readonly errors: number;
+  readonly dropped: number;
+}
+
+/** NetRoute is where packets go. */
+export interface NetRoute {
+  /** a prefix; "default" */
+  readonly to: string;
+  /** "" is directly */
+  readonly via: string;
+  readonly device: string;
+  readonly metric: number;
 }
 
 /** NudgeWhat says what the agent should fetch or send; the bulk goes over HTTPS. */
@@ -560,6 +1097,81 @@ export type PictureState =
   | "paused" /* by the person at the device */
   | "no_display" /* no X server, or it went away; comes back by itself */
   | "failed" /* the encoder or the capture failed; Message says how */;
+
+/** ProcessVerb is what is done with a process. */
+export type ProcessVerb =
+  | "end" /* asks it to end (SIGTERM) and waits some seconds */
+  | "kill" /* ends it at once (SIGKILL): what it had not saved is lost */
+  | "stop" /* holds it (SIGSTOP) */
+  | "continue"
+  | "nice" /* gives it another priority */;
+
+/** ProcessRow is one process. Its number may be another's later: Birth tells the two apart. */
+export interface ProcessRow {
+  readonly pid: number;
+  /** when it began, in the kernel's ticks; opaque */
+  readonly birth: number;
+  /** 0 is nobody */
+  readonly parent: number;
+  readonly name: string;
+  /** with arguments, cut at 400 bytes; "" where the system does not tell */
+  readonly command: string;
+  readonly user: string;
+  readonly kind: ProcessKind;
+  /** the device's clock, Unix */
+  readonly start_ms: number;
+  readonly now: ProcessFigures;
+}
+
+/** ProcessMove is a process whose figures changed. */
+export interface ProcessMove {
+  readonly pid: number;
+  readonly birth: number;
+  readonly now: ProcessFigures;
+}
+
+/** ProcessFile is an open file. */
+export interface ProcessFile {
+  readonly fd: number;
+  readonly name: string;
+}
+
+/** ProcessSocket is an open socket. */
+export interface ProcessSocket {
+  /** tcp, tcp6, udp, udp6, unix */
+  readonly proto: string;
+  readonly local: string;
+  readonly remote: string;
+  /** of TCP, as LISTEN */
+  readonly state: string;
+}
+
+/** ServiceVerb is what is done with a service. */
+export type ServiceVerb =
+  | "start"
+  | "stop"
+  | "restart"
+  | "reload"
+  | "enable" /* at start of the device */
+  | "disable";
+
+/** ServiceRow is one service. */
+export interface ServiceRow {
+  readonly name: string;
+  readonly description: string;
+  /** active, inactive, failed, activating, deactivating, reloading; unknown where it cannot be asked */
+  readonly state: string;
+  /** systemd's finer word, as running, exited, dead, auto-restart */
+  readonly sub: string;
+  /** at start: enabled, disabled, static, masked …; "" where it is not known */
+  readonly enabled: string;
+}
+
+/** ServiceManager says what keeps services on a device. */
+export type ServiceManager =
+  | "systemd"
+  | "sysv" /* scripts in /etc/init.d */
+  | "none" /* as in most containers */;
 
 /** Operator is how a member of support staff is shown to the person at the device. */
 export interface Operator {
@@ -633,6 +1245,39 @@ export type ConsentMode =
   | "ask" /* the person at the device */
   | "unattended" /* a policy of the device's group already has */;
 
+/** SpaceNode is a directory or file among the largest. */
+export interface SpaceNode {
+  /** its place in Nodes; -1 is of the first, which is what was walked */
+  readonly parent: number;
+  /** "" stands for everything smaller of its parent */
+  readonly name: string;
+  /** on the disk, all below together; what has several names counts once */
+  readonly bytes: number;
+  readonly files: number;
+  readonly dir: boolean;
+}
+
+/** SpaceVolume is a mounted file system. */
+export interface SpaceVolume {
+  readonly mount: string;
+  readonly device: string;
+  /** as ext4 */
+  readonly kind: string;
+  /** for users: without what is kept for root */
+  readonly bytes: number;
+  readonly used: number;
+  /** it has room for; 0 where there is no limit */
+  readonly files: number;
+  readonly files_used: number;
+  readonly read_only: boolean;
+  /** on another machine */
+  readonly remote: boolean;
+  /** keeps its files in memory */
+  readonly memory: boolean;
+  /** it does not answer; its figures are 0 */
+  readonly stuck: boolean;
+}
+
 /** Viewer is one viewer as the others see it. */
 export interface Viewer {
   readonly peer: PeerID;
@@ -673,4 +1318,31 @@ export interface VitalBattery {
 export interface VitalVolume {
   readonly mount: string;
   readonly bytes: number;
+}
+
+/** Severity says how bad a finding is. */
+export type Severity =
+  | "bad" /* something does not work, or soon will not */
+  | "warn" /* something will want attention */
+  | "note" /* worth knowing */;
+
+/** ProcessKind says whose a process is, and so what it takes to act on it. */
+export type ProcessKind =
+  | "own" /* of the person signed in: diagnostics suffices to act on it */
+  | "system" /* of the system or of others: needs root too */
+  | "agent" /* Handrail's own, which is not acted on */
+  | "kernel" /* a thread of the kernel, which is not acted on */;
+
+/** ProcessFigures is what changes while a process runs. */
+export interface ProcessFigures {
+  /** a letter, as ps has it: R running, S asleep, D waiting for a disk, T stopped, Z ended and not collected, I idle */
+  readonly state: string;
+  /** thousandths of one core since the last time */
+  readonly cpu: number;
+  /** resident, in bytes */
+  readonly memory: number;
+  /** -20 first to 19 last */
+  readonly nice: number;
+  /** of it */
+  readonly threads: number;
 }
