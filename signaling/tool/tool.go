@@ -7,6 +7,8 @@ package tool
 import (
 	"context"
 	"errors"
+
+	"handrail/signaling"
 )
 
 // ErrClosed is returned by a Conn whose channel has ended: the viewer closed it or is gone,
@@ -28,6 +30,16 @@ type Conn interface {
 	// Send sends a message of at most signaling.MaxChannel bytes. It waits while the viewer is
 	// behind, and returns ErrClosed once nobody will read it.
 	Send(ctx context.Context, m Message) error
+	// Session names the viewer's session; what outlives the channel is kept under it.
+	Session() signaling.SessionID
+	// Operator names the viewer's operator, for people.
+	Operator() string
+	// May reports whether the viewer may do what needs c at this moment.
+	May(c signaling.Capability) bool
+	// Require has the channel end like that of a tool without its right once the viewer may
+	// not do what needs c: from now on it needs that too. It returns ErrClosed where that is so
+	// already, and the channel has ended then.
+	Require(c signaling.Capability) error
 	// Note writes on the session's timeline what this viewer did with the tool, and how it ended.
 	Note(what string)
 }

@@ -105,6 +105,9 @@ type Banner struct {
 type Tool struct {
 	Need  signaling.Capability // without it nothing of the tool is heard or said
 	Serve tool.Serve           // called for each channel, with a context that ends with the channel
+	// Over is told of every session that is over, whether the tool was used in it or not: what
+	// the tool kept for it ends. It must not block. May be nil.
+	Over func(signaling.SessionID)
 }
 
 // Input is the device's pointer and keyboard. Apply is only ever called for a viewer that

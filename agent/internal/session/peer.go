@@ -26,14 +26,15 @@ var errNoConnection = errors.New("no connection came about")
 // peer is one WebRTC connection of one viewer. Its worker goroutine does everything that
 // may block; it never touches a support or a viewer but by posting.
 type peer struct {
-	host    *Host
-	session signaling.SessionID
-	id      signaling.PeerID
-	servers []signaling.ICEServer
-	log     *slog.Logger
-	gate    *gate
-	track   *track
-	tracked error // why there is no track
+	host     *Host
+	session  signaling.SessionID
+	id       signaling.PeerID
+	operator string // the viewer's name
+	servers  []signaling.ICEServer
+	log      *slog.Logger
+	gate     *gate
+	track    *track
+	tracked  error // why there is no track
 
 	ctx    context.Context //nolint:containedctx // of the connection
 	cancel context.CancelFunc
@@ -61,7 +62,7 @@ type peer struct {
 func (s *support) newPeer(v *viewer) *peer {
 	h := s.host
 	p := &peer{
-		host: h, session: s.req.Session, id: v.info.Peer, servers: v.info.ICEServers,
+		host: h, session: s.req.Session, id: v.info.Peer, operator: shorten(v.name(), 256), servers: v.info.ICEServers,
 		log:  h.log.With("session", s.req.Session, "peer", v.info.Peer),
 		gate: newGate(v.info.Peer, h.cfg.Input, &h.local, h.spawn),
 		jobs: make(chan func(), maxJobs), shapes: map[uint64]bool{},

@@ -271,6 +271,11 @@ func (s *support) finish(text string) {
 	}
 	s.over = true
 	s.stopWarm()
+	for _, t := range s.host.cfg.Tools {
+		if t.Over != nil {
+			t.Over(s.req.Session)
+		}
+	}
 	for _, v := range s.viewers {
 		v.say(signaling.CodeEnded, text, "")
 	}

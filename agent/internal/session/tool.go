@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 
 	"github.com/pion/webrtc/v4"
 
@@ -51,9 +52,7 @@ func (b *toolbox) heed(g *gate) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for c := range b.open {
-		if code := g.check(c.need); code != "" {
-			c.end(code)
-		}
+		c.heed(g)
 	}
 }
 
@@ -62,7 +61,8 @@ type toolConn struct {
 	*channel
 	p    *peer
 	name string
-	need signaling.Capability
+	need signaling.Capability // of the tool
+	more atomic.Uint32        // capabilities the tool required since, a signaling.CapabilitySet
 
 	ctx    context.Context //nolint:containedctx // of the channel
 	cancel context.CancelCauseFunc
@@ -71,7 +71,10 @@ type toolConn struct {
 }
 
 // endedBy is why a tool was ended from this side.
-type endedBy struct{ code signaling.Code }
+type endedBy struct {
+	code signaling.Code
+	need signaling.Capability
+}
 
 func (e endedBy) Error() string { return string(e.code) }
 
@@ -123,7 +126,7 @@ func (c *toolConn) serve(t Tool) (signaling.Code, string) {
 	var by endedBy
 	switch {
 	case errors.As(context.Cause(c.ctx), &by):
-		return by.code, refusalText(by.code, c.need)
+		return by.code, refusalText(by.code, by.need)
 	case err == nil, c.ctx.Err() != nil, errors.Is(err, tool.ErrClosed):
 		return "", ""
 	}
@@ -132,7 +135,30 @@ func (c *toolConn) serve(t Tool) (signaling.Code, string) {
 }
 
 // end stops the tool from this side.
-func (c *toolConn) end(code signaling.Code) { c.cancel(endedBy{code}) }
+func (c *toolConn) end(code signaling.Code) { c.cancel(endedBy{code, c.need}) }
+
+// heed ends the tool where the rights do not allow it, and reports whether they do.
+func (c *toolConn) heed(g *gate) bool {
+	if !c.heeds(g, c.need) {
+		return false
+	}
+	for more := signaling.CapabilitySet(c.more.Load()); more != 0; { //nolint:gosec // was one
+		need := more.List()[0]
+		if !c.heeds(g, need) {
+			return false
+		}
+		more &^= signaling.SetOf(need)
+	}
+	return true
+}
+
+func (c *toolConn) heeds(g *gate, need signaling.Capability) bool {
+	code := g.check(need)
+	if code != "" {
+		c.cancel(endedBy{code, need})
+	}
+	return code == ""
+}
 
 // take takes a message in. It does not wait for the tool: a connection has one receive
 // window, and keys wait in it too.
@@ -147,8 +173,7 @@ func (c *toolConn) take(m webrtc.DataChannelMessage) {
 		c.end(signaling.CodeTooLarge)
 		return
 	}
-	if code := c.p.gate.check(c.need); code != "" {
-		c.end(code)
+	if !c.heed(c.p.gate) {
 		return
 	}
 	select {
@@ -186,8 +211,7 @@ func (c *toolConn) Send(ctx context.Context, m tool.Message) error {
 	if c.ctx.Err() != nil || !c.isOpen() {
 		return tool.ErrClosed
 	}
-	if code := c.p.gate.check(c.need); code != "" {
-		c.end(code)
+	if !c.heed(c.p.gate) {
 		return tool.ErrClosed
 	}
 	var err error
@@ -197,6 +221,25 @@ func (c *toolConn) Send(ctx context.Context, m tool.Message) error {
 		err = c.dc.Send(m.Data)
 	}
 	if err != nil {
+		return tool.ErrClosed
+	}
+	return nil
+}
+
+func (c *toolConn) Session() signaling.SessionID { return c.p.session }
+
+func (c *toolConn) Operator() string { return c.p.operator }
+
+func (c *toolConn) May(need signaling.Capability) bool { return c.p.gate.check(need) == "" }
+
+func (c *toolConn) Require(need signaling.Capability) error {
+	for {
+		old := c.more.Load()
+		if c.more.CompareAndSwap(old, old|uint32(signaling.SetOf(need))) {
+			break
+		}
+	}
+	if !c.heed(c.p.gate) { // after the change, so that a right lost meanwhile is not missed
 		return tool.ErrClosed
 	}
 	return nil

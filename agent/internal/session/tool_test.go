@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/pion/webrtc/v4"
 
@@ -180,6 +181,57 @@ func TestToolEndsWithItsRight(t *testing.T) {
 				t.Error("the tool goes on on the device")
 			}
 		})
+	}
+}
+
+// TestToolRequiresMore: a tool may need more rights for what it was asked to do, and ends with each
+// of them.
+func TestToolRequiresMore(t *testing.T) {
+	serve := func(ctx context.Context, c tool.Conn) error {
+		if !c.May(signaling.Root) || c.May(signaling.Files) || c.Operator() != "Ada" {
+			return errors.New("the tool sees other rights than there are")
+		}
+		if err := c.Require(signaling.Root); err != nil {
+			return err
+		}
+		if err := c.Send(ctx, tool.Message{Text: true, Data: []byte(c.Session())}); err != nil {
+			return err
+		}
+		m, err := c.Recv(ctx)
+		if err == nil {
+			err = c.Require(signaling.Capability(m.Data))
+		}
+		return errors.Join(err, ctx.Err())
+	}
+	over := make(chan signaling.SessionID, 1)
+	d := newDevice(t, func(c *session.Config) {
+		c.Tools = map[string]session.Tool{"sudo": {Need: signaling.Terminal, Serve: serve, Over: func(s signaling.SessionID) { over <- s }}}
+	})
+	v := d.announce(d.begin(all&^signaling.SetOf(signaling.Files)), "Ada", all)
+	v.connect()
+	a, b := v.opens("sudo"), v.opens("sudo")
+	v.until("the sessions", func() bool { return len(a.text) == 1 && len(b.text) == 1 })
+	if a.text[0] != string(v.ses) {
+		t.Errorf("the tool is in session %q, want %q", a.text[0], v.ses)
+	}
+	if err := a.dc.SendText(string(signaling.Files)); err != nil {
+		t.Fatal(err)
+	}
+	if code := a.ended(); code != signaling.CodeNotGranted {
+		t.Errorf("a tool that requires what there is not ends with %q", code)
+	}
+	d.host.Drop(v.ses, signaling.Root, "ana")
+	if code := b.ended(); code != signaling.CodeNotGranted || !strings.Contains(strings.Join(b.text, " "), "not granted: root") {
+		t.Errorf("without root it ends with %q: %q", code, b.text)
+	}
+	d.host.Stop(v.ses, "ana")
+	select {
+	case s := <-over:
+		if s != v.ses {
+			t.Errorf("session %q is over, want %q", s, v.ses)
+		}
+	case <-time.After(patience):
+		t.Error("the tool does not hear that the session is over")
 	}
 }
 

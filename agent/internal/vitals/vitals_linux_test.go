@@ -62,6 +62,14 @@ func (v *viewer) Send(ctx context.Context, m tool.Message) error {
 
 func (v *viewer) Note(string) {}
 
+func (v *viewer) Session() signaling.SessionID { return "ses_1" }
+
+func (v *viewer) Operator() string { return "Ada" }
+
+func (v *viewer) May(signaling.Capability) bool { return true }
+
+func (v *viewer) Require(signaling.Capability) error { return nil }
+
 func (v *viewer) say(text string) { v.in <- tool.Message{Text: true, Data: []byte(text)} }
 
 func (v *viewer) next(t *testing.T) any {
