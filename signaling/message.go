@@ -126,6 +126,48 @@ var specs = map[Type]spec{
 	TypeVitalsWatch: channel[VitalsWatch](FromViewer, Diagnostics),
 	TypeVitalsParts: channel[VitalsParts](FromHelper, ""),
 	TypeVitals:      channel[Vitals](FromHelper, ""),
+
+	TypeProcessWatch:   channel[ProcessWatch](FromViewer, Diagnostics),
+	TypeProcessRows:    channel[ProcessRows](FromHelper, ""),
+	TypeProcessChange:  channel[ProcessChange](FromHelper, ""),
+	TypeProcessLook:    channel[ProcessLook](FromViewer, Diagnostics),
+	TypeProcessDetails: channel[ProcessDetails](FromHelper, ""),
+	TypeProcessAct:     channel[ProcessAct](FromViewer, Diagnostics),
+	TypeProcessDone:    channel[ProcessDone](FromHelper, ""),
+
+	TypeServiceWatch:   channel[ServiceWatch](FromViewer, Diagnostics),
+	TypeServiceRows:    channel[ServiceRows](FromHelper, ""),
+	TypeServiceLook:    channel[ServiceLook](FromViewer, Diagnostics),
+	TypeServiceDetails: channel[ServiceDetails](FromHelper, ""),
+	TypeServiceAct:     channel[ServiceAct](FromViewer, Diagnostics),
+	TypeServiceDone:    channel[ServiceDone](FromHelper, ""),
+
+	TypeJournalOpen:   channel[JournalOpen](FromViewer, Diagnostics),
+	TypeJournalSource: channel[JournalSource](FromHelper, ""),
+	TypeJournalLines:  channel[JournalLines](FromHelper, ""),
+	TypeJournalMore:   channel[JournalMore](FromViewer, Diagnostics),
+	TypeJournalAck:    channel[JournalAck](FromViewer, Diagnostics),
+
+	TypeSpaceAsk:     channel[SpaceAsk](FromViewer, Diagnostics),
+	TypeSpaceVolumes: channel[SpaceVolumes](FromHelper, ""),
+	TypeSpaceWalk:    channel[SpaceWalk](FromViewer, Diagnostics),
+	TypeSpaceTree:    channel[SpaceTree](FromHelper, ""),
+	TypeSpaceStop:    channel[SpaceStop](FromViewer, Diagnostics),
+
+	TypeNetAsk:        channel[NetAsk](FromViewer, Diagnostics),
+	TypeNetState:      channel[NetState](FromHelper, ""),
+	TypeNetSocketsAsk: channel[NetSocketsAsk](FromViewer, Diagnostics),
+	TypeNetSockets:    channel[NetSockets](FromHelper, ""),
+	TypeNetRun:        channel[NetRun](FromViewer, Diagnostics),
+	TypeNetLine:       channel[NetLine](FromHelper, ""),
+	TypeNetDone:       channel[NetDone](FromHelper, ""),
+	TypeNetStop:       channel[NetStop](FromViewer, Diagnostics),
+
+	TypeMachineAsk:   channel[MachineAsk](FromViewer, Diagnostics),
+	TypeMachineTable: channel[MachineTable](FromHelper, ""),
+
+	TypeFindingsAsk: channel[FindingsAsk](FromViewer, Diagnostics),
+	TypeFindings:    channel[Findings](FromHelper, ""),
 }
 
 // Spec describes one message type, for generators and for tests that walk them all.

@@ -75,6 +75,9 @@ func sample(s signaling.Spec) any {
 	if b, ok := samples[s.Type]; ok {
 		return b
 	}
+	if b, ok := diagnosticSamples[s.Type]; ok {
+		return b
+	}
 	v := reflect.New(s.Body).Elem()
 	fill(v)
 	return v.Interface()

@@ -31,3 +31,11 @@ func firstError(errs ...error) error {
 	}
 	return nil
 }
+
+// checkRange refuses a number outside least to most.
+func checkRange(field string, n, least, most int64) error {
+	if n < least || n > most {
+		return fmt.Errorf("%s is %d, want %d to %d", field, n, least, most)
+	}
+	return nil
+}

@@ -1,5 +1,14 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import {
+  decodeFindings,
+  decodeJournal,
+  decodeMachine,
+  decodeNet,
+  decodeProcess,
+  decodeService,
+  decodeSpace,
+} from "./diagnostics.ts";
 import { decodeGateway, decodeHelper, encode } from "./envelope.ts";
 import { WireError } from "./fields.ts";
 import { decodeVitals } from "./vitals.ts";
@@ -16,7 +25,17 @@ const golden = new URL("../../../signaling/testdata/golden.json", import.meta.ur
 const vectors = JSON.parse(readFileSync(golden, "utf8")) as Vector[];
 
 /** Every reader of what a device says. */
-const decoders = [decodeHelper, decodeVitals];
+const decoders = [
+  decodeFindings,
+  decodeJournal,
+  decodeMachine,
+  decodeNet,
+  decodeProcess,
+  decodeService,
+  decodeSpace,
+  decodeHelper,
+  decodeVitals,
+];
 
 describe("golden messages of signaling", () => {
   for (const v of vectors.filter((x) => x.error === undefined)) {

@@ -115,9 +115,10 @@ export function decoderOf<T extends MessageType>(of: Decoders<T>): (text: string
   const known = new Map<string, (body: Fields) => unknown>(Object.entries(of) as []);
   return (text) => {
     if (text.length > maxChannel) throw new WireError("message over the size limit");
-    const { type, body } = parse(text);
+    const { type, body, re } = parse(text);
     const read = known.get(type);
-    return read === undefined ? null : ({ type, body: read(body) } as unknown as Message<T>);
+    if (read === undefined) return null;
+    return { type, body: read(body), ...(re === undefined ? {} : { re }) } as unknown as Message<T>;
   };
 }
 
