@@ -31,6 +31,7 @@ type Group struct {
 	Parent     mdm.GroupID // "" for the root only
 	Name       string
 	Unattended *Unattended // nil inherits the parent's; the root's nil is "disabled"
+	Revision   int64       // 1 when new; each change adds one
 	CreatedAt  time.Time
 }
 
@@ -65,7 +66,7 @@ func (r *Registry) Tree(ctx context.Context) (Tree, error) {
 // Create adds a group below parent. Errors: mdm.ErrInvalid (name, depth, no such parent),
 // mdm.ErrAlreadyExists (a sibling has the name).
 func (r *Registry) Create(ctx context.Context, parent mdm.GroupID, name string, u *Unattended, now time.Time) (Group, error) {
-	g := Group{ID: mdm.NewGroupID(), Parent: parent, Name: mdm.Clean(name, MaxName), Unattended: u, CreatedAt: now}
+	g := Group{ID: mdm.NewGroupID(), Parent: parent, Name: mdm.Clean(name, MaxName), Unattended: u, Revision: 1, CreatedAt: now}
 	g, err := r.store.ChangeGroups(ctx, func(t Tree) (Group, error) {
 		if t.Len() >= MaxAll {
 			return g, fmt.Errorf("at most %d groups: %w", MaxAll, mdm.ErrInvalid)
@@ -83,15 +84,19 @@ type Change struct {
 	Name       *string
 	Parent     *mdm.GroupID
 	Unattended **Unattended // pointer to nil: inherit again
+	Revision   int64        // what the caller saw; 0 takes any
 }
 
 // Update changes a group. Errors: mdm.ErrNotFound, mdm.ErrInvalid (name, depth, a group
-// below itself, the root moved), mdm.ErrAlreadyExists.
+// below itself, the root moved), mdm.ErrAlreadyExists, mdm.ErrConflict (another revision).
 func (r *Registry) Update(ctx context.Context, id mdm.GroupID, c Change) (Group, error) {
 	g, err := r.store.ChangeGroups(ctx, func(t Tree) (Group, error) {
 		g, ok := t.Group(id)
 		if !ok {
 			return g, mdm.ErrNotFound
+		}
+		if c.Revision != 0 && c.Revision != g.Revision {
+			return g, fmt.Errorf("somebody else changed it meanwhile: %w", mdm.ErrConflict)
 		}
 		if c.Name != nil {
 			g.Name = mdm.Clean(*c.Name, MaxName)
@@ -102,6 +107,7 @@ func (r *Registry) Update(ctx context.Context, id mdm.GroupID, c Change) (Group,
 		if c.Unattended != nil {
 			g.Unattended = *c.Unattended
 		}
+		g.Revision++
 		return g, t.check(g)
 	})
 	if err != nil {

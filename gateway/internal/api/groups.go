@@ -28,6 +28,7 @@ type GroupBody struct {
 	Path       []string        `json:"path" doc:"Names from the root down to this group"`
 	Unattended *UnattendedBody `json:"unattended,omitempty" doc:"This group's own policy; left out: it inherits"`
 	InForce    UnattendedBody  `json:"in_force" doc:"The policy that applies: its own, or the nearest above"`
+	Revision   int64           `json:"revision" doc:"Its ETag, for If-Match"`
 	CreatedAt  *time.Time      `json:"created_at,omitempty"`
 	May        []string        `json:"may" doc:"Permissions you hold on this group"`
 
@@ -58,7 +59,7 @@ func groupBody(c auth.Caller, t group.Tree, g group.Group) GroupBody {
 	force := t.Unattended(g.ID)
 	return GroupBody{
 		ID: string(g.ID), ParentID: string(g.Parent), Name: g.Name, Path: t.Path(g.ID), Unattended: unattendedBody(g.Unattended),
-		InForce: *unattendedBody(&force), CreatedAt: timePtr(g.CreatedAt), May: may(c, g.ID),
+		InForce: *unattendedBody(&force), Revision: g.Revision, CreatedAt: timePtr(g.CreatedAt), May: may(c, g.ID),
 	}
 }
 
@@ -170,7 +171,7 @@ func (a *API) policiesByGroup(ctx context.Context) (map[mdm.GroupID]int64, error
 	return out, nil
 }
 
-func (a *API) createGroup(ctx context.Context, in *body[NewGroupInput]) (*body[GroupBody], error) {
+func (a *API) createGroup(ctx context.Context, in *body[NewGroupInput]) (*tagged[GroupBody], error) {
 	if !callerOf(ctx).May(auth.GroupManage, mdm.GroupID(in.Body.ParentID)) {
 		return nil, notFound("group to be below")
 	}
@@ -181,7 +182,7 @@ func (a *API) createGroup(ctx context.Context, in *body[NewGroupInput]) (*body[G
 	return a.groupDone(ctx, "group.create", g)
 }
 
-func (a *API) groupDone(ctx context.Context, action string, g group.Group) (*body[GroupBody], error) {
+func (a *API) groupDone(ctx context.Context, action string, g group.Group) (*tagged[GroupBody], error) {
 	a.cfg.Changed(signaling.TopicGroups, string(g.ID))
 	detail := map[string]string{"parent": string(g.Parent), "unattended": "inherit"}
 	if u := g.Unattended; u != nil {
@@ -197,15 +198,19 @@ func (a *API) groupDone(ctx context.Context, action string, g group.Group) (*bod
 	if err != nil {
 		return nil, err
 	}
-	return &body[GroupBody]{groupBody(auth.NewCaller(callerOf(ctx).Operator, t), t, g)}, nil
+	return &tagged[GroupBody]{etag(g.Revision), groupBody(auth.NewCaller(callerOf(ctx).Operator, t), t, g)}, nil
 }
 
-func (a *API) changeGroup(ctx context.Context, in *idInput[GroupChange]) (*body[GroupBody], error) {
+func (a *API) changeGroup(ctx context.Context, in *matchInput[GroupChange]) (*tagged[GroupBody], error) {
 	c, id := callerOf(ctx), mdm.GroupID(in.ID)
 	if !c.May(auth.GroupManage, id) {
 		return nil, notFound("group")
 	}
-	change := group.Change{Name: in.Body.Name}
+	seen, err := in.revision()
+	if err != nil {
+		return nil, err
+	}
+	change := group.Change{Name: in.Body.Name, Revision: seen}
 	if in.Body.ParentID != nil {
 		to := mdm.GroupID(*in.Body.ParentID)
 		g, _ := c.Tree().Group(id)
@@ -221,7 +226,7 @@ func (a *API) changeGroup(ctx context.Context, in *idInput[GroupChange]) (*body[
 	}
 	g, err := a.cfg.Groups.Update(ctx, id, change)
 	if err != nil {
-		return nil, err
+		return nil, stale(err)
 	}
 	return a.groupDone(ctx, "group.change", g)
 }

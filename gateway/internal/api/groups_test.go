@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"testing"
 
@@ -68,6 +69,53 @@ func TestGroupsAreCounted(t *testing.T) {
 			}
 			if len(got) != len(tt.want) {
 				t.Errorf("%s sees %v", who, got)
+			}
+		}
+	})
+}
+
+// TestTwoAdminsEdit has two people change one group, label and operator from the same state:
+// the second is told, nothing of the first is lost, and who names no revision is not held up.
+func TestTwoAdminsEdit(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		t.Helper()
+		g := newGateway(t, s)
+		admin := g.admin()
+		var made struct {
+			ID       string `json:"id"`
+			Revision int64  `json:"revision"`
+		}
+		for name, tt := range map[string]struct{ list, create string }{
+			"group":    {"/api/groups", `{"parent_id": "grp_root", "name": "First"}`},
+			"label":    {"/api/labels", `{"kind": "static", "name": "First"}`},
+			"operator": {"/api/operators", `{"name": "First", "email": "first@example.org", "password": "` + password + `", "grants": []}`},
+		} {
+			admin.want(http.StatusCreated, http.MethodPost, tt.list, json.RawMessage(tt.create), &made)
+			path := tt.list + "/" + made.ID
+			if made.Revision != 1 {
+				t.Errorf("%s: a new one has revision %d, want 1", name, made.Revision)
+			}
+			named := func(n string) any { return map[string]string{"name": n} }
+			admin.matched(http.StatusOK, `"1"`, http.MethodPatch, path, named("Theirs"), &made)
+			if made.Revision != 2 {
+				t.Errorf("%s: changed once it has revision %d, want 2", name, made.Revision)
+			}
+			admin.matched(http.StatusPreconditionFailed, `"1"`, http.MethodPatch, path, named("Mine"), nil)
+			admin.matched(http.StatusPreconditionRequired, `"new"`, http.MethodPatch, path, named("Mine"), nil)
+			var list api.List[struct {
+				ID   string `json:"id"`
+				Name string `json:"name"`
+			}]
+			admin.want(http.StatusOK, http.MethodGet, tt.list, nil, &list)
+			for _, one := range list.Items {
+				if one.ID == made.ID && one.Name != "Theirs" {
+					t.Errorf("%s: an edit from an old state made it %q", name, one.Name)
+				}
+			}
+			admin.matched(http.StatusOK, "*", http.MethodPatch, path, named("Whatever"), nil)
+			admin.want(http.StatusOK, http.MethodPatch, path, named("Mine"), &made)
+			if made.Revision != 4 {
+				t.Errorf("%s: after four states it has revision %d", name, made.Revision)
 			}
 		}
 	})

@@ -29,7 +29,7 @@ type LabelBody struct {
 	Kind        string     `json:"kind" enum:"static,smart" doc:"static: people give it; smart: its expression does"`
 	Expression  string     `json:"expression" doc:"CEL over device and inventory; empty for a static label"`
 	Reads       []string   `json:"reads" doc:"Sections of the inventory, device or now: what the expression looks at"`
-	Revision    int64      `json:"revision"`
+	Revision    int64      `json:"revision" doc:"Its ETag, for If-Match"`
 	Evaluated   bool       `json:"evaluated" doc:"Whether the expression, as it is, has been evaluated on every device"`
 	EvaluatedAt *time.Time `json:"evaluated_at,omitempty"`
 	Problem     string     `json:"problem,omitempty" doc:"Why it could not be evaluated on a device"`
@@ -99,7 +99,7 @@ type LabelChange struct {
 	Description *string `json:"description,omitempty" maxLength:"500"`
 	Color       *string `json:"color,omitempty" enum:"gray,red,orange,yellow,green,teal,blue,purple,pink"`
 	Expression  *string `json:"expression,omitempty" minLength:"1" maxLength:"4000"`
-	Revision    int64   `json:"revision,omitempty" doc:"What you saw; another meanwhile is a conflict. Left out: any"`
+	Revision    int64   `json:"revision,omitempty" doc:"As If-Match, for who cannot send that"`
 }
 
 // ExpressionInput is an expression to try.
@@ -192,17 +192,17 @@ func (a *API) listLabels(ctx context.Context, _ *empty) (*body[List[LabelBody]],
 	return &body[List[LabelBody]]{list}, nil
 }
 
-func (a *API) labelAnswer(ctx context.Context, l label.Label) (*body[LabelBody], error) {
+func (a *API) labelAnswer(ctx context.Context, l label.Label) (*tagged[LabelBody], error) {
 	q := visibleQuery(callerOf(ctx))
 	q.Terms = []device.Term{{Field: "label", Op: device.Is, Value: string(l.ID)}}
 	n, err := a.cfg.Fleet.Count(ctx, q)
 	if err != nil {
 		return nil, err
 	}
-	return &body[LabelBody]{labelBody(l, n)}, nil
+	return &tagged[LabelBody]{etag(l.Revision), labelBody(l, n)}, nil
 }
 
-func (a *API) getLabel(ctx context.Context, in *IDPath) (*body[LabelBody], error) {
+func (a *API) getLabel(ctx context.Context, in *IDPath) (*tagged[LabelBody], error) {
 	l, err := a.cfg.Labels.Label(ctx, mdm.LabelID(in.ID))
 	if err != nil {
 		return nil, err
@@ -210,7 +210,7 @@ func (a *API) getLabel(ctx context.Context, in *IDPath) (*body[LabelBody], error
 	return a.labelAnswer(ctx, l)
 }
 
-func (a *API) createLabel(ctx context.Context, in *body[NewLabelInput]) (*body[LabelBody], error) {
+func (a *API) createLabel(ctx context.Context, in *body[NewLabelInput]) (*tagged[LabelBody], error) {
 	if err := mayShapeLabels(ctx); err != nil {
 		return nil, err
 	}
@@ -233,7 +233,7 @@ func (a *API) createLabel(ctx context.Context, in *body[NewLabelInput]) (*body[L
 }
 
 // labelDone tells of a label that was made or changed, and writes it down.
-func (a *API) labelDone(ctx context.Context, action string, l label.Label) (*body[LabelBody], error) {
+func (a *API) labelDone(ctx context.Context, action string, l label.Label) (*tagged[LabelBody], error) {
 	a.cfg.Changed(topicLabels, string(l.ID))
 	a.cfg.Fleet.Wake()
 	detail := map[string]string{"kind": labelKind(l)}
@@ -246,12 +246,19 @@ func (a *API) labelDone(ctx context.Context, action string, l label.Label) (*bod
 	return a.labelAnswer(ctx, l)
 }
 
-func (a *API) changeLabel(ctx context.Context, in *idInput[LabelChange]) (*body[LabelBody], error) {
+func (a *API) changeLabel(ctx context.Context, in *matchInput[LabelChange]) (*tagged[LabelBody], error) {
 	if err := mayShapeLabels(ctx); err != nil {
 		return nil, err
 	}
 	b := in.Body
-	c := label.Change{Name: b.Name, Description: b.Description, Color: b.Color, Expression: b.Expression, Revision: b.Revision}
+	seen, err := in.revision()
+	if err != nil {
+		return nil, err
+	}
+	if seen == 0 {
+		seen = b.Revision
+	}
+	c := label.Change{Name: b.Name, Description: b.Description, Color: b.Color, Expression: b.Expression, Revision: seen}
 	if b.Expression != nil {
 		e, err := a.cfg.Fleet.Compile(*b.Expression)
 		if err != nil {
@@ -260,6 +267,9 @@ func (a *API) changeLabel(ctx context.Context, in *idInput[LabelChange]) (*body[
 		c.Reads = fleet.Reads(e)
 	}
 	l, err := a.cfg.Labels.Update(ctx, mdm.LabelID(in.ID), c, a.cfg.Now())
+	if in.IfMatch != "" {
+		err = stale(err)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -19,6 +19,7 @@ type OperatorBody struct {
 	Email      string      `json:"email"`
 	Disabled   bool        `json:"disabled"`
 	Grants     []GrantBody `json:"grants"`
+	Revision   int64       `json:"revision" doc:"Its ETag, for If-Match"`
 	CreatedAt  time.Time   `json:"created_at"`
 	SignedInAt *time.Time  `json:"signed_in_at,omitempty" doc:"Last sign-in"`
 	Manageable bool        `json:"manageable" doc:"Whether you may change this account"`
@@ -27,8 +28,12 @@ type OperatorBody struct {
 func operatorBody(c auth.Caller, o auth.Operator) OperatorBody {
 	return OperatorBody{
 		ID: string(o.ID), Name: o.Name, Email: o.Email, Disabled: o.Disabled, Grants: grantBodies(c, o.Grants),
-		CreatedAt: o.CreatedAt, SignedInAt: timePtr(o.SignedInAt), Manageable: c.MayManage(o),
+		Revision: o.Revision, CreatedAt: o.CreatedAt, SignedInAt: timePtr(o.SignedInAt), Manageable: c.MayManage(o),
 	}
+}
+
+func operatorAnswer(ctx context.Context, o auth.Operator) *tagged[OperatorBody] {
+	return &tagged[OperatorBody]{etag(o.Revision), operatorBody(callerOf(ctx), o)}
 }
 
 // NewOperatorInput makes an account.
@@ -124,15 +129,15 @@ func (a *API) listOperators(ctx context.Context, in *Paging) (*body[List[Operato
 	return &body[List[OperatorBody]]{list}, nil
 }
 
-func (a *API) getOperator(ctx context.Context, in *IDPath) (*body[OperatorBody], error) {
+func (a *API) getOperator(ctx context.Context, in *IDPath) (*tagged[OperatorBody], error) {
 	o, err := a.cfg.Auth.Operator(ctx, auth.OperatorID(in.ID))
 	if err != nil {
 		return nil, err
 	}
-	return &body[OperatorBody]{operatorBody(callerOf(ctx), o)}, nil
+	return operatorAnswer(ctx, o), nil
 }
 
-func (a *API) createOperator(ctx context.Context, in *body[NewOperatorInput]) (*body[OperatorBody], error) {
+func (a *API) createOperator(ctx context.Context, in *body[NewOperatorInput]) (*tagged[OperatorBody], error) {
 	o, err := a.cfg.Auth.CreateOperator(ctx, callerOf(ctx), auth.NewOperator{
 		Name: in.Body.Name, Email: in.Body.Email, Password: in.Body.Password, Grants: grantsOf(in.Body.Grants),
 	})
@@ -142,7 +147,7 @@ func (a *API) createOperator(ctx context.Context, in *body[NewOperatorInput]) (*
 	if err := a.operatorDone(ctx, "operator.create", o, map[string]string{"grants": grantWords(o.Grants)}); err != nil {
 		return nil, err
 	}
-	return &body[OperatorBody]{operatorBody(callerOf(ctx), o)}, nil
+	return operatorAnswer(ctx, o), nil
 }
 
 func (a *API) operatorDone(ctx context.Context, action string, o auth.Operator, detail map[string]string) error {
@@ -159,8 +164,12 @@ func grantWords(grants []auth.Grant) string {
 	return strings.Join(words, ", ")
 }
 
-func (a *API) changeOperator(ctx context.Context, in *idInput[OperatorChange]) (*body[OperatorBody], error) {
-	c := auth.Change{Name: in.Body.Name, Disabled: in.Body.Disabled}
+func (a *API) changeOperator(ctx context.Context, in *matchInput[OperatorChange]) (*tagged[OperatorBody], error) {
+	seen, err := in.revision()
+	if err != nil {
+		return nil, err
+	}
+	c := auth.Change{Name: in.Body.Name, Disabled: in.Body.Disabled, Revision: seen}
 	detail := map[string]string{}
 	if in.Body.Grants != nil {
 		grants := grantsOf(*in.Body.Grants)
@@ -175,12 +184,12 @@ func (a *API) changeOperator(ctx context.Context, in *idInput[OperatorChange]) (
 	}
 	o, err := a.cfg.Auth.ChangeOperator(ctx, callerOf(ctx), auth.OperatorID(in.ID), c)
 	if err != nil {
-		return nil, err
+		return nil, stale(err)
 	}
 	if err := a.operatorDone(ctx, "operator.change", o, detail); err != nil {
 		return nil, err
 	}
-	return &body[OperatorBody]{operatorBody(callerOf(ctx), o)}, nil
+	return operatorAnswer(ctx, o), nil
 }
 
 func (a *API) deleteOperator(ctx context.Context, in *IDPath) (*empty, error) {

@@ -109,6 +109,31 @@ func (i Match) revision() (int64, error) {
 	return n, nil
 }
 
+// MayMatch is how a change may say which revision it is about. The console always does.
+type MayMatch struct {
+	IfMatch string `header:"If-Match" maxLength:"64" doc:"The revision you saw, as its ETag: a newer one is not written over. Left out, or *: any"`
+}
+
+// revision reads If-Match; 0 is any.
+func (i MayMatch) revision() (int64, error) {
+	if strings.TrimSpace(i.IfMatch) == "" {
+		return 0, nil
+	}
+	return Match(i).revision()
+}
+
+type matchInput[T any] struct {
+	IDPath
+	MayMatch
+	Body T
+}
+
+// tagged is an answer with the revision of what it tells.
+type tagged[T any] struct {
+	ETag string `header:"ETag"`
+	Body T
+}
+
 // stale is what a change under a revision that is no longer the newest comes to.
 func stale(err error) error {
 	if errors.Is(err, mdm.ErrConflict) {

@@ -22,6 +22,7 @@ type Operator struct {
 	Email      string
 	Disabled   bool
 	Grants     []Grant
+	Revision   int64 // 1 when new; each change of name, grants or whether they may sign in adds one
 	CreatedAt  time.Time
 	SignedInAt time.Time // last sign-in; zero: never
 }
@@ -144,7 +145,7 @@ func (a *Auth) newAccount(ctx context.Context, n NewOperator) (Account, error) {
 		return Account{}, err
 	}
 	return Account{PasswordHash: hash, Operator: Operator{
-		ID: OperatorID(mdm.NewID("opr")), Name: name, Email: email, Grants: slices.Compact(slices.Clone(n.Grants)), CreatedAt: a.now(),
+		ID: OperatorID(mdm.NewID("opr")), Name: name, Email: email, Grants: slices.Compact(slices.Clone(n.Grants)), Revision: 1, CreatedAt: a.now(),
 	}}, nil
 }
 
@@ -153,10 +154,11 @@ type Change struct {
 	Name     *string
 	Disabled *bool
 	Grants   *[]Grant
+	Revision int64 // what the caller saw; 0 takes any
 }
 
 // ChangeOperator changes an account. ErrExceeds when it holds, or would hold, rights by does
-// not; ErrLastAdmin; mdm.ErrInvalid; mdm.ErrNotFound.
+// not; ErrLastAdmin; mdm.ErrInvalid; mdm.ErrNotFound; mdm.ErrConflict (another revision).
 func (a *Auth) ChangeOperator(ctx context.Context, by Caller, id OperatorID, c Change) (Operator, error) {
 	if id == "" { // to the store that is a new account
 		return Operator{}, mdm.ErrNotFound
@@ -165,6 +167,9 @@ func (a *Auth) ChangeOperator(ctx context.Context, by Caller, id OperatorID, c C
 	err := a.store.ChangeAccounts(ctx, id, func(acc *Account) error {
 		if !by.MayManage(acc.Operator) {
 			return ErrExceeds
+		}
+		if c.Revision != 0 && c.Revision != acc.Revision {
+			return fmt.Errorf("somebody else changed it meanwhile: %w", mdm.ErrConflict)
 		}
 		if c.Name != nil {
 			name := mdm.Clean(*c.Name, maxName)
@@ -182,6 +187,7 @@ func (a *Auth) ChangeOperator(ctx context.Context, by Caller, id OperatorID, c C
 			}
 			acc.Grants = *c.Grants
 		}
+		acc.Revision++
 		out = acc.Operator
 		return nil
 	}, keepOneAdmin)

@@ -17,14 +17,14 @@ import (
 
 func sortedKeys[K ~string, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }
 
-const groupColumns = "id, parent_id, name, unattended, created_us"
+const groupColumns = "id, parent_id, name, unattended, revision, created_us"
 
 func scanGroup(row rowScanner) (group.Group, error) {
 	var g group.Group
 	var parent sql.NullString
 	var unattended string
 	var created int64
-	if err := row.Scan(&g.ID, &parent, &g.Name, &unattended, &created); err != nil {
+	if err := row.Scan(&g.ID, &parent, &g.Name, &unattended, &g.Revision, &created); err != nil {
 		return g, err
 	}
 	g.Parent, g.CreatedAt = mdm.GroupID(parent.String), fromMicros(created)
@@ -66,9 +66,10 @@ func (s *Store) ChangeGroups(ctx context.Context, change func(group.Tree) (group
 			}
 			unattended = string(b)
 		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO groups (id, parent_id, name, name_key, unattended, created_us) VALUES ($1, $2, $3, $4, $5, $6)
-			ON CONFLICT (id) DO UPDATE SET parent_id = excluded.parent_id, name = excluded.name, name_key = excluded.name_key, unattended = excluded.unattended`,
-			g.ID, sql.NullString{String: string(g.Parent), Valid: g.Parent != ""}, g.Name, strings.ToLower(g.Name), unattended, micros(g.CreatedAt))
+		_, err = tx.ExecContext(ctx, `INSERT INTO groups (id, parent_id, name, name_key, unattended, revision, created_us) VALUES ($1, $2, $3, $4, $5, $6, $7)
+			ON CONFLICT (id) DO UPDATE SET parent_id = excluded.parent_id, name = excluded.name, name_key = excluded.name_key, unattended = excluded.unattended,
+				revision = excluded.revision`,
+			g.ID, sql.NullString{String: string(g.Parent), Valid: g.Parent != ""}, g.Name, strings.ToLower(g.Name), unattended, g.Revision, micros(g.CreatedAt))
 		if err != nil {
 			return err
 		}

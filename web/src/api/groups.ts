@@ -16,12 +16,13 @@ export function useCreateGroup() {
   });
 }
 
+/** A change says which revision it was made from: a newer one is not written over. */
 export function useUpdateGroup() {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: ({ id, ...body }: GroupChange & { id: string }) =>
-      call<DeviceGroup>("PATCH", `/api/groups/${id}`, { body }),
-    onSuccess: () => client.invalidateQueries({ queryKey: ["groups"] }),
+    mutationFn: ({ id, revision, ...body }: GroupChange & { id: string; revision: number }) =>
+      call<DeviceGroup>("PATCH", `/api/groups/${id}`, { body, ifMatch: revision }),
+    onSettled: () => client.invalidateQueries({ queryKey: ["groups"] }),
   });
 }
 

@@ -23,7 +23,7 @@ function useLabelChange<V, R>(change: (input: V) => Promise<R>) {
   const client = useQueryClient();
   return useMutation({
     mutationFn: change,
-    onSuccess: () =>
+    onSettled: () =>
       Promise.all([
         client.invalidateQueries({ queryKey: ["labels"] }),
         client.invalidateQueries({ queryKey: ["devices"] }),
@@ -35,8 +35,11 @@ export function useCreateLabel() {
   return useLabelChange((body: LabelWish) => call<Label>("POST", "/api/labels", { body }));
 }
 
+/** A change says which revision it was made from: a newer one is not written over. */
 export function useChangeLabel(id: string) {
-  return useLabelChange((body: LabelChange) => call<Label>("PATCH", `/api/labels/${id}`, { body }));
+  return useLabelChange(({ body, revision }: { body: LabelChange; revision: number }) =>
+    call<Label>("PATCH", `/api/labels/${id}`, { body, ifMatch: revision }),
+  );
 }
 
 export function useDeleteLabel(id: string) {

@@ -28,11 +28,13 @@ export function useCreateOperator() {
   });
 }
 
+/** A change says which revision it was made from: a newer one is not written over. */
 export function useUpdateOperator(id: string) {
   const client = useQueryClient();
   return useMutation({
-    mutationFn: (body: OperatorChange) => call<Operator>("PATCH", `/api/operators/${id}`, { body }),
-    onSuccess: () => client.invalidateQueries({ queryKey: ["operators"] }),
+    mutationFn: ({ body, revision }: { body: OperatorChange; revision: number }) =>
+      call<Operator>("PATCH", `/api/operators/${id}`, { body, ifMatch: revision }),
+    onSettled: () => client.invalidateQueries({ queryKey: ["operators"] }),
   });
 }
 

@@ -2967,6 +2967,11 @@ export interface components {
              * @description Policies assigned to this group itself that you may see; in the list of groups only, and left out where you may not see any
              */
             policies?: number;
+            /**
+             * Format: int64
+             * @description Its ETag, for If-Match
+             */
+            revision: number;
             /** @description This group's own policy; left out: it inherits */
             unattended?: components["schemas"]["UnattendedBody"];
         };
@@ -3195,7 +3200,10 @@ export interface components {
             problem?: string;
             /** @description Sections of the inventory, device or now: what the expression looks at */
             reads: string[];
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @description Its ETag, for If-Match
+             */
             revision: number;
         };
         LabelChange: {
@@ -3206,7 +3214,7 @@ export interface components {
             name?: string;
             /**
              * Format: int64
-             * @description What you saw; another meanwhile is a conflict. Left out: any
+             * @description As If-Match, for who cannot send that
              */
             revision?: number;
         };
@@ -3804,6 +3812,11 @@ export interface components {
             /** @description Whether you may change this account */
             manageable: boolean;
             name: string;
+            /**
+             * Format: int64
+             * @description Its ETag, for If-Match
+             */
+            revision: number;
             /**
              * Format: date-time
              * @description Last sign-in
@@ -7156,6 +7169,7 @@ export interface operations {
             /** @description Created */
             201: {
                 headers: {
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7205,7 +7219,10 @@ export interface operations {
     "change-group": {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The revision you saw, as its ETag: a newer one is not written over. Left out, or *: any */
+                "If-Match"?: string;
+            };
             path: {
                 id: string;
             };
@@ -7220,6 +7237,7 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7282,6 +7300,7 @@ export interface operations {
             /** @description Created */
             201: {
                 headers: {
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7346,6 +7365,7 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7395,7 +7415,10 @@ export interface operations {
     "change-label": {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The revision you saw, as its ETag: a newer one is not written over. Left out, or *: any */
+                "If-Match"?: string;
+            };
             path: {
                 id: string;
             };
@@ -7410,6 +7433,7 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7627,6 +7651,7 @@ export interface operations {
             /** @description Created */
             201: {
                 headers: {
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7658,6 +7683,7 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -7707,7 +7733,10 @@ export interface operations {
     "change-operator": {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description The revision you saw, as its ETag: a newer one is not written over. Left out, or *: any */
+                "If-Match"?: string;
+            };
             path: {
                 id: string;
             };
@@ -7722,6 +7751,7 @@ export interface operations {
             /** @description OK */
             200: {
                 headers: {
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {

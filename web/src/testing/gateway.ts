@@ -9,7 +9,13 @@ type Handler = (request: { url: URL; body: unknown }) => Answer | Promise<Answer
  * 404 problem, as the real one gives. It remembers what it was asked.
  */
 export class FakeGateway {
-  readonly asked: { method: string; path: string; search: string; body: unknown }[] = [];
+  readonly asked: {
+    method: string;
+    path: string;
+    search: string;
+    body: unknown;
+    ifMatch: string | null;
+  }[] = [];
   readonly #handlers = new Map<string, Handler>();
 
   constructor() {
@@ -36,7 +42,8 @@ export class FakeGateway {
     const method = init.method ?? "GET";
     const isJson = new Headers(init.headers).get("Content-Type") === "application/json";
     const body: unknown = isJson ? JSON.parse(String(init.body)) : init.body;
-    this.asked.push({ method, path: url.pathname, search: url.search, body });
+    const ifMatch = new Headers(init.headers).get("If-Match");
+    this.asked.push({ method, path: url.pathname, search: url.search, body, ifMatch });
     const handler = this.#handlers.get(`${method} ${url.pathname}`);
     const nothing = { code: "not_found", detail: "there is nothing at this address" };
     const { status = 200, body: answer } = handler
@@ -111,6 +118,7 @@ export function someGroup(part: Partial<DeviceGroup> = {}): DeviceGroup {
     id: "grp_root",
     name: "All devices",
     path: ["All devices"],
+    revision: 1,
     in_force: { enabled: false, capabilities: [] },
     may: everything,
     ...part,

@@ -1,9 +1,9 @@
 import { Alert, Button, Group, Text } from "@mantine/core";
 import type { ReactNode } from "react";
 
-interface OvertakenProps {
+export interface OvertakenProps {
   /** What is being edited. */
-  of: "policy" | "rule";
+  of: "policy" | "rule" | "group" | "label" | "operator" | "list of fields" | "record";
   /** What a colleague saved, and what is changed here. */
   theirs: ReactNode;
   mine: ReactNode;

@@ -12,7 +12,7 @@ import {
 } from "../../ui/complianceWords.tsx";
 import { ExpressionProblem, faultIn } from "../../ui/ExpressionProblem.tsx";
 import { PageLink } from "../../ui/links.tsx";
-import { Overtaken } from "../../ui/Overtaken.tsx";
+import { OvertakenFields } from "../../ui/OvertakenFields.tsx";
 import { ErrorPanel } from "../../ui/states.tsx";
 import { countWords } from "../../ui/words.ts";
 
@@ -56,18 +56,14 @@ export function RuleForm({ rule, busy, error, onSubmit, onClose }: RuleFormProps
     >
       <Stack>
         {rule && from && rule.revision !== from.revision && (
-          <Overtaken
+          <OvertakenFields
             of="rule"
-            theirs={<Changes of={changesOf(ruleChange(from), ruleChange(rule))} />}
-            mine={<Changes of={changesOf(ruleChange(from), w)} />}
-            words="What you changed stays as you have it here; everything else becomes theirs. Nothing is saved yet."
-            verb="Go on with both"
-            onGoOn={() => {
-              setW({ ...ruleChange(rule), ...Object.fromEntries(changesOf(ruleChange(from), w)) });
-              setFrom(rule);
-            }}
-            onTakeTheirs={() => {
-              setW(ruleChange(rule));
+            from={ruleChange(from)}
+            theirs={ruleChange(rule)}
+            mine={w}
+            words={fieldWords}
+            onGoOn={(fields) => {
+              setW(fields);
               setFrom(rule);
             }}
           />
@@ -229,34 +225,6 @@ const fieldWords: Partial<Record<keyof ComplianceRuleChange, string>> = {
   remediation: "To mend it",
   enabled: "Counts",
 };
-
-/** The fields in which a rule differs from what it was, with what they are now. */
-function changesOf(was: ComplianceRuleChange, now: ComplianceRuleChange) {
-  const fields = Object.keys({ ...was, ...now }) as (keyof ComplianceRuleChange)[];
-  return fields
-    .filter((f) => JSON.stringify(was[f] ?? null) !== JSON.stringify(now[f] ?? null))
-    .map((f) => [f, now[f]] as const);
-}
-
-/** The same for people. */
-function Changes({ of }: { of: ReturnType<typeof changesOf> }) {
-  if (of.length === 0) return <Text c="dimmed">Nothing.</Text>;
-  return (
-    <List size="sm">
-      {of.map(([field, value]) => (
-        <List.Item key={field}>
-          {fieldWords[field] ?? field}
-          {typeof value === "object" || value === undefined ? "" : `: ${shown(value)}`}
-        </List.Item>
-      ))}
-    </List>
-  );
-}
-
-function shown(value: string | number | boolean): string {
-  if (typeof value === "boolean") return value ? "yes" : "no";
-  return String(value) === "" ? "(empty)" : String(value).slice(0, 300);
-}
 
 type Expressions = Pick<ComplianceRuleChange, "expression" | "applies">;
 

@@ -1,11 +1,13 @@
 import { Button, Checkbox, Group, Modal, Radio, Stack, Text, TextInput } from "@mantine/core";
 import { useState } from "react";
+import { isOutdated } from "../../api/client.ts";
 import { useCreateGroup, useUpdateGroup } from "../../api/groups.ts";
 import type { Capability, DeviceGroup, GroupChange } from "../../api/types.ts";
-import { capabilityWords } from "../../ui/capabilities.ts";
+import { capabilityList, capabilityWords } from "../../ui/capabilities.ts";
 import { isTaken } from "../../ui/form.ts";
 import { GroupSelect } from "../../ui/GroupSelect.tsx";
 import { flatten, groupTrees } from "../../ui/groupTree.ts";
+import { OvertakenFields, useSeen } from "../../ui/OvertakenFields.tsx";
 import { ErrorPanel } from "../../ui/states.tsx";
 
 /** What is being changed. */
@@ -64,13 +66,17 @@ function NameForm({
   const create = useCreateGroup();
   const update = useUpdateGroup();
   const error = create.error ?? update.error;
+  const now = (old && groups.find((g) => g.id === old.id)) ?? old;
+  const theirs = { name: now?.name ?? "", parent: now?.parent_id ?? "" };
+  const mine = { name: name.trim(), parent };
+  const seen = useSeen(old ? theirs : mine, now?.revision ?? 0, mine);
   // A group cannot go below itself.
   const within = old ? new Set(flatten(subtree(groups, old.id)).map((n) => n.group.id)) : new Set<string>();
   const submit = () => {
     const wish: GroupChange = {};
-    if (name.trim() !== old?.name) wish.name = name.trim();
-    if (parent !== "" && parent !== old?.parent_id) wish.parent_id = parent;
-    if (old) update.mutate({ id: old.id, ...wish }, { onSuccess: onClose });
+    if (mine.name !== seen.from.name) wish.name = mine.name;
+    if (parent !== "" && parent !== seen.from.parent) wish.parent_id = parent;
+    if (old) update.mutate({ id: old.id, revision: seen.revision, ...wish }, { onSuccess: onClose });
     else create.mutate({ name: name.trim(), parent_id: parent }, { onSuccess: onClose });
   };
   return (
@@ -81,6 +87,22 @@ function NameForm({
       }}
     >
       <Stack gap="sm">
+        {old && seen.overtaken && (
+          <OvertakenFields
+            of="group"
+            from={seen.from}
+            theirs={theirs}
+            mine={mine}
+            words={{ name: "Name", parent: "Below" }}
+            show={{ parent: (id) => groups.find((g) => g.id === id)?.name ?? id }}
+            onGoOn={(fields) => {
+              setName(fields.name);
+              setParent(fields.parent);
+              seen.see();
+              update.reset();
+            }}
+          />
+        )}
         <TextInput
           label="Name"
           required
@@ -100,7 +122,9 @@ function NameForm({
             onChange={(v) => setParent(v ?? parent)}
           />
         )}
-        {error && !isTaken(error) ? <ErrorPanel error={error} title="That did not work" /> : null}
+        {error && !isTaken(error) && !(seen.overtaken && isOutdated(error)) ? (
+          <ErrorPanel error={error} title="That did not work" />
+        ) : null}
         <Buttons
           busy={create.isPending || update.isPending}
           verb={old ? "Save" : "Make group"}
@@ -126,6 +150,20 @@ const grantable: Capability[] = [
   "record",
 ];
 
+const modeWords: Record<string, string> = {
+  inherit: "as the group above says",
+  ask: "people are asked",
+  unattended: "at once, without asking",
+};
+
+/** What a group says of unattended access, as the form has it. */
+function accessOf(group: DeviceGroup): { mode: string; rights: string[] } {
+  return {
+    mode: group.unattended ? (group.unattended.enabled ? "unattended" : "ask") : "inherit",
+    rights: group.unattended?.capabilities ?? ["view", "control", "clipboard"],
+  };
+}
+
 function PolicyForm({
   group,
   groups,
@@ -136,13 +174,12 @@ function PolicyForm({
   onClose: () => void;
 }) {
   const isTop = !group.parent_id;
-  const [mode, setMode] = useState(
-    group.unattended ? (group.unattended.enabled ? "unattended" : "ask") : "inherit",
-  );
-  const [rights, setRights] = useState<string[]>(
-    group.unattended?.capabilities ?? ["view", "control", "clipboard"],
-  );
+  const [mode, setMode] = useState(accessOf(group).mode);
+  const [rights, setRights] = useState<string[]>(accessOf(group).rights);
   const update = useUpdateGroup();
+  const now = groups.find((g) => g.id === group.id) ?? group;
+  const mine = { mode, rights };
+  const seen = useSeen(accessOf(now), now.revision, mine);
   const above = groups.find((g) => g.id === group.parent_id);
   const submit = () => {
     const capabilities: Capability[] = ["view", ...(rights.filter((r) => r !== "view") as Capability[])];
@@ -150,7 +187,7 @@ function PolicyForm({
       mode === "inherit"
         ? { inherit: true }
         : { unattended: { enabled: mode === "unattended", capabilities } };
-    update.mutate({ id: group.id, ...wish }, { onSuccess: onClose });
+    update.mutate({ id: group.id, revision: seen.revision, ...wish }, { onSuccess: onClose });
   };
   return (
     <form
@@ -160,6 +197,25 @@ function PolicyForm({
       }}
     >
       <Stack gap="md">
+        {seen.overtaken && (
+          <OvertakenFields
+            of="group"
+            from={seen.from}
+            theirs={accessOf(now)}
+            mine={mine}
+            words={{ mode: "When an operator connects", rights: "Without asking" }}
+            show={{
+              mode: (m) => modeWords[m] ?? m,
+              rights: (list) => capabilityList(list as Capability[]).toLowerCase(),
+            }}
+            onGoOn={(fields) => {
+              setMode(fields.mode);
+              setRights(fields.rights);
+              seen.see();
+              update.reset();
+            }}
+          />
+        )}
         <Radio.Group label="When an operator connects to a device here" value={mode} onChange={setMode}>
           <Stack gap="xs" mt="xs">
             <Radio
@@ -200,7 +256,9 @@ function PolicyForm({
             </Stack>
           </Checkbox.Group>
         )}
-        {update.isError && <ErrorPanel error={update.error} title="That did not work" />}
+        {update.isError && !(seen.overtaken && isOutdated(update.error)) && (
+          <ErrorPanel error={update.error} title="That did not work" />
+        )}
         <Buttons busy={update.isPending} verb="Save" onClose={onClose} />
       </Stack>
     </form>

@@ -15,12 +15,14 @@ import { useForm } from "@mantine/form";
 import { useDebouncedValue } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { labelPreviewQuery, useChangeLabel, useCreateLabel } from "../../api/labels.ts";
+import { isOutdated } from "../../api/client.ts";
+import { labelPreviewQuery, labelsQuery, useChangeLabel, useCreateLabel } from "../../api/labels.ts";
 import type { Label, LabelColor } from "../../api/types.ts";
 import { ExpressionProblem } from "../../ui/ExpressionProblem.tsx";
 import { isTaken, showFieldProblems } from "../../ui/form.ts";
 import { dotOf, whyWords } from "../../ui/labelWords.tsx";
 import { PageLink } from "../../ui/links.tsx";
+import { OvertakenFields, useSeen } from "../../ui/OvertakenFields.tsx";
 import { ErrorPanel } from "../../ui/states.tsx";
 import { countWords } from "../../ui/words.ts";
 
@@ -52,6 +54,27 @@ const examples = [
   { words: "Debian", text: 'device.os_version.startsWith("Debian")' },
 ];
 
+/** What of a label is edited. */
+type Fields = {
+  name: string;
+  description: string;
+  kind: Label["kind"];
+  color: LabelColor;
+  expression: string;
+};
+
+function fieldsOf(label: Label | undefined): Fields {
+  return {
+    name: label?.name ?? "",
+    description: label?.description ?? "",
+    kind: label?.kind ?? "smart",
+    color: label?.color ?? "gray",
+    expression: label?.expression ?? "",
+  };
+}
+
+const fieldWords = { name: "Name", description: "Description", color: "Colour", expression: "Expression" };
+
 /** Makes or changes a label; a smart one shows at once whom it would match. */
 export function LabelForm({ label, onClose }: { label?: Label; onClose: () => void }) {
   const create = useCreateLabel();
@@ -60,13 +83,7 @@ export function LabelForm({ label, onClose }: { label?: Label; onClose: () => vo
   const [said, setSaid] = useState(false);
   const form = useForm({
     mode: "controlled",
-    initialValues: {
-      name: label?.name ?? "",
-      description: label?.description ?? "",
-      kind: label?.kind ?? ("smart" as Label["kind"]),
-      color: label?.color ?? ("gray" as LabelColor),
-      expression: label?.expression ?? "",
-    },
+    initialValues: fieldsOf(label),
     validate: {
       name: (v) => (v.trim() === "" ? "A label needs a name." : null),
       expression: (v, all) =>
@@ -74,6 +91,10 @@ export function LabelForm({ label, onClose }: { label?: Label; onClose: () => vo
     },
   });
   const { kind, expression } = form.getValues();
+  const list = useQuery({ ...labelsQuery, enabled: label !== undefined }).data?.items;
+  const now = list?.find((l) => l.id === label?.id) ?? label;
+  const theirs = fieldsOf(now);
+  const seen = useSeen(theirs, now?.revision ?? 0, form.getValues());
   return (
     <form
       onSubmit={form.onSubmit((v) => {
@@ -90,11 +111,25 @@ export function LabelForm({ label, onClose }: { label?: Label; onClose: () => vo
             setSaid(showFieldProblems(form, e));
           },
         };
-        if (label) change.mutate({ ...shared, revision: label.revision }, then);
+        if (label) change.mutate({ body: shared, revision: seen.revision }, then);
         else create.mutate({ ...shared, kind: v.kind }, then);
       })}
     >
       <Stack>
+        {seen.overtaken && (
+          <OvertakenFields
+            of="label"
+            from={seen.from}
+            theirs={theirs}
+            mine={form.getValues()}
+            words={fieldWords}
+            onGoOn={(fields) => {
+              form.setValues(fields);
+              seen.see();
+              save.reset();
+            }}
+          />
+        )}
         <TextInput label="Name" required maxLength={80} data-autofocus {...form.getInputProps("name")} />
         <TextInput label="Description" maxLength={500} {...form.getInputProps("description")} />
         {!label && (
@@ -154,7 +189,7 @@ export function LabelForm({ label, onClose }: { label?: Label; onClose: () => vo
           maw={220}
           {...form.getInputProps("color")}
         />
-        {save.error && !said && !isTaken(save.error) ? (
+        {save.error && !said && !isTaken(save.error) && !(seen.overtaken && isOutdated(save.error)) ? (
           <ErrorPanel error={save.error} title="The label was not saved" />
         ) : null}
         <Group justify="flex-end" gap="xs">

@@ -13,7 +13,7 @@ import {
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
-import { isNotFound } from "../../api/client.ts";
+import { isNotFound, isOutdated } from "../../api/client.ts";
 import { groupsQuery } from "../../api/groups.ts";
 import { useMe } from "../../api/me.ts";
 import {
@@ -23,12 +23,13 @@ import {
   useResetPassword,
   useUpdateOperator,
 } from "../../api/operators.ts";
-import type { Grant, Operator } from "../../api/types.ts";
+import type { DeviceGroup, Grant, Operator } from "../../api/types.ts";
 import { Confirm } from "../../ui/Confirm.tsx";
 import { InfoIcon, PeopleIcon } from "../../ui/icons.tsx";
 import { ButtonLink, PageLink } from "../../ui/links.tsx";
 import { Mark } from "../../ui/marks.tsx";
 import { notifyDone } from "../../ui/notify.ts";
+import { OvertakenFields, useSeen } from "../../ui/OvertakenFields.tsx";
 import { Page } from "../../ui/Page.tsx";
 import { randomPassword } from "../../ui/password.ts";
 import { Empty, ErrorPanel } from "../../ui/states.tsx";
@@ -129,13 +130,28 @@ function RightsShown({ operator }: { operator: Operator }) {
   );
 }
 
+type BareGrant = Pick<Grant, "role" | "group_id">;
+
+/** Grants as they are saved: without the names of their roles and groups. */
+function bare(grants: readonly Grant[]): BareGrant[] {
+  return grants.map(({ role, group_id }) => ({ role, group_id }));
+}
+
+function named(grant: BareGrant, groups: readonly DeviceGroup[]): Grant {
+  const group_name = groups.find((g) => g.id === grant.group_id)?.name ?? "";
+  return { ...grant, group_name };
+}
+
 function RightsForm({ operator }: { operator: Operator }) {
   const roles = useQuery(rolesQuery).data ?? [];
   const groups = useQuery(groupsQuery).data ?? [];
   const [name, setName] = useState(operator.name);
   const [grants, setGrants] = useState<Grant[]>(operator.grants);
   const update = useUpdateOperator(operator.id);
-  const changed = name.trim() !== operator.name || JSON.stringify(grants) !== JSON.stringify(operator.grants);
+  const theirs = { name: operator.name, grants: bare(operator.grants) };
+  const mine = { name: name.trim(), grants: bare(grants) };
+  const changed = JSON.stringify(mine) !== JSON.stringify(theirs);
+  const seen = useSeen(theirs, operator.revision, mine);
   return (
     <section className="panel panel-pad" aria-labelledby="rights">
       <Title order={2} id="rights" mb="xs">
@@ -145,12 +161,36 @@ function RightsForm({ operator }: { operator: Operator }) {
         onSubmit={(e) => {
           e.preventDefault();
           update.mutate(
-            { name: name.trim(), grants: grants.map(({ role, group_id }) => ({ role, group_id })) },
-            { onSuccess: () => notifyDone("Saved.") },
+            { body: mine, revision: seen.revision },
+            {
+              onSuccess: (saved) => {
+                seen.see({
+                  fields: { name: saved.name, grants: bare(saved.grants) },
+                  revision: saved.revision,
+                });
+                notifyDone("Saved.");
+              },
+            },
           );
         }}
       >
         <Stack gap="sm">
+          {seen.overtaken && (
+            <OvertakenFields
+              of="operator"
+              from={seen.from}
+              theirs={theirs}
+              mine={mine}
+              words={{ name: "Name", grants: "Roles" }}
+              show={{ grants: (list) => grantWords(list.map((g) => named(g, groups))) || "none" }}
+              onGoOn={(fields) => {
+                setName(fields.name);
+                setGrants(fields.grants.map((g) => named(g, groups)));
+                seen.see();
+                update.reset();
+              }}
+            />
+          )}
           <TextInput
             label="Name"
             required
@@ -159,7 +199,9 @@ function RightsForm({ operator }: { operator: Operator }) {
             onChange={(e) => setName(e.currentTarget.value)}
           />
           <GrantsField roles={roles} groups={groups} value={grants} onChange={setGrants} />
-          {update.isError && <ErrorPanel error={update.error} title="Not saved" />}
+          {update.isError && !(seen.overtaken && isOutdated(update.error)) && (
+            <ErrorPanel error={update.error} title="Not saved" />
+          )}
           <Group justify="flex-end" gap="xs">
             {changed && (
               <Button
@@ -167,6 +209,7 @@ function RightsForm({ operator }: { operator: Operator }) {
                 onClick={() => {
                   setName(operator.name);
                   setGrants(operator.grants);
+                  seen.see();
                   update.reset();
                 }}
               >
@@ -216,7 +259,10 @@ function AccountActions({ operator }: { operator: Operator }) {
             variant="default"
             loading={update.isPending}
             onClick={() =>
-              update.mutate({ disabled: false }, { onSuccess: () => notifyDone("May sign in again.") })
+              update.mutate(
+                { body: { disabled: false }, revision: operator.revision },
+                { onSuccess: () => notifyDone("May sign in again.") },
+              )
             }
           >
             Let them sign in again
@@ -237,7 +283,9 @@ function AccountActions({ operator }: { operator: Operator }) {
         busy={update.isPending}
         error={update.error}
         onClose={close}
-        onConfirm={() => update.mutate({ disabled: true }, { onSuccess: close })}
+        onConfirm={() =>
+          update.mutate({ body: { disabled: true }, revision: operator.revision }, { onSuccess: close })
+        }
       >
         They are signed out everywhere at once and cannot sign in until you allow it again.
       </Confirm>
