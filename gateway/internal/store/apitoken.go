@@ -84,6 +84,5 @@ func (s *Store) DeleteAPIToken(ctx context.Context, id auth.OperatorID, token au
 
 // PurgeAPITokens removes tokens that expired long ago; see auth.TokenStore.
 func (s *Store) PurgeAPITokens(ctx context.Context, before time.Time) error {
-	_, err := s.exec(ctx, "DELETE FROM api_tokens WHERE expires_us < $1", micros(before))
-	return err
+	return s.purge(ctx, "api_tokens", before)
 }
