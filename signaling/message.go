@@ -127,6 +127,18 @@ var specs = map[Type]spec{
 	TypeVitalsParts: channel[VitalsParts](FromHelper, ""),
 	TypeVitals:      channel[Vitals](FromHelper, ""),
 
+	TypeTerminalList:   channel[TerminalList](FromViewer, Terminal),
+	TypeTerminalListed: channel[TerminalListed](FromHelper, ""),
+	TypeTerminalOpen:   channel[TerminalOpen](FromViewer, Terminal),
+	TypeTerminalAttach: channel[TerminalAttach](FromViewer, Terminal),
+	TypeTerminalOpened: channel[TerminalOpened](FromHelper, ""),
+	TypeTerminalReplay: channel[TerminalReplay](FromHelper, ""),
+	TypeTerminalReady:  channel[TerminalReady](FromHelper, ""),
+	TypeTerminalResize: channel[TerminalResize](FromViewer, Terminal),
+	TypeTerminalSize:   channel[TerminalSize](FromHelper, ""),
+	TypeTerminalClose:  channel[TerminalClose](FromViewer, Terminal),
+	TypeTerminalExited: channel[TerminalExited](FromHelper, ""),
+
 	TypeProcessWatch:   channel[ProcessWatch](FromViewer, Diagnostics),
 	TypeProcessRows:    channel[ProcessRows](FromHelper, ""),
 	TypeProcessChange:  channel[ProcessChange](FromHelper, ""),
@@ -168,6 +180,26 @@ var specs = map[Type]spec{
 
 	TypeFindingsAsk: channel[FindingsAsk](FromViewer, Diagnostics),
 	TypeFindings:    channel[Findings](FromHelper, ""),
+
+	TypeFilesOpen:     channel[FilesOpen](FromViewer, Files),
+	TypeFilesList:     channel[FilesList](FromViewer, Files),
+	TypeFilesMore:     channel[FilesMore](FromViewer, Files),
+	TypeFilesMake:     channel[FilesMake](FromViewer, Files),
+	TypeFilesMove:     channel[FilesMove](FromViewer, Files),
+	TypeFilesDelete:   channel[FilesDelete](FromViewer, Files),
+	TypeFilesSet:      channel[FilesSet](FromViewer, Files),
+	TypeFilesGet:      channel[FilesGet](FromViewer, Files),
+	TypeFilesPut:      channel[FilesPut](FromViewer, Files),
+	TypeFilesEnd:      channel[FilesEnd](FromViewer, Files),
+	TypeFilesCancel:   channel[FilesCancel](FromViewer, Files),
+	TypeFilesHello:    channel[FilesHello](FromHelper, ""),
+	TypeFilesPage:     channel[FilesPage](FromHelper, ""),
+	TypeFilesMeta:     channel[FilesMeta](FromHelper, ""),
+	TypeFilesReady:    channel[FilesReady](FromHelper, ""),
+	TypeFilesProgress: channel[FilesProgress](FromHelper, ""),
+	TypeFilesDone:     channel[FilesDone](FromHelper, ""),
+	TypeFilesFailed:   channel[FilesFailed](FromHelper, ""),
+	TypeFilesAck:      channel[FilesAck](FromViewer|FromHelper, Files),
 }
 
 // Spec describes one message type, for generators and for tests that walk them all.

@@ -66,6 +66,9 @@ var samples = map[signaling.Type]any{
 		Reason: "Printer: «Gutenberg»\nsecond floor", Capabilities: signaling.SetOf(signaling.View), Consent: signaling.ConsentAsk,
 		AnswerWithinMS: 60_000, ConsentWindowMS: 900_000,
 	},
+	signaling.TypeFilesPut: signaling.FilesPut{
+		Job: 1, Folder: signaling.NameFile("/home/ada"), Name: signaling.NameFile("latin\xfc"), Size: 9, Conflict: signaling.ConflictKeep,
+	},
 	signaling.TypePictureTier:   signaling.PictureTier{Tier: "sharp"},
 	signaling.TypeSessionJoined: signaling.SessionJoined{Session: "ses_1", Peer: "peer_1", State: signaling.StateLive, DeviceName: "demo"},
 	signaling.TypeSessionState:  signaling.SessionState{Session: "ses_1", State: signaling.StateDeclined, Message: "They said no.", Online: true},

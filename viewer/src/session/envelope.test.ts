@@ -11,6 +11,7 @@ import {
 } from "./diagnostics.ts";
 import { decodeGateway, decodeHelper, encode } from "./envelope.ts";
 import { WireError } from "./fields.ts";
+import { decodeFiles } from "./files.ts";
 import { decodeVitals } from "./vitals.ts";
 import type { Bodies, MessageType } from "./wire.gen.ts";
 
@@ -26,6 +27,7 @@ const vectors = JSON.parse(readFileSync(golden, "utf8")) as Vector[];
 
 /** Every reader of what a device says. */
 const decoders = [
+  decodeFiles,
   decodeFindings,
   decodeJournal,
   decodeMachine,

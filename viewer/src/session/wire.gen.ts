@@ -25,6 +25,25 @@ export interface Bodies {
   "control.give": ControlGive;
   "drain": Drain;
   "error": Error;
+  "files.ack": FilesAck;
+  "files.cancel": FilesCancel;
+  "files.delete": FilesDelete;
+  "files.done": FilesDone;
+  "files.end": FilesEnd;
+  "files.failed": FilesFailed;
+  "files.get": FilesGet;
+  "files.hello": FilesHello;
+  "files.list": FilesList;
+  "files.make": FilesMake;
+  "files.meta": FilesMeta;
+  "files.more": FilesMore;
+  "files.move": FilesMove;
+  "files.open": FilesOpen;
+  "files.page": FilesPage;
+  "files.progress": FilesProgress;
+  "files.put": FilesPut;
+  "files.ready": FilesReady;
+  "files.set": FilesSet;
   "findings": Findings;
   "findings.ask": FindingsAsk;
   "hello": Hello;
@@ -90,6 +109,17 @@ export interface Bodies {
   "space.walk": SpaceWalk;
   "status": Status;
   "subscribe": Subscribe;
+  "terminal.attach": TerminalAttach;
+  "terminal.close": TerminalClose;
+  "terminal.exited": TerminalExited;
+  "terminal.list": TerminalList;
+  "terminal.listed": TerminalListed;
+  "terminal.open": TerminalOpen;
+  "terminal.opened": TerminalOpened;
+  "terminal.ready": TerminalReady;
+  "terminal.replay": TerminalReplay;
+  "terminal.resize": TerminalResize;
+  "terminal.size": TerminalSize;
   "ticket": Ticket;
   "vitals": Vitals;
   "vitals.parts": VitalsParts;
@@ -139,6 +169,18 @@ export const fromViewer = [
   "control.ask",
   "control.drop",
   "control.give",
+  "files.ack",
+  "files.cancel",
+  "files.delete",
+  "files.end",
+  "files.get",
+  "files.list",
+  "files.make",
+  "files.more",
+  "files.move",
+  "files.open",
+  "files.put",
+  "files.set",
   "findings.ask",
   "journal.ack",
   "journal.more",
@@ -161,12 +203,25 @@ export const fromViewer = [
   "space.ask",
   "space.stop",
   "space.walk",
+  "terminal.attach",
+  "terminal.close",
+  "terminal.list",
+  "terminal.open",
+  "terminal.resize",
   "vitals.watch",
 ] as const satisfies readonly MessageType[];
 
 /** What the agent may send to a viewer over a data channel. */
 export const fromHelper = [
   "control.asked",
+  "files.ack",
+  "files.done",
+  "files.failed",
+  "files.hello",
+  "files.meta",
+  "files.page",
+  "files.progress",
+  "files.ready",
   "findings",
   "journal.lines",
   "journal.source",
@@ -190,6 +245,12 @@ export const fromHelper = [
   "space.tree",
   "space.volumes",
   "status",
+  "terminal.exited",
+  "terminal.listed",
+  "terminal.opened",
+  "terminal.ready",
+  "terminal.replay",
+  "terminal.size",
   "vitals",
   "vitals.parts",
 ] as const satisfies readonly MessageType[];
@@ -236,6 +297,185 @@ export interface Drain {
 export interface Error {
   readonly code: Code;
   readonly message: string;
+}
+
+/** FilesAck says up to where the receiver of blocks has kept them. */
+export interface FilesAck {
+  readonly job: number;
+  readonly offset: number;
+}
+
+/** FilesCancel ends a job. What a put has written goes, unless it is to be kept for later. */
+export interface FilesCancel {
+  readonly job: number;
+  readonly keep: boolean;
+}
+
+/** FilesDelete deletes for good, folders with all that is in them. Links are deleted, not followed. */
+export interface FilesDelete {
+  readonly job: number;
+  readonly paths: readonly FileName[] | null;
+}
+
+/** FilesDone ends a job well. */
+export interface FilesDone {
+  readonly job: number;
+  readonly count: number;
+  readonly bytes: number;
+  /** of a whole file that was moved */
+  readonly sha256?: string;
+  /** what is there now */
+  readonly entry?: FileEntry;
+}
+
+/** FilesEnd ends the blocks of a put. */
+export interface FilesEnd {
+  readonly job: number;
+  /** of the whole file, in hexadecimal digits */
+  readonly sha256: string;
+}
+
+/** FilesFailed ends a job that did not work out, or only in part. */
+export interface FilesFailed {
+  readonly job: number;
+  readonly fault: FileFault;
+  readonly message: string;
+  /** what was done before */
+  readonly count: number;
+  /** put: bytes that are there, for another try */
+  readonly kept: number;
+  /** full: bytes left */
+  readonly free: number;
+  readonly entry?: FileEntry;
+}
+
+/** FilesGet asks for a file's content, or for folders and files as one ZIP archive. */
+export interface FilesGet {
+  readonly job: number;
+  /** of an archive: the folder that its Names are in */
+  readonly path: FileName;
+  /** what the viewer has already */
+  readonly offset: number;
+  /** bytes to send at most; 0 is all */
+  readonly limit: number;
+  /** as FilesMeta had it: another one is FaultChanged */
+  readonly version?: string;
+  /** the path is a link, and what it points to is meant */
+  readonly follow: boolean;
+  /** archive: what to take; 1 to 256 */
+  readonly names?: readonly FileName[];
+}
+
+/** FilesHello says as whom, and where to begin. */
+export interface FilesHello {
+  /** account whose rights hold */
+  readonly user: string;
+  readonly admin: boolean;
+  readonly home: FileName;
+  readonly places: readonly FilePlace[] | null;
+}
+
+/** FilesList asks what is in a folder. Links on the way are followed: FilesPage says where that led. */
+export interface FilesList {
+  readonly job: number;
+  readonly path: FileName;
+  /** only names that hold this, whatever the case */
+  readonly match?: string;
+}
+
+/** FilesMake makes a folder, and those above it that are missing. */
+export interface FilesMake {
+  readonly job: number;
+  readonly path: FileName;
+}
+
+/** FilesMeta comes before the blocks of a get. */
+export interface FilesMeta {
+  readonly job: number;
+  readonly entry: FileEntry;
+  readonly path: FileName;
+  /** changes with the content */
+  readonly version: string;
+  /** of the whole; -1 where it shows only at the end */
+  readonly size: number;
+  /** of the first block */
+  readonly offset: number;
+}
+
+/** FilesMore asks for the next page of a list. */
+export interface FilesMore {
+  readonly job: number;
+}
+
+/** FilesMove gives something another name or place, on the same file system. */
+export interface FilesMove {
+  readonly job: number;
+  readonly from: FileName;
+  readonly to: FileName;
+  /** what is there, unless it is a folder */
+  readonly replace: boolean;
+}
+
+/** FilesOpen begins: as the person signed in, or as administrator where the session holds root. */
+export interface FilesOpen {
+  readonly admin: boolean;
+}
+
+/** FilesPage is part of a list. Folders come first and names in order, where Sorted says so: a folder too large to be held in memory comes in the order it has on disk. */
+export interface FilesPage {
+  readonly job: number;
+  /** without links */
+  readonly path: FileName;
+  readonly entries: readonly FileEntry[] | null;
+  readonly sorted: boolean;
+  readonly last: boolean;
+  /** this user may put something here */
+  readonly writable: boolean;
+  /** of the file system */
+  readonly bytes: number;
+  readonly free: number;
+}
+
+/** FilesProgress says how far a job is. */
+export interface FilesProgress {
+  readonly job: number;
+  /** things done */
+  readonly count: number;
+  readonly bytes: number;
+}
+
+/** FilesPut begins to write a file. Its blocks go to a hidden file beside it, which takes the name once it is whole. The same put after a cut goes on where that ends. */
+export interface FilesPut {
+  readonly job: number;
+  readonly folder: FileName;
+  readonly name: FileName;
+  readonly size: number;
+  /** 0 leaves it to the device */
+  readonly modified_ms: number;
+  readonly conflict: FileConflict;
+  /** with replace: only while the file is this one, otherwise FaultChanged */
+  readonly version?: string;
+  /** what came before a cut is dropped */
+  readonly fresh: boolean;
+}
+
+/** FilesReady says where the blocks of a put are to begin. */
+export interface FilesReady {
+  readonly job: number;
+  readonly offset: number;
+}
+
+/** FilesSet changes permissions and owner. Of folders it may reach what is in them. */
+export interface FilesSet {
+  readonly job: number;
+  readonly paths: readonly FileName[] | null;
+  /** the twelve permission bits */
+  readonly mode?: number;
+  /** account or number; only an administrator may */
+  readonly owner?: string;
+  readonly group?: string;
+  /** folders with all that is in them */
+  readonly within: boolean;
 }
 
 /** Findings answers FindingsAsk. */
@@ -833,6 +1073,74 @@ export interface Subscribe {
   readonly topics: readonly Topic[] | null;
 }
 
+/** TerminalAttach takes part in a terminal that runs. */
+export interface TerminalAttach {
+  readonly id: string;
+  readonly cols: number;
+  readonly rows: number;
+}
+
+/** TerminalClose ends the terminal and what runs in it. */
+export type TerminalClose = Readonly<Record<string, never>>;
+
+/** TerminalExited says that the terminal is over; the channel closes. */
+export interface TerminalExited {
+  /** exit status of the shell; -1 where it did not exit by itself */
+  readonly code: number;
+  /** how it ended, in words */
+  readonly message: string;
+}
+
+/** TerminalList asks which terminals there are, and whose could be opened. */
+export type TerminalList = Readonly<Record<string, never>>;
+
+/** TerminalListed answers TerminalList. */
+export interface TerminalListed {
+  /** account a terminal is opened as; "" where none can be */
+  readonly user: string;
+  /** why none can be opened as the user */
+  readonly user_problem: string;
+  /** why none can be opened as root */
+  readonly root_problem: string;
+  /** how long one runs on without a viewer */
+  readonly keep_ms: number;
+  readonly terminals: readonly TerminalBrief[] | null;
+}
+
+/** TerminalOpen starts a shell in a terminal. */
+export interface TerminalOpen {
+  /** as the administrator; it takes the capability root */
+  readonly root: boolean;
+  readonly cols: number;
+  readonly rows: number;
+}
+
+/** TerminalOpened says that the channel is this terminal's. */
+export interface TerminalOpened {
+  readonly terminal: TerminalBrief;
+}
+
+/** TerminalReady ends the replay. */
+export type TerminalReady = Readonly<Record<string, never>>;
+
+/** TerminalReplay begins what the terminal has shown so far; the page clears its own first. It comes in the middle too, to a viewer that is too far behind. Programs that ask the terminal something got their answer then: nothing may be answered until TerminalReady. */
+export interface TerminalReplay {
+  /** older lines are not kept */
+  readonly cut: boolean;
+}
+
+/** TerminalResize says how much fits the viewer's page. The newest of all viewers' counts. */
+export interface TerminalResize {
+  readonly cols: number;
+  readonly rows: number;
+}
+
+/** TerminalSize says how large the terminal is from here on. */
+export interface TerminalSize {
+  readonly cols: number;
+  readonly rows: number;
+}
+
 /** Ticket is a browser's first message: what POST /api/socket-ticket gave it, once. */
 export interface Ticket {
   readonly ticket: string;
@@ -941,6 +1249,63 @@ export type Topic =
 
 /** PeerID names one viewer's connection to one device within a session: "peer_" and 26 characters. A viewer that reconnects keeps its peer id. */
 export type PeerID = string;
+
+/** FileName is a name or a path of a device, whose bytes may be any but NUL: they need not be text. */
+export interface FileName {
+  /** to be shown; what cannot be is written as \x1b or \u202e */
+  readonly text: string;
+  /** the bytes, where Text is not just them */
+  readonly raw?: string;
+}
+
+/** FileEntry is what stands at a name. */
+export interface FileEntry {
+  readonly name: FileName;
+  readonly kind: FileKind;
+  /** bytes of content */
+  readonly size: number;
+  /** the device's clock, Unix */
+  readonly modified_ms: number;
+  /** the twelve permission bits */
+  readonly mode: number;
+  /** account, or its number */
+  readonly owner: string;
+  readonly group: string;
+  /** where a link points, as it is written */
+  readonly target?: FileName;
+  /** what is there */
+  readonly target_kind?: FileKind;
+}
+
+/** FileFault says why a job failed, for what the viewer does next. */
+export type FileFault =
+  | "exists" /* Entry is what is there */
+  | "missing" /* nothing of that name, or no more */
+  | "denied" /* this user may not */
+  | "changed" /* since the viewer looked */
+  | "full" /* the disk, or the user's share of it; Kept and Free say how it stands */
+  | "kind" /* a device, a socket, a link: not opened */
+  | "name" /* not a name or a path that this device can have */
+  | "sum" /* what came is not what was sent */
+  | "cancelled"
+  | "failed" /* the device's own words are in Message */;
+
+/** FilePlace is a place worth a click. */
+export interface FilePlace {
+  /** home, desktop, downloads, documents, root or disk */
+  readonly kind: string;
+  readonly path: FileName;
+  /** of its file system; 0 where unknown */
+  readonly bytes: number;
+  /** that this user may fill */
+  readonly free: number;
+}
+
+/** FileConflict says what to do where there is something of the name already. */
+export type FileConflict =
+  | "ask" /* FaultExists, and the viewer asks its operator */
+  | "replace" /* keeps mode and owner */
+  | "keep" /* both: the new one is called "name (2)" */;
 
 /** Finding is one thing that is wrong. */
 export interface Finding {
@@ -1284,6 +1649,23 @@ export interface Viewer {
   readonly name: string;
 }
 
+/** TerminalBrief is a terminal that runs. */
+export interface TerminalBrief {
+  readonly id: string;
+  /** account it runs as */
+  readonly user: string;
+  /** that is the administrator's */
+  readonly root: boolean;
+  /** operator who opened it */
+  readonly opener: string;
+  /** the device's clock, Unix */
+  readonly started_ms: number;
+  /** who have it open */
+  readonly viewers: number;
+  /** what it shows is kept */
+  readonly recorded: boolean;
+}
+
 /** VitalsStall is the time in which tasks waited for want of something (Linux PSI: some). */
 export interface VitalsStall {
   readonly cpu: number;
@@ -1319,6 +1701,17 @@ export interface VitalVolume {
   readonly mount: string;
   readonly bytes: number;
 }
+
+/** FileKind says what a name stands for. */
+export type FileKind =
+  | "file"
+  | "folder"
+  | "link"
+  | "device"
+  | "socket"
+  | "fifo"
+  | "gone" /* a link to nowhere, or vanished while it was looked at */
+  | "other" /* something this system alone has */;
 
 /** Severity says how bad a finding is. */
 export type Severity =
