@@ -1,7 +1,7 @@
 /** A device inside the page: answers offers, shows a drawing, and keeps every frame it is sent. */
 import { ClipboardReceiver, splitClipboard } from "../src/session/clip.ts";
 import { frameType } from "../src/session/keys.gen.ts";
-import type { Bodies, MessageType } from "../src/session/wire.gen.ts";
+import { type Bodies, channelTool, type MessageType } from "../src/session/wire.gen.ts";
 import type { FakeGateway } from "./gateway.ts";
 
 /** A frame of the viewer as far as the tests ask. */
@@ -30,11 +30,17 @@ const nameOfType = new Map<number, string>(Object.entries(frameType).map(([name,
 export const screenWidth = 1281;
 export const screenHeight = 721;
 
+/** Says something on a tool's channel. */
+export type ToolSay = <T extends MessageType>(type: T, body: Bodies[T], re?: string) => void;
+
 /** See the file's comment. */
 export class FakeAgent {
   readonly frames: GotFrame[] = [];
   readonly said: { type: string; body: unknown }[] = [];
   readonly clipboards: string[] = [];
+  /** Tools' channels that are open, and what serves them by name; a tool without one says that it is not here. */
+  readonly tools: { readonly name: string; readonly channel: RTCDataChannel }[] = [];
+  readonly serves: Record<string, (say: ToolSay, type: string, body: never, id: string) => void> = {};
   offers = 0;
   restarts = 0;
   status: Bodies["status"] = {
@@ -119,6 +125,7 @@ export class FakeAgent {
     this.#pc?.close();
     this.#pc = null;
     this.#channels.clear();
+    this.tools.length = 0;
   }
 
   /** Says something over the control channel. */
@@ -197,6 +204,10 @@ export class FakeAgent {
     pc.ondatachannel = (e) => {
       const c = e.channel;
       c.binaryType = "arraybuffer";
+      if (c.label.startsWith(channelTool)) {
+        this.#serve(c, c.label.slice(channelTool.length));
+        return;
+      }
       this.#channels.set(c.label, c);
       c.onmessage = (m: MessageEvent<string | ArrayBuffer>) => this.#take(c.label, m.data);
       c.onopen = () => {
@@ -204,6 +215,35 @@ export class FakeAgent {
       };
     };
     return pc;
+  }
+
+  /** Ends every channel of a tool, and says why. */
+  endTool(name: string, code: Bodies["say"]["code"], message: string): void {
+    for (const t of this.tools.filter((x) => x.name === name)) {
+      t.channel.send(JSON.stringify({ v: 1, type: "say", body: { code, message, what: name } }));
+      t.channel.close();
+    }
+  }
+
+  #serve(channel: RTCDataChannel, name: string): void {
+    const tool = { name, channel };
+    this.tools.push(tool);
+    channel.onclose = () => {
+      this.tools.splice(this.tools.indexOf(tool), 1);
+    };
+    const say: ToolSay = (type, body, re) => {
+      if (channel.readyState !== "open") return;
+      channel.send(JSON.stringify({ v: 1, type, body, ...(re === undefined ? {} : { re }) }));
+    };
+    channel.onmessage = (m: MessageEvent<string>) => {
+      const e = JSON.parse(m.data) as { type: string; body: never; id?: string };
+      this.said.push(e);
+      this.serves[name]?.(say, e.type, e.body, e.id ?? "");
+    };
+    channel.onopen = () => {
+      if (this.serves[name] === undefined)
+        this.endTool(name, "not_found", "This device does not have that tool.");
+    };
   }
 
   #greet(): void {

@@ -2,7 +2,7 @@
  * A gateway inside the page: stands in for WebSocket and speaks the browser's half of the protocol
  * to it. The device behind it is `FakeAgent`.
  */
-import type { Bodies, MessageType } from "../src/session/wire.gen.ts";
+import type { Bodies, Capability, MessageType } from "../src/session/wire.gen.ts";
 import type { FakeAgent } from "./agent.ts";
 
 type Envelope = { [K in MessageType]: { type: K; body: Bodies[K]; id?: string } }[MessageType];
@@ -19,6 +19,8 @@ export class FakeGateway {
     granted: ["view", "control", "clipboard"],
     online: true,
   };
+  /** What the operator may use in the session if it is granted. */
+  capabilities: readonly Capability[] = ["view", "control", "clipboard", "diagnostics"];
   /** Every message of the browser, in order. */
   readonly got: Envelope[] = [];
   /** What joins are refused with; null takes them. */
@@ -93,7 +95,7 @@ export class FakeGateway {
     const joined = {
       session: body.session,
       peer: body.peer ?? `peer_${++this.#peers}`,
-      capabilities: ["view", "control", "clipboard"] as const,
+      capabilities: this.capabilities,
       ice_servers: [],
       state: this.state.state,
       device_name: "demo-desktop",

@@ -5,6 +5,7 @@ import { startSession } from "../src/browser/start.ts";
 import { Viewer } from "../src/react/Viewer.tsx";
 import { FakeAgent } from "./agent.ts";
 import { FakeGateway } from "./gateway.ts";
+import { addTools } from "./tools.ts";
 
 const gateway = new FakeGateway();
 gateway.install();
@@ -19,6 +20,8 @@ if (state === "requested") {
 }
 if (query.has("message")) gateway.state = { ...gateway.state, message: query.get("message") ?? "" };
 if (query.has("other")) agent.status = { ...agent.status, control: "peer_other" };
+if (query.has("tools")) addTools(agent, query.has("alone"));
+if (query.has("alone")) gateway.state = { ...gateway.state, granted: ["diagnostics"] };
 const scheme = query.get("scheme");
 if (scheme !== null) document.documentElement.dataset.mantineColorScheme = scheme;
 
@@ -37,6 +40,8 @@ if (root !== null) {
       deviceName="demo-desktop"
       operatorName="Ada Admin"
       preconnected={session}
+      tool={query.get("tool") ?? undefined}
+      onTool={(id) => calls.push(`tool ${id}`)}
       onLeave={() => calls.push("leave")}
       onEnd={() => {
         calls.push("end");

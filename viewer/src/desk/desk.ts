@@ -28,6 +28,7 @@ export interface DeskElements {
 export const ownShortcuts = {
   KeyF: "fullscreen",
   KeyT: "toolbar",
+  KeyD: "tools",
   KeyH: "help",
   KeyV: "paste",
   KeyS: "screenshot",

@@ -34,6 +34,7 @@ function Dialog({ title, close, children }: DialogProps): ReactNode {
 
 const keys: readonly (readonly [string, string])[] = [
   ["Ctrl+Alt+Shift+T", "Go to the toolbar; Tab moves on from there"],
+  ["Ctrl+Alt+Shift+D", "Go to the tools beside the picture, where some are open"],
   ["Ctrl+Alt+Shift+F", "Full screen on and off"],
   ["Ctrl+Alt+Shift+0", "Fit the picture to the window"],
   ["Ctrl+Alt+Shift+1", "Pixel for pixel"],

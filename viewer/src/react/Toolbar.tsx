@@ -16,6 +16,8 @@ import type { Capability } from "../session/wire.gen.ts";
 import { Icon, type IconName } from "./icons.tsx";
 import { Menu, type MenuItem } from "./Menu.tsx";
 import { Meter } from "./Meter.tsx";
+import { rightWords, tools } from "./tools.ts";
+import type { DockControl } from "./useDock.ts";
 
 /** What the toolbar does beyond what session and desk do themselves. */
 export interface ToolbarActions {
@@ -37,6 +39,9 @@ interface ToolbarProps {
   readonly viewOnly: boolean;
   readonly setViewOnly: (on: boolean) => void;
   readonly full: boolean;
+  readonly dock: DockControl;
+  /** There is no picture in this session: nothing that is about it is shown. */
+  readonly alone: boolean;
   readonly actions: ToolbarActions;
 }
 
@@ -56,6 +61,35 @@ const specialKeys: readonly (readonly [label: string, codes: readonly string[]])
 
 /** See the file's comment. */
 export function Toolbar(props: ToolbarProps): ReactNode {
+  const { session, view, actions } = props;
+  return (
+    <div ref={props.ref} className="hv-toolbar" role="toolbar" aria-label="Remote screen">
+      <span className="hv-device" title={view.deviceName}>
+        {view.deviceName}
+      </span>
+      {!props.alone && <PictureTools {...props} />}
+      <Menu
+        label="Tools"
+        icon="tools"
+        text="Tools"
+        disabled={phaseOf(view) === "over"}
+        items={toolItems(props)}
+      />
+      <Meter session={session} />
+      <Tool
+        label={props.full ? "Leave full screen" : "Full screen"}
+        icon="full"
+        pressed={props.full}
+        run={actions.fullscreen}
+      />
+      {!props.alone && <Tool label="Keyboard help" icon="help" run={actions.help} />}
+      {phaseOf(view) !== "over" && <EndButton actions={actions} />}
+    </div>
+  );
+}
+
+/** What is about the picture and the input to it. */
+function PictureTools(props: ToolbarProps): ReactNode {
   const { session, desk, view, actions } = props;
   const live = phaseOf(view) === "live";
   const active = isInControl(view) && !props.viewOnly;
@@ -64,10 +98,7 @@ export function Toolbar(props: ToolbarProps): ReactNode {
     desk?.focus();
   };
   return (
-    <div ref={props.ref} className="hv-toolbar" role="toolbar" aria-label="Remote screen">
-      <span className="hv-device" title={view.deviceName}>
-        {view.deviceName}
-      </span>
+    <>
       <ControlButton {...props} />
       {view.monitors.length > 1 && (
         <Menu label="Monitor" icon="monitor" disabled={!live} items={monitorItems(session, view, then)} />
@@ -93,17 +124,20 @@ export function Toolbar(props: ToolbarProps): ReactNode {
         disabled={!live}
         run={() => props.setViewOnly(!props.viewOnly)}
       />
-      <Meter session={session} />
-      <Tool
-        label={props.full ? "Leave full screen" : "Full screen"}
-        icon="full"
-        pressed={props.full}
-        run={actions.fullscreen}
-      />
-      <Tool label="Keyboard help" icon="help" run={actions.help} />
-      {phaseOf(view) !== "over" && <EndButton actions={actions} />}
-    </div>
+    </>
   );
+}
+
+/** The tools; one that is open is shown again, one without its right says so when it opens. */
+function toolItems({ view, dock }: ToolbarProps): readonly MenuItem[] {
+  return tools.map((t) => ({
+    label: t.label,
+    checked: dock.state.open.includes(t.id),
+    ...(view.transport === "connected" && !view.may.includes(t.needs)
+      ? { hint: `needs ${rightWords[t.needs]}` }
+      : {}),
+    run: () => dock.show(t.id),
+  }));
 }
 
 function Tool(props: {

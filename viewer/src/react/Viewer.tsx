@@ -5,15 +5,18 @@ import type { GatewaySocket } from "../browser/socket.ts";
 import { Desk, type OwnAction } from "../desk/desk.ts";
 import { platformOf } from "../input/keyboard.ts";
 import { type Framing, wholePicture } from "../screen/geometry.ts";
-import { isInControl } from "../session/state.ts";
+import { isInControl, isWithoutPicture } from "../session/state.ts";
 import type { Capability } from "../session/wire.gen.ts";
 import { KeyboardHelp, PasteDialog } from "./Dialogs.tsx";
+import { Dock } from "./Dock.tsx";
 import { useFullscreen } from "./fullscreen.ts";
 import { Notices } from "./Notices.tsx";
 import { LiveStatus, Overlay } from "./Overlay.tsx";
 import { useSession, useView } from "./session.ts";
 import { Toolbar } from "./Toolbar.tsx";
 import { TouchKeys } from "./TouchKeys.tsx";
+import { tools } from "./tools.ts";
+import { useDock } from "./useDock.ts";
 import "./viewer.css";
 
 /** What a <Viewer> is given. */
@@ -35,6 +38,12 @@ export interface ViewerProps {
   readonly askCapabilities?: ((wanted: readonly Capability[]) => Promise<void> | void) | undefined;
   /** Never sends input, whatever is granted. */
   readonly viewOnly?: boolean | undefined;
+  /** Only tools were asked for, and no picture; what is granted counts once it is known. */
+  readonly withoutPicture?: boolean | undefined;
+  /** The tool that is open from the start; see tools.ts for the ids. */
+  readonly tool?: string | undefined;
+  /** Another tool is seen now, or none: the page's address may keep it. */
+  readonly onTool?: ((id: string | null) => void) | undefined;
 }
 
 type Open = "help" | "paste" | null;
@@ -47,6 +56,8 @@ export function Viewer(props: ViewerProps): ReactNode {
   const view = useView(session);
   const root = useRef<HTMLDivElement>(null);
   const toolbar = useRef<HTMLDivElement>(null);
+  const room = useRef<HTMLDivElement>(null);
+  const dock = useDock(props.tool, props.onTool);
   const [full, toggleFull] = useFullscreen(root);
   const [open, setOpen] = useState<Open>(null);
   const [viewOnly, setViewOnly] = useState(props.viewOnly ?? false);
@@ -74,6 +85,9 @@ export function Viewer(props: ViewerProps): ReactNode {
           break;
         case "toolbar":
           toolbar.current?.querySelector<HTMLButtonElement>("button:not(:disabled)")?.focus();
+          break;
+        case "tools":
+          root.current?.querySelector<HTMLElement>(".hv-tab[aria-selected=true]")?.focus();
           break;
         case "help":
         case "paste":
@@ -114,12 +128,16 @@ export function Viewer(props: ViewerProps): ReactNode {
     [toggleFull, screenshot, onLeave, onEnd, askCapabilities, session],
   );
 
+  const focusDesk = useCallback(() => desk?.focus(), [desk]);
   const close = useCallback(() => {
     setOpen(null);
     desk?.focus();
   }, [desk]);
 
   const platform = platformOf(navigator);
+  const alone = isWithoutPicture(view) || (props.withoutPicture === true && view.granted.length === 0);
+  const { state: docked } = dock;
+  const side = docked.open.length > 0 && docked.side === "bottom" ? "hv-work hv-work-bottom" : "hv-work";
   return (
     <div ref={root} className={full ? "hv hv-full" : "hv"}>
       <Toolbar
@@ -131,12 +149,29 @@ export function Viewer(props: ViewerProps): ReactNode {
         viewOnly={viewOnly}
         setViewOnly={setViewOnly}
         full={full}
+        dock={dock}
+        alone={alone}
         actions={actions}
       />
-      <div className="hv-stage">
-        <Stage session={session} ready={setDesk} />
-        <Overlay view={view} leave={onLeave} again={props.onAgain} />
-        <Notices session={session} desk={desk} view={view} waiting={waiting} />
+      <div ref={room} className={side}>
+        <div className={alone && docked.open.length > 0 ? "hv-stage hv-stage-over" : "hv-stage"}>
+          {alone ? (
+            docked.open.length === 0 && <Launcher show={dock.show} />
+          ) : (
+            <Stage session={session} ready={setDesk} />
+          )}
+          <Overlay view={view} leave={onLeave} again={props.onAgain} />
+          <Notices session={session} desk={desk} view={view} waiting={waiting} />
+        </div>
+        <Dock
+          session={session}
+          view={view}
+          dock={dock}
+          room={room}
+          alone={alone}
+          ask={actions.ask ?? null}
+          left={focusDesk}
+        />
       </div>
       {touch && desk !== null && <TouchKeys desk={desk} disabled={!isInControl(view) || viewOnly} />}
       <LiveStatus view={view} />
@@ -156,6 +191,22 @@ export function Viewer(props: ViewerProps): ReactNode {
         />
       )}
       {open === "paste" && desk !== null && <PasteDialog desk={desk} close={close} />}
+    </div>
+  );
+}
+
+/** A session without a picture: the tools to choose from. */
+function Launcher({ show }: { readonly show: (id: string) => void }): ReactNode {
+  return (
+    <div className="hv-launcher">
+      <p>This session has no picture. Choose a tool.</p>
+      <div className="hv-choices">
+        {tools.map((t) => (
+          <button key={t.id} type="button" className="hv-button" onClick={() => show(t.id)}>
+            {t.label}
+          </button>
+        ))}
+      </div>
     </div>
   );
 }

@@ -245,7 +245,12 @@ export function phaseOf(v: SessionView): Phase {
 
 /** Whether no picture is to be expected although the connection is up. */
 function hasNothingToShow(v: SessionView): boolean {
-  return v.paused || (v.picture !== null && v.picture.state !== "ok");
+  return v.paused || isWithoutPicture(v) || (v.picture !== null && v.picture.state !== "ok");
+}
+
+/** Whether the session is for tools alone: the screen was not asked for, or not granted. */
+export function isWithoutPicture(v: SessionView): boolean {
+  return v.granted.length > 0 && !v.granted.includes("view");
 }
 
 /** Whether this viewer holds control, or held it when the connection was lost. */

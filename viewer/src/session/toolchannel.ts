@@ -106,3 +106,13 @@ function reasonIn(text: string): ToolEnd | null {
     return null;
   }
 }
+
+/** Reads a message with a tool's decoder. What is no message of the tool is dropped whole, as null. */
+export function readMessage<M>(decode: (text: string) => M | null, m: string | ArrayBuffer): M | null {
+  if (typeof m !== "string") return null;
+  try {
+    return decode(m);
+  } catch {
+    return null;
+  }
+}

@@ -1,5 +1,5 @@
 /** What an overlay says about a session that shows no picture: what happened, what to do next. */
-import { phaseOf, type SessionView } from "./state.ts";
+import { isWithoutPicture, phaseOf, type SessionView } from "./state.ts";
 import type { Code } from "./wire.gen.ts";
 
 /** A heading, an explanation, and what the operator can do about it ("" nothing but wait). */
@@ -32,7 +32,9 @@ export function wordsFor(v: SessionView): Words | null {
     case "connecting":
       return {
         title: `Connecting to ${device}`,
-        detail: "Consent is given; the picture is on its way.",
+        detail: isWithoutPicture(v)
+          ? "Consent is given; the tools are on their way."
+          : "Consent is given; the picture is on its way.",
         advice: "",
       };
     case "reconnecting":
@@ -63,6 +65,7 @@ function liveWords(v: SessionView, device: string): Words | null {
       advice: "The picture returns when they choose Resume.",
     };
   }
+  if (isWithoutPicture(v)) return null; // what the screen does is of no interest
   if (v.picture?.state === "no_display") {
     return {
       title: "No screen to show",

@@ -1,0 +1,111 @@
+import { mkdirSync, readFileSync } from "node:fs";
+import path from "node:path";
+import type { Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { axeSource, type Bench, startBench } from "./browser.ts";
+
+/** Where pictures of the pages go, for people to look at; nowhere without it. */
+const shots = process.env.VIEWER_SHOTS;
+
+let bench: Bench;
+beforeAll(async () => {
+  bench = await startBench();
+  if (shots !== undefined) mkdirSync(shots, { recursive: true });
+});
+afterEach(async () => bench.clear());
+afterAll(async () => bench.close());
+
+/** Opens the page of a device with tools and waits for its picture. */
+async function live(query = "", options: Parameters<Bench["open"]>[1] = {}): Promise<Page> {
+  const page = await bench.open(`?tools${query}`, options);
+  await page.waitForFunction(() => lab.session.view.transport === "connected");
+  return page;
+}
+
+async function shot(page: Page, name: string): Promise<void> {
+  if (shots !== undefined) await page.screenshot({ path: path.join(shots, `${name}.png`) });
+}
+
+const openTool = async (page: Page, label: string) => {
+  await page.getByRole("button", { name: "Tools", exact: true }).click();
+  await page.getByRole("menuitemcheckbox", { name: label }).click();
+};
+
+const serious = async (page: Page): Promise<string[]> => {
+  await page.evaluate(readFileSync(axeSource, "utf8"));
+  return page.evaluate(async () => {
+    type Violation = { id: string; impact: string; nodes: { html: string }[] };
+    const axe = (globalThis as unknown as { axe: { run(): Promise<{ violations: Violation[] }> } }).axe;
+    const { violations } = await axe.run();
+    return violations
+      .filter((v) => v.impact === "serious" || v.impact === "critical")
+      .map((v) => `${v.id}: ${v.nodes[0]?.html ?? ""}`);
+  });
+};
+
+describe("the dock", () => {
+  test("opens a tool beside the picture, hides it, and the keyboard goes where the focus is", async () => {
+    const page = await live();
+    await openTool(page, "Live figures");
+    await page.getByRole("tab", { name: "Live figures" }).waitFor();
+    expect(await page.evaluate(() => lab.calls)).toContain("tool vitals");
+    await page.waitForFunction(() => lab.agent.tools.length === 1);
+    await page.getByRole("tab", { name: "Live figures" }).focus();
+    await page.keyboard.press("x");
+    expect(await page.evaluate(() => lab.agent.frames.some((f) => f.type === "key_down"))).toBe(false);
+    await shot(page, "dock-right");
+    const edge = page.getByRole("separator", { name: "Size of the tools" });
+    const before = Number(await edge.getAttribute("aria-valuenow"));
+    await edge.press("ArrowLeft");
+    expect(Number(await edge.getAttribute("aria-valuenow"))).toBe(before + 5);
+    await page.getByRole("button", { name: "Move the tools under the picture" }).click();
+    await shot(page, "dock-bottom");
+    await page.getByRole("button", { name: "Hide the tools; they go on" }).click();
+    await page.getByRole("tab", { name: "Live figures" }).waitFor({ state: "hidden" });
+    expect(await page.evaluate(() => lab.agent.tools.length)).toBe(1);
+    await page.waitForFunction(() => document.activeElement?.tagName === "TEXTAREA");
+    await openTool(page, "Live figures");
+    await page.getByRole("button", { name: "Close this tool" }).click();
+    await page.waitForFunction(() => lab.agent.tools.length === 0);
+  });
+
+  test("a right that is missing is asked for, one that is taken back stops the tool", async () => {
+    const page = await live("&tool=vitals");
+    await page.waitForFunction(() => lab.agent.tools.length === 1);
+    await page.evaluate(() => {
+      lab.agent.endTool("vitals", "not_granted", "Diagnostics were taken back.");
+      const without = lab.agent.status.may.filter((c) => c !== "diagnostics");
+      lab.agent.grant({ granted: without, may: without });
+    });
+    await page.getByText("Diagnostics was taken back at demo-desktop.").waitFor();
+    expect(await page.evaluate(() => lab.agent.tools.length)).toBe(0);
+    await shot(page, "dock-taken-back");
+    await page.getByRole("button", { name: "Ask for diagnostics" }).click();
+    expect(await page.evaluate(() => lab.calls.at(-1))).toBe("ask view control clipboard diagnostics");
+    await page.evaluate(() => {
+      const all = [...lab.agent.status.may, "diagnostics"] as const;
+      lab.agent.grant({ granted: all, may: all });
+    });
+    await page.waitForFunction(() => lab.agent.tools.length === 1);
+    await page.getByText("was taken back").waitFor({ state: "detached" });
+  });
+
+  test("a new connection opens the tool again", async () => {
+    const page = await live("&tool=vitals");
+    await page.waitForFunction(() => lab.agent.tools.length === 1);
+    await page.evaluate(() => lab.agent.restart());
+    await page.waitForFunction(
+      () =>
+        lab.agent.offers === 2 && lab.session.view.transport === "connected" && lab.agent.tools.length === 1,
+    );
+  });
+
+  test("a session without a picture has the tools alone", async () => {
+    const page = await live("&alone&tool=vitals");
+    await page.getByRole("tab", { name: "Live figures" }).waitFor();
+    expect(await page.locator("video").count()).toBe(0);
+    await page.getByRole("button", { name: "Close this tool" }).click();
+    await page.getByRole("button", { name: "Live figures" }).waitFor();
+    expect(await serious(page)).toEqual([]);
+  });
+});
