@@ -138,6 +138,7 @@ func (d *Daemon) sessionConfig(e state.Enrollment) session.Config {
 			signaling.ToolVitals: {Need: signaling.Diagnostics, Serve: vitals.New("/").Serve},
 		},
 	}
+	d.diagnose(c.Tools)
 	if d.screen != nil {
 		d.screen.serve(&c, &d.asking)
 	}

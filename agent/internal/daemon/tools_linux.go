@@ -1,0 +1,17 @@
+package daemon
+
+import (
+	"handrail/agent/internal/process"
+	"handrail/agent/internal/session"
+	"handrail/signaling"
+)
+
+// diagnose adds the tools that look into the machine itself, also where what is managed is a
+// tree of its own.
+func (d *Daemon) diagnose(tools map[string]session.Tool) {
+	add := func(name string, t session.Tool) {
+		t.Need = signaling.Diagnostics
+		tools[name] = t
+	}
+	add(signaling.ToolProcess, session.Tool{Serve: process.New(d.cfg.DesktopUID).Serve})
+}
