@@ -126,6 +126,7 @@ var specs = map[Type]spec{
 	TypeVitalsWatch: channel[VitalsWatch](FromViewer, Diagnostics),
 	TypeVitalsParts: channel[VitalsParts](FromHelper, ""),
 	TypeVitals:      channel[Vitals](FromHelper, ""),
+	TypeVitalsKeep:  channel[VitalsKeep](FromViewer, Diagnostics),
 
 	TypeTerminalList:   channel[TerminalList](FromViewer, Terminal),
 	TypeTerminalListed: channel[TerminalListed](FromHelper, ""),

@@ -9,6 +9,7 @@ const (
 	TypeVitalsWatch Type = "vitals.watch"
 	TypeVitalsParts Type = "vitals.parts"
 	TypeVitals      Type = "vitals"
+	TypeVitalsKeep  Type = "vitals.keep"
 )
 
 // ToolVitals names the tool.
@@ -25,6 +26,10 @@ func (w VitalsWatch) validate() error {
 	}
 	return nil
 }
+
+// VitalsKeep writes the figures of this moment, in a few words, into the session's record. At most one
+// a second is.
+type VitalsKeep struct{}
 
 // VitalsParts names what figures are of.
 type VitalsParts struct {

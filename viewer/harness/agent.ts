@@ -41,6 +41,8 @@ export class FakeAgent {
   /** Tools' channels that are open, and what serves them by name; a tool without one says that it is not here. */
   readonly tools: { readonly name: string; readonly channel: RTCDataChannel }[] = [];
   readonly serves: Record<string, (say: ToolSay, type: string, body: never, id: string) => void> = {};
+  /** How many live figures were sent. */
+  figures = 0;
   offers = 0;
   restarts = 0;
   status: Bodies["status"] = {

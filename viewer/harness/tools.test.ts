@@ -109,3 +109,47 @@ describe("the dock", () => {
     expect(await serious(page)).toEqual([]);
   });
 });
+
+describe("live figures", () => {
+  test("graphs move, rest while paused, go back, and are kept and compared", async () => {
+    const page = await live("&tool=vitals");
+    const shown = page.getByTestId("vitals-time");
+    const first = await shown.textContent();
+    await page.waitForFunction(
+      (was) => document.querySelector("[data-testid=vitals-time]")?.textContent !== was,
+      first,
+    );
+    const processor = page.getByRole("region", { name: "Processor" });
+    await processor.locator("canvas").waitFor({ state: "attached" });
+    expect(await processor.getByRole("definition").textContent()).toMatch(/^\d+(\.\d)? %$/);
+    expect(await page.getByRole("region", { name: "Memory of 8.0 GiB" }).textContent()).toContain("GiB");
+    await shot(page, "vitals");
+    await page.getByRole("button", { name: "Pause" }).click();
+    const rest = await shown.textContent();
+    expect(rest).toContain("At ");
+    await page.waitForFunction(
+      (n) => lab.agent.figures > n + 3,
+      await page.evaluate(() => lab.agent.figures),
+    );
+    expect(await shown.textContent()).toBe(rest);
+    await page.getByRole("slider", { name: "Go back in time" }).press("PageDown");
+    expect(await shown.textContent()).not.toBe(rest);
+    await page.getByRole("button", { name: "Snapshot" }).click();
+    await page.waitForFunction(() => lab.agent.said.some((m) => m.type === "vitals.keep"));
+    const download = page.waitForEvent("download");
+    await page.getByRole("button", { name: "Save the snapshot" }).click();
+    expect((await download).suggestedFilename()).toMatch(/^demo-desktop .*json$/);
+    await page.getByRole("button", { name: "Go on", exact: true }).click();
+    await page.getByRole("button", { name: "Compare" }).click();
+    await page.getByRole("row", { name: /Swap of 1.0 GiB, used.*the same/ }).waitFor();
+    await shot(page, "vitals-compare");
+    expect(await serious(page)).toEqual([]);
+  });
+
+  test("dark, and narrow", async () => {
+    const page = await live("&tool=vitals&scheme=dark", { viewport: { width: 420, height: 800 } });
+    await page.getByRole("region", { name: "Processor" }).locator("canvas").waitFor({ state: "attached" });
+    await shot(page, "vitals-dark-narrow");
+    expect(await serious(page)).toEqual([]);
+  });
+});

@@ -7,12 +7,12 @@ export function addTools(agent: FakeAgent, alone: boolean): void {
   const may: Bodies["status"]["may"] = alone ? ["diagnostics"] : [...agent.status.may, "diagnostics"];
   agent.status = { ...agent.status, granted: may, may };
   agent.serves.vitals = (say, type) => {
-    if (type === "vitals.watch") vitals(say);
+    if (type === "vitals.watch") vitals(agent, say);
   };
 }
 
-/** Ten figures of the past minute at once, then one each 200 ms: a test does not wait for seconds. */
-function vitals(say: ToolSay): void {
+/** The figures of the past minute at once, then one each 200 ms: a test does not wait for seconds. */
+function vitals(agent: FakeAgent, say: ToolSay): void {
   say("vitals.parts", {
     cores: 4,
     memory_bytes: 8 * 2 ** 30,
@@ -54,6 +54,6 @@ function vitals(say: ToolSay): void {
   for (; tick < 60; tick++) say("vitals", figure());
   setInterval(() => {
     say("vitals", figure());
-    tick++;
+    agent.figures = ++tick;
   }, 200);
 }

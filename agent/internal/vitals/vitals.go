@@ -25,7 +25,7 @@ func New(root string) *Vitals { return &Vitals{root: root} }
 
 // Serve tells one viewer, from when it asks until the channel ends; a tool.Serve.
 func (v *Vitals) Serve(ctx context.Context, c tool.Conn) error {
-	asked := make(chan time.Duration)
+	asked := make(chan any)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	go func() { cancel(listen(ctx, c, asked)) }()
@@ -33,6 +33,8 @@ func (v *Vitals) Serve(ctx context.Context, c tool.Conn) error {
 		r      = newReader(v.root)
 		before reading
 		parts  signaling.VitalsParts
+		last   signaling.Vitals
+		noted  time.Time
 		every  time.Duration
 		due    = time.NewTimer(time.Hour)
 	)
@@ -41,8 +43,16 @@ func (v *Vitals) Serve(ctx context.Context, c tool.Conn) error {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
-		case d := <-asked:
-			if every = d; before.at.IsZero() {
+		case wish := <-asked:
+			w, ok := wish.(signaling.VitalsWatch)
+			if !ok { // VitalsKeep
+				if parts.Cores > 0 && time.Since(noted) >= time.Second {
+					noted = time.Now()
+					c.Note("snapshot: " + words(parts, last))
+				}
+				continue
+			}
+			if every = time.Duration(w.EveryMS) * time.Millisecond; before.at.IsZero() {
 				var err error
 				if before, err = r.read(); err != nil {
 					return fmt.Errorf("this device's figures cannot be read: %w", err)
@@ -66,7 +76,7 @@ func (v *Vitals) Serve(ctx context.Context, c tool.Conn) error {
 		if err := send(ctx, c, signaling.TypeVitals, f); err != nil {
 			return err
 		}
-		before = now
+		before, last = now, f
 		due.Reset(every)
 	}
 }
@@ -80,7 +90,7 @@ func firstAfter(told signaling.VitalsParts, every time.Duration) time.Duration {
 	return 200 * time.Millisecond
 }
 
-func listen(ctx context.Context, c tool.Conn, asked chan<- time.Duration) error {
+func listen(ctx context.Context, c tool.Conn, asked chan<- any) error {
 	for {
 		m, err := c.Recv(ctx)
 		if err != nil {
@@ -93,12 +103,13 @@ func listen(ctx context.Context, c tool.Conn, asked chan<- time.Duration) error 
 		if err != nil {
 			return err
 		}
-		w, ok := e.Body.(signaling.VitalsWatch)
-		if !ok {
+		switch e.Body.(type) {
+		case signaling.VitalsWatch, signaling.VitalsKeep:
+		default:
 			return fmt.Errorf("%s is not for this tool", e.Type)
 		}
 		select {
-		case asked <- time.Duration(w.EveryMS) * time.Millisecond:
+		case asked <- e.Body:
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}

@@ -22,10 +22,11 @@ type viewer struct {
 	in   chan tool.Message
 	out  chan signaling.Envelope
 	done chan struct{}
+	note chan string
 }
 
 func newViewer(t *testing.T) *viewer {
-	v := &viewer{in: make(chan tool.Message, 16), out: make(chan signaling.Envelope, 1024), done: make(chan struct{})}
+	v := &viewer{in: make(chan tool.Message, 16), out: make(chan signaling.Envelope, 1024), done: make(chan struct{}), note: make(chan string, 16)}
 	t.Cleanup(func() {
 		select {
 		case <-v.done:
@@ -60,7 +61,7 @@ func (v *viewer) Send(ctx context.Context, m tool.Message) error {
 	}
 }
 
-func (v *viewer) Note(string) {}
+func (v *viewer) Note(what string) { v.note <- what }
 
 func (v *viewer) Session() signaling.SessionID { return "ses_1" }
 
@@ -123,6 +124,15 @@ func TestOnThisMachine(t *testing.T) {
 	}
 	if busiest < 100 {
 		t.Errorf("with every processor kept busy the busiest is so for %d thousandths", busiest)
+	}
+	v.say(`{"v":1,"type":"vitals.keep","body":{}}`)
+	select {
+	case line := <-v.note:
+		if !strings.HasPrefix(line, "snapshot: processor ") || !strings.Contains(line, " GiB of ") {
+			t.Errorf("the record has %q", line)
+		}
+	case <-time.After(time.Minute):
+		t.Error("a snapshot is not in the record")
 	}
 	close(v.done)
 	if err := <-served; err != nil && !strings.Contains(err.Error(), "closed") {

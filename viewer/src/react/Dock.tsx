@@ -24,6 +24,8 @@ interface DockProps {
   readonly dock: DockControl;
   /** What holds picture and dock; it is measured when the edge is dragged. */
   readonly room: RefObject<HTMLElement | null>;
+  /** There is no room for two things side by side. */
+  readonly narrow: boolean;
   /** There is no picture: the tools have all the room. */
   readonly alone: boolean;
   readonly ask: ((wanted: readonly Capability[]) => void) | null;
@@ -36,9 +38,8 @@ const narrowPx = 760;
 
 /** See the file's comment. Nothing when no tool is open. */
 export function Dock(props: DockProps): ReactNode {
-  const { dock, room, alone } = props;
+  const { dock, room, alone, narrow } = props;
   const { open, shown, hidden, size } = dock.state;
-  const narrow = useNarrow(room);
   const id = useId();
   const side: DockSide = narrow ? "bottom" : dock.state.side;
   if (open.length === 0) return null;
@@ -312,7 +313,7 @@ function usePane(entry: ToolEntry, seen: boolean): FetchedPane {
 }
 
 /** Whether the room is too narrow for picture and tools side by side. */
-function useNarrow(room: RefObject<HTMLElement | null>): boolean {
+export function useNarrow(room: RefObject<HTMLElement | null>): boolean {
   const [narrow, setNarrow] = useState(false);
   useEffect(() => {
     const element = room.current;

@@ -8,10 +8,11 @@ import { type Framing, wholePicture } from "../screen/geometry.ts";
 import { isInControl, isWithoutPicture } from "../session/state.ts";
 import type { Capability } from "../session/wire.gen.ts";
 import { KeyboardHelp, PasteDialog } from "./Dialogs.tsx";
-import { Dock } from "./Dock.tsx";
+import { Dock, useNarrow } from "./Dock.tsx";
 import { useFullscreen } from "./fullscreen.ts";
 import { Notices } from "./Notices.tsx";
 import { LiveStatus, Overlay } from "./Overlay.tsx";
+import { saveFile } from "./save.ts";
 import { useSession, useView } from "./session.ts";
 import { Toolbar } from "./Toolbar.tsx";
 import { TouchKeys } from "./TouchKeys.tsx";
@@ -73,7 +74,7 @@ export function Viewer(props: ViewerProps): ReactNode {
 
   const screenshot = useCallback(async () => {
     const png = await desk?.screenshot();
-    if (png) save(png, `${deviceName} ${new Date().toISOString().replaceAll(":", "-").slice(0, 19)}.png`);
+    if (png) saveFile(png, `${deviceName} ${new Date().toISOString().replaceAll(":", "-").slice(0, 19)}.png`);
     desk?.focus();
   }, [desk, deviceName]);
 
@@ -137,7 +138,8 @@ export function Viewer(props: ViewerProps): ReactNode {
   const platform = platformOf(navigator);
   const alone = isWithoutPicture(view) || (props.withoutPicture === true && view.granted.length === 0);
   const { state: docked } = dock;
-  const side = docked.open.length > 0 && docked.side === "bottom" ? "hv-work hv-work-bottom" : "hv-work";
+  const narrow = useNarrow(room);
+  const under = docked.open.length > 0 && (narrow || docked.side === "bottom");
   return (
     <div ref={root} className={full ? "hv hv-full" : "hv"}>
       <Toolbar
@@ -153,7 +155,7 @@ export function Viewer(props: ViewerProps): ReactNode {
         alone={alone}
         actions={actions}
       />
-      <div ref={room} className={side}>
+      <div ref={room} className={under ? "hv-work hv-work-bottom" : "hv-work"}>
         <div className={alone && docked.open.length > 0 ? "hv-stage hv-stage-over" : "hv-stage"}>
           {alone ? (
             docked.open.length === 0 && <Launcher show={dock.show} />
@@ -168,6 +170,7 @@ export function Viewer(props: ViewerProps): ReactNode {
           view={view}
           dock={dock}
           room={room}
+          narrow={narrow}
           alone={alone}
           ask={actions.ask ?? null}
           left={focusDesk}
@@ -266,13 +269,4 @@ async function failing(session: Session, run: () => Promise<void> | void): Promi
   } catch (cause) {
     session.notice("", cause instanceof Error ? cause.message : "That did not work.");
   }
-}
-
-/** Downloads a file. */
-function save(blob: Blob, name: string): void {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(blob);
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }

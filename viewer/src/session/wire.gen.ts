@@ -122,6 +122,7 @@ export interface Bodies {
   "terminal.size": TerminalSize;
   "ticket": Ticket;
   "vitals": Vitals;
+  "vitals.keep": VitalsKeep;
   "vitals.parts": VitalsParts;
   "vitals.watch": VitalsWatch;
   "welcome": Welcome;
@@ -208,6 +209,7 @@ export const fromViewer = [
   "terminal.list",
   "terminal.open",
   "terminal.resize",
+  "vitals.keep",
   "vitals.watch",
 ] as const satisfies readonly MessageType[];
 
@@ -1169,6 +1171,9 @@ export interface Vitals {
   /** nil where there is none */
   readonly battery?: VitalBattery;
 }
+
+/** VitalsKeep writes the figures of this moment, in a few words, into the session's record. At most one a second is. */
+export type VitalsKeep = Readonly<Record<string, never>>;
 
 /** VitalsParts names what figures are of. */
 export interface VitalsParts {
