@@ -1,8 +1,10 @@
 package daemon
 
 import (
+	"handrail/agent/internal/enforce"
 	"handrail/agent/internal/process"
 	"handrail/agent/internal/session"
+	"handrail/agent/internal/unit"
 	"handrail/signaling"
 )
 
@@ -13,5 +15,6 @@ func (d *Daemon) diagnose(tools map[string]session.Tool) {
 		t.Need = signaling.Diagnostics
 		tools[name] = t
 	}
-	add(signaling.ToolProcess, session.Tool{Serve: process.New(d.cfg.DesktopUID).Serve})
+	add(signaling.ToolProcess, session.Tool{Serve: process.New(d.person).Serve})
+	add(signaling.ToolService, session.Tool{Serve: unit.New(&enforce.System{}).Serve})
 }

@@ -93,7 +93,7 @@ func (p *target) look(who *owner, birth int64) error {
 	if !ok {
 		return errors.New("whose it is cannot be read")
 	}
-	p.kind = who.kind(p.pid, p.name, u)
+	p.kind = who.kind(p.pid, p.name, u, who.uid())
 	if p.user = usersOf("/etc/passwd")[u.real]; p.user == "" {
 		p.user = strconv.FormatUint(uint64(u.real), 10)
 	}

@@ -27,26 +27,34 @@ const (
 // Tool is the tool. It is safe for concurrent use.
 type Tool struct{ who *owner }
 
-// New returns the tool. UID is the user's whose processes may be acted on without the right to be
-// administrator; negative is nobody's.
-func New(uid int) *Tool {
+// New returns the tool. Desktop says which user sits at the device, whose processes may be acted on
+// without the right to be administrator; it is asked often, and by several goroutines.
+func New(desktop func() (uid int, ok bool)) *Tool {
 	exe, _ := os.Executable() // without, only the agent itself is known as Handrail's own
-	return &Tool{who: &owner{uid: uid, self: int64(os.Getpid()), exe: exe}}
+	return &Tool{who: &owner{desktop: desktop, self: int64(os.Getpid()), exe: exe}}
 }
 
 // owner knows whose a process is.
 type owner struct {
-	uid  int
-	self int64
-	exe  string
+	desktop func() (uid int, ok bool)
+	self    int64
+	exe     string
+}
+
+// uid is the user's who sits at the device; -1 is nobody's.
+func (o *owner) uid() int64 {
+	if uid, ok := o.desktop(); ok && uid >= 0 {
+		return int64(uid)
+	}
+	return -1
 }
 
 // kind says what it takes to act on a process.
-func (o *owner) kind(pid int64, name string, u ids) signaling.ProcessKind {
+func (o *owner) kind(pid int64, name string, u ids, uid int64) signaling.ProcessKind {
 	switch {
 	case pid == o.self || o.isHandrail(pid, name):
 		return signaling.ProcessAgent
-	case o.uid >= 0 && int64(o.uid) == int64(u.real) && u.effective == u.real && u.saved == u.real:
+	case uid == int64(u.real) && u.effective == u.real && u.saved == u.real:
 		return signaling.ProcessOwn
 	}
 	return signaling.ProcessSystem

@@ -18,6 +18,8 @@ import (
 // somebody is a user number that nobody of the test machine has: who runs as it, is "signed in".
 const somebody = 54321
 
+func atDesk() (int, bool) { return somebody, true }
+
 func watch(v *tooltest.Viewer) {
 	v.Say(signaling.TypeProcessWatch, "", signaling.ProcessWatch{EveryMS: 1000})
 }
@@ -72,7 +74,7 @@ func sees(v *tooltest.Viewer, pid int64, fits func(signaling.ProcessRow) bool) s
 // TestList: everything that runs is told once, with what it is, and then only what changes.
 func TestList(t *testing.T) {
 	busy := run(t, somebody, `while :; do :; done`)
-	v := tooltest.Serve(t, process.New(somebody).Serve, signaling.Diagnostics)
+	v := tooltest.Serve(t, process.New(atDesk).Serve, signaling.Diagnostics)
 	watch(v)
 	all := map[int64]signaling.ProcessRow{}
 	for first := true; ; first = false {
@@ -120,7 +122,7 @@ func act(v *tooltest.Viewer, row signaling.ProcessRow, what signaling.ProcessVer
 func TestActs(t *testing.T) {
 	polite := run(t, somebody, `sleep 600 & wait`)
 	deaf := run(t, somebody, `trap "" TERM; echo; while :; do sleep 600; done`)
-	v := tooltest.Serve(t, process.New(somebody).Serve, signaling.Diagnostics)
+	v := tooltest.Serve(t, process.New(atDesk).Serve, signaling.Diagnostics)
 	watch(v)
 	row := sees(v, polite, nil)
 
@@ -171,7 +173,7 @@ func TestRights(t *testing.T) {
 		return
 	}
 	others := run(t, 0, `sleep 600 & wait`)
-	v := tooltest.Serve(t, process.New(somebody).Serve, signaling.Diagnostics)
+	v := tooltest.Serve(t, process.New(atDesk).Serve, signaling.Diagnostics)
 	watch(v)
 	row := sees(v, others, nil)
 	if row.Kind != signaling.ProcessSystem {
@@ -198,7 +200,7 @@ func TestRights(t *testing.T) {
 // TestNumberOfAnother: a process that has the number, but began at another time, is not touched.
 func TestNumberOfAnother(t *testing.T) {
 	pid := run(t, somebody, `sleep 600 & wait`)
-	v := tooltest.Serve(t, process.New(somebody).Serve, signaling.Diagnostics, signaling.Root)
+	v := tooltest.Serve(t, process.New(atDesk).Serve, signaling.Diagnostics, signaling.Root)
 	watch(v)
 	row := sees(v, pid, nil)
 	row.Birth--
@@ -217,7 +219,7 @@ func TestNumberOfAnother(t *testing.T) {
 // TestDetails: what a process is and has open; of its environment the names, as values are often secrets.
 func TestDetails(t *testing.T) {
 	pid := run(t, somebody, `export SECRET_TOKEN=hunter2; exec sleep 600 </dev/null`)
-	v := tooltest.Serve(t, process.New(somebody).Serve, signaling.Diagnostics)
+	v := tooltest.Serve(t, process.New(atDesk).Serve, signaling.Diagnostics)
 	watch(v)
 	row := sees(v, pid, func(r signaling.ProcessRow) bool { return strings.HasPrefix(r.Command, "sleep") })
 	v.Say(signaling.TypeProcessLook, "1", signaling.ProcessLook{PID: pid, Birth: row.Birth})
@@ -232,7 +234,7 @@ func TestDetails(t *testing.T) {
 
 func TestRefusesWhatItDoesNotKnow(t *testing.T) {
 	for name, text := range map[string]string{"another's": `{"v":1,"type":"vitals.watch","body":{"every_ms":1000}}`, "nonsense": `{`} {
-		v := tooltest.Serve(t, process.New(-1).Serve, signaling.Diagnostics)
+		v := tooltest.Serve(t, process.New(func() (int, bool) { return 0, false }).Serve, signaling.Diagnostics)
 		v.SayText(text)
 		if err := v.End(); err == nil {
 			t.Errorf("%s is taken", name)

@@ -39,6 +39,7 @@ type entry struct {
 type table struct {
 	dir     int // of /proc
 	who     *owner
+	uid     int64 // of who sat at the device then; -1 is nobody
 	buf     []byte
 	page    int64
 	boot    time.Time
@@ -153,6 +154,12 @@ func (t *table) read(tell func(change, *entry) error) (gone []int64, err error) 
 	}
 	t.at = now
 	t.round++
+	if uid := t.who.uid(); uid != t.uid { // whose each process is, is another matter now
+		t.uid = uid
+		for _, e := range t.entries {
+			e.name = ""
+		}
+	}
 	for _, pid := range pids {
 		kind, e := t.look(pid, now, since)
 		if e == nil {
@@ -235,7 +242,7 @@ func (t *table) introduce(dir string, e *entry, st stat) {
 	if b, err := t.file(dir + "/status"); err == nil {
 		if ids, ok := parseIDs(b); ok {
 			e.row.User = t.user(ids.real)
-			e.row.Kind = t.who.kind(e.row.PID, e.row.Name, ids)
+			e.row.Kind = t.who.kind(e.row.PID, e.row.Name, ids, t.uid)
 		}
 	}
 	if b, err := t.file(dir + "/cmdline"); err == nil {
