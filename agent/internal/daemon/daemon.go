@@ -18,6 +18,7 @@ import (
 	"handrail/agent/internal/command"
 	"handrail/agent/internal/diag"
 	"handrail/agent/internal/enforce"
+	"handrail/agent/internal/files"
 	"handrail/agent/internal/link"
 	"handrail/agent/internal/prompt"
 	"handrail/agent/internal/session"
@@ -136,6 +137,7 @@ func (d *Daemon) sessionConfig(e state.Enrollment) session.Config {
 		Tools: map[string]session.Tool{
 			// Of the machine itself, also where what is managed is a tree of its own.
 			signaling.ToolVitals: {Need: signaling.Diagnostics, Serve: vitals.New("/").Serve},
+			signaling.ToolFiles:  {Need: signaling.Files, Serve: files.New(files.Config{Desktop: d.person}).Serve},
 		},
 	}
 	d.diagnose(c.Tools)
