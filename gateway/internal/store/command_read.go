@@ -178,26 +178,35 @@ func (s *Store) Piece(ctx context.Context, id command.ID, seq int) ([]byte, erro
 
 // PruneCommands removes what is too old; see command.Queue.
 func (s *Store) PruneCommands(ctx context.Context, before, files time.Time, limit int) (int64, error) {
-	gone, err := s.exec(ctx, `DELETE FROM commands WHERE id IN (SELECT id FROM commands WHERE is_open = 0 AND finished_us < $1 ORDER BY finished_us LIMIT $2)`,
+	old, err := s.removeAny(ctx, "commands", "id", "SELECT id FROM commands WHERE is_open = 0 AND finished_us < $1 ORDER BY finished_us LIMIT $2",
 		micros(before), limit)
 	if err != nil {
-		return gone, err
+		return old, err
 	}
 	// Bundles: a command that is over, and pieces of one that was never whole.
-	n, err := s.exec(ctx, `DELETE FROM command_pieces WHERE command_id IN (SELECT DISTINCT p.command_id FROM command_pieces p JOIN commands c ON c.id = p.command_id
-		WHERE c.is_open = 0 AND c.finished_us < $1 LIMIT 100)`, micros(files))
+	pieces, err := s.removeAny(ctx, "command_pieces", "command_id", `SELECT DISTINCT p.command_id FROM command_pieces p JOIN commands c ON c.id = p.command_id
+		WHERE c.is_open = 0 AND c.finished_us < $1 LIMIT 100`, micros(files))
 	if err != nil {
-		return gone, err
+		return old, err
 	}
-	if n > 0 {
+	if pieces > 0 {
 		_, err = s.exec(ctx, `UPDATE commands SET file_bytes = 0 WHERE file_bytes > 0 AND is_open = 0 AND finished_us < $1`, micros(files))
 		if err != nil {
-			return gone, err
+			return old, err
 		}
 	}
-	b, err := s.exec(ctx, `DELETE FROM command_bulks WHERE id IN (SELECT b.id FROM command_bulks b WHERE b.expires_us < $1
-		AND NOT EXISTS (SELECT 1 FROM commands c WHERE c.bulk_id = b.id) LIMIT $2)`, micros(before), limit)
-	return gone + n + b, err
+	bulks, err := s.removeAny(ctx, "command_bulks", "id", `SELECT b.id FROM command_bulks b WHERE b.expires_us < $1
+		AND NOT EXISTS (SELECT 1 FROM commands c WHERE c.bulk_id = b.id) LIMIT $2`, micros(before), limit)
+	return old + pieces + bulks, err
+}
+
+// removeAny deletes the rows of a table whose column is among what a query finds, and writes
+// nothing where that is nothing.
+func (s *Store) removeAny(ctx context.Context, table, column, found string, args ...any) (int64, error) {
+	if due, err := s.isAny(ctx, "SELECT 1 FROM ("+found+") AS found LIMIT 1", args...); err != nil || !due {
+		return 0, err
+	}
+	return s.exec(ctx, "DELETE FROM "+table+" WHERE "+column+" IN ("+found+")", args...)
 }
 
 // NextWake returns when something is due; see command.Queue.

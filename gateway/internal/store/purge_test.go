@@ -45,6 +45,9 @@ func TestPurge(t *testing.T) {
 		if err := s.PurgeAPITokens(ctx, now); err != nil {
 			t.Fatal(err)
 		}
+		if n, err := s.PruneCommands(ctx, now, now, 100); err != nil || n != 0 {
+			t.Fatalf("pruned %d commands of none: %v", n, err)
+		}
 		if n := s.Writes() - before; n != 0 {
 			t.Errorf("%d writes with nothing to remove", n)
 		}

@@ -111,6 +111,16 @@ func (s *Store) askOftenRow(ctx context.Context, scan func(row rowScanner) error
 	return scan(rows)
 }
 
+// isAny reports whether a query finds a row: asked before what is mostly nothing is written.
+func (s *Store) isAny(ctx context.Context, query string, args ...any) (bool, error) {
+	var one int
+	err := s.reader.QueryRowContext(ctx, query, args...).Scan(&one)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return err == nil, classify(err)
+}
+
 // exec runs one writing statement and returns how many rows it touched.
 func (s *Store) exec(ctx context.Context, query string, args ...any) (int64, error) {
 	s.writes.Add(1)
