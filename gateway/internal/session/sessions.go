@@ -82,16 +82,16 @@ func New(cfg Config, log *slog.Logger) *Sessions {
 	return &Sessions{cfg: cfg, log: log, wake: make(chan struct{}, 1)}
 }
 
-// Request asks for a session. caps is cut to what the operator's role may hold, and where a
-// policy lets sessions in unasked, to what it lets in. Errors: ErrOffline, ErrTooMany,
+// Request asks for a session, with the screen or, without View, for tools alone. caps is cut to what
+// the operator's role may hold, and where a policy lets sessions in unasked, to what it lets in. Errors: ErrOffline, ErrTooMany,
 // ErrNotAllowed when the role leaves nothing to ask for, mdm.ErrInvalid.
 func (s *Sessions) Request(ctx context.Context, by auth.Caller, d device.Device, reason string, caps signaling.CapabilitySet) (Session, error) {
 	if d.IsRevoked() {
 		return Session{}, fmt.Errorf("device %s is revoked: %w", d.ID, ErrOffline)
 	}
-	caps = caps.And(by.Capabilities(d.Group))
-	if !caps.Has(signaling.View) {
-		return Session{}, fmt.Errorf("session on %s without view: %w", d.ID, ErrNotAllowed)
+	caps = usable(caps.And(by.Capabilities(d.Group)))
+	if caps == 0 {
+		return Session{}, fmt.Errorf("session on %s with nothing to do in it: %w", d.ID, ErrNotAllowed)
 	}
 	if err := s.cfg.Present(ctx, d.ID); err != nil {
 		return Session{}, fmt.Errorf("session on %s: %w", d.ID, err)
@@ -101,8 +101,9 @@ func (s *Sessions) Request(ctx context.Context, by auth.Caller, d device.Device,
 	if err != nil {
 		return Session{}, fmt.Errorf("policy of %s: %w", d.ID, err)
 	}
-	if enabled && allowed.Has(signaling.View) {
-		consent, caps = signaling.ConsentUnattended, caps.And(allowed)
+	// A policy that lets nothing of it in unasked leaves the person at the device to be asked.
+	if left := usable(caps.And(allowed)); enabled && left != 0 && left.Has(signaling.View) == caps.Has(signaling.View) {
+		consent, caps = signaling.ConsentUnattended, left
 	}
 	now := time.Now()
 	one := Session{
@@ -123,6 +124,19 @@ func (s *Sessions) Request(ctx context.Context, by auth.Caller, d device.Device,
 		return Session{}, err
 	}
 	return one, nil
+}
+
+// usable leaves out of what is asked for what is of no use by itself: without the screen nobody can
+// aim, and a session needs at least one thing to do. It returns the empty set when nothing is left.
+func usable(caps signaling.CapabilitySet) signaling.CapabilitySet {
+	if caps.Has(signaling.View) {
+		return caps
+	}
+	tools := signaling.SetOf(signaling.Files, signaling.Terminal, signaling.Diagnostics, signaling.Power)
+	if caps.And(tools) == 0 {
+		return 0
+	}
+	return caps &^ signaling.SetOf(signaling.Control, signaling.Clipboard)
 }
 
 func (s *Sessions) requestOf(ctx context.Context, one Session) signaling.Envelope {

@@ -20,6 +20,7 @@ import {
   deviceSearch,
   devicesSearch,
   duplicatesSearch,
+  liveSearch,
   newScriptSearch,
   policiesSearch,
   policySearch,
@@ -263,9 +264,19 @@ const session = createRoute({
 const live = createRoute({
   getParentRoute: () => inside,
   path: "/sessions/$sessionId/live",
+  validateSearch: liveSearch,
   component: fetchedWith(LivePage, function Live() {
     const { sessionId } = live.useParams();
-    return <LivePage key={sessionId} id={sessionId} />;
+    const { tool } = live.useSearch();
+    const navigate = live.useNavigate();
+    return (
+      <LivePage
+        key={sessionId}
+        id={sessionId}
+        tool={tool}
+        onTool={(next) => void navigate({ search: { tool: next ?? undefined }, replace: true })}
+      />
+    );
   }),
 });
 

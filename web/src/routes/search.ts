@@ -118,6 +118,11 @@ export function signInSearch(s: Search): { to?: string | undefined } {
   return { to: to && /^\/(?![/\\])/.test(to) ? to : undefined };
 }
 
+/** Which tool stands beside the picture; the viewer knows which there are. */
+export function liveSearch(s: Search): { tool?: string | undefined } {
+  return { tool: text(s.tool, 40) };
+}
+
 export function newScriptSearch(s: Search): { from?: string | undefined } {
   return { from: text(s.from, 64) };
 }

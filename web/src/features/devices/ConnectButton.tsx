@@ -18,6 +18,11 @@ function usualCapabilities(allowed: readonly string[]): Capability[] {
   return (["view", "control", "clipboard"] as const).filter((c) => allowed.includes(c));
 }
 
+/** What "Diagnose" asks for: the tools, and no screen. */
+function toolCapabilities(allowed: readonly string[]): Capability[] {
+  return (["diagnostics", "root"] as const).filter((c) => allowed.includes(c));
+}
+
 /**
  * Connects to a device's screen. One click is enough; reason and capabilities are a
  * second, smaller button away.
@@ -66,6 +71,24 @@ export function ConnectButton({ device, compact }: { device: Target; compact?: b
         connect={connectWith}
       />
     </Button.Group>
+  );
+}
+
+/** Opens the tools of a device without its screen: nobody's desktop is looked at. */
+export function DiagnoseButton({ device }: { device: Target }) {
+  const { diagnose, connecting, prepare } = useConnect(device);
+  return (
+    <Button
+      variant="default"
+      loading={connecting}
+      disabled={device.state !== "online"}
+      onPointerEnter={prepare}
+      onFocus={prepare}
+      onClick={diagnose}
+      title="Live figures, processes, services and logs, without the screen"
+    >
+      Diagnose
+    </Button>
   );
 }
 
@@ -174,25 +197,28 @@ function useConnect(device: Target) {
     viewing.prepare();
     void router.preloadRoute({ to: "/sessions/$sessionId/live", params: { sessionId: "next" } });
   }, [viewing, router]);
-  const show = (begin: () => Promise<string>) => {
+  const show = (begin: () => Promise<string>, tool?: string) => {
     if (connecting) return;
     setConnecting(true);
     begin()
-      .then((sessionId) => router.navigate({ to: "/sessions/$sessionId/live", params: { sessionId } }))
+      .then((sessionId) =>
+        router.navigate({ to: "/sessions/$sessionId/live", params: { sessionId }, search: { tool } }),
+      )
       .catch((error: unknown) => notifyFailed(`No session with ${device.name}`, error))
       .finally(() => setConnecting(false));
   };
   const connectWith = (reason: string, capabilities: Capability[]) =>
     show(() => viewing.start({ device_id: device.id, reason, capabilities }, device.name));
   // Leaving a screen does not end its session: a plain click goes back into one's own.
-  const connect = () =>
-    show(async () => {
-      const query = ownOpenQuery(device.id, me.id);
-      // What the page shows is fresh until the gateway says that sessions changed.
-      const [own] = await client.fetchQuery({ ...query, staleTime: Number.POSITIVE_INFINITY });
-      if (own) return viewing.rejoin(own.id, device.name);
-      const capabilities = usualCapabilities(device.capabilities);
-      return viewing.start({ device_id: device.id, reason: "", capabilities }, device.name);
-    });
-  return { connect, connectWith, connecting, prepare };
+  const back = async (needs: Capability, capabilities: Capability[]) => {
+    const query = ownOpenQuery(device.id, me.id);
+    // What the page shows is fresh until the gateway says that sessions changed.
+    const all = await client.fetchQuery({ ...query, staleTime: Number.POSITIVE_INFINITY });
+    const own = all.find((s) => s.asked.includes(needs));
+    if (own) return viewing.rejoin(own.id, device.name);
+    return viewing.start({ device_id: device.id, reason: "", capabilities }, device.name);
+  };
+  const connect = () => show(() => back("view", usualCapabilities(device.capabilities)));
+  const diagnose = () => show(() => back("diagnostics", toolCapabilities(device.capabilities)), "findings");
+  return { connect, connectWith, diagnose, connecting, prepare };
 }

@@ -19,7 +19,7 @@ import { may } from "../../ui/permissions.ts";
 import { SessionList } from "../../ui/SessionList.tsx";
 import { Empty, ErrorPanel } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
-import { ConnectButton } from "./ConnectButton.tsx";
+import { ConnectButton, DiagnoseButton } from "./ConnectButton.tsx";
 import { DeviceAssets } from "./DeviceAssets.tsx";
 import { DeviceCommands } from "./DeviceCommands.tsx";
 import { DeviceCompliance } from "./DeviceCompliance.tsx";
@@ -90,6 +90,7 @@ function DeviceContent({ device, ...tabbed }: { device: Device } & Tabbed) {
       lead={<DeviceLead device={device} />}
       actions={
         <>
+          {mayConnect && device.capabilities.includes("diagnostics") && <DiagnoseButton device={device} />}
           {mayConnect && <ConnectButton device={device} />}
           {(device.may.includes("device.manage") || device.may.includes("device.revoke")) && (
             <DeviceMenu device={device} onChoose={setDialog} />

@@ -13,8 +13,15 @@ import { notifyFailed } from "../../ui/notify.ts";
 import { may } from "../../ui/permissions.ts";
 import { Empty } from "../../ui/states.tsx";
 
-/** A live session: the device's screen and nothing else. */
-export function LivePage({ id }: { id: string }) {
+interface LivePageProps {
+  id: string;
+  /** The tool that stands beside the picture, as the address has it. */
+  tool?: string | undefined;
+  onTool?: ((id: string | null) => void) | undefined;
+}
+
+/** A live session: the device's screen, and the tools beside it. */
+export function LivePage({ id, tool, onTool }: LivePageProps) {
   const me = useMe();
   const router = useRouter();
   const navigate = useNavigate();
@@ -53,7 +60,7 @@ export function LivePage({ id }: { id: string }) {
     viewing
       .start({ device_id, reason, capabilities }, session.device_name)
       .then((sessionId) =>
-        navigate({ to: "/sessions/$sessionId/live", params: { sessionId }, replace: true }),
+        navigate({ to: "/sessions/$sessionId/live", params: { sessionId }, search: { tool }, replace: true }),
       )
       .catch((error: unknown) => notifyFailed(`No session with ${session.device_name}`, error));
   };
@@ -80,6 +87,9 @@ export function LivePage({ id }: { id: string }) {
           askCapabilities={
             may(me, "session.control") ? (wanted) => askCapabilities(id, [...wanted]) : undefined
           }
+          withoutPicture={session && !session.asked.includes("view")}
+          tool={tool}
+          onTool={onTool}
           viewOnly={!may(me, "session.control")}
         />
       )}
