@@ -57,6 +57,7 @@ var foreign = map[string][]string{
 	"fyne.io/fyne":                     {"agent/companion", "e2e"},
 	"github.com/fsnotify/fsnotify":     {"agent/internal/enforce"},
 	"github.com/godbus/dbus":           {"agent/internal/enforce"},
+	"github.com/creack/pty":            {"agent/internal/shell"},
 	"github.com/willabides/kongplete":  {"gateway/handrail"},
 	"golang.org/x/term":                {"gateway/handrail"},
 	"C":                                {"agent/internal/codec", "agent/internal/pixel"},

@@ -22,6 +22,7 @@ import (
 	"handrail/agent/internal/link"
 	"handrail/agent/internal/prompt"
 	"handrail/agent/internal/session"
+	"handrail/agent/internal/shell"
 	"handrail/agent/internal/state"
 	"handrail/agent/internal/vitals"
 	"handrail/signaling"
@@ -68,6 +69,7 @@ type Daemon struct {
 	engine   *enforce.Engine
 	worked   chan struct{} // something ran that needed memory
 	executor *command.Executor
+	shell    *shell.Shell
 	screen   *screenRooms // nil where there is no display to speak of
 	instance string       // of this process, to the gateway
 	asking   atomic.Int32 // questions open for the person at the device
@@ -113,6 +115,7 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 	if err := d.newScreen(); err != nil {
 		return nil, err
 	}
+	d.shell = d.newShell()
 	if d.host, err = session.New(d.sessionConfig(e), log.With("room", "session")); err != nil {
 		return nil, err
 	}
@@ -136,8 +139,9 @@ func (d *Daemon) sessionConfig(e state.Enrollment) session.Config {
 		Save: d.saveSessions, Restore: d.savedSessions(), Allowed: d.cfg.Allowed, NeedBanner: true, Loopback: isLoopback(e.Gateway),
 		Tools: map[string]session.Tool{
 			// Of the machine itself, also where what is managed is a tree of its own.
-			signaling.ToolVitals: {Need: signaling.Diagnostics, Serve: vitals.New("/").Serve},
-			signaling.ToolFiles:  {Need: signaling.Files, Serve: files.New(files.Config{Desktop: d.person}).Serve},
+			signaling.ToolVitals:   {Need: signaling.Diagnostics, Serve: vitals.New("/").Serve},
+			signaling.ToolTerminal: d.terminal(),
+			signaling.ToolFiles:    {Need: signaling.Files, Serve: files.New(files.Config{Desktop: d.person}).Serve},
 		},
 	}
 	d.diagnose(c.Tools)
@@ -168,6 +172,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return d.desk.Run(ctx) })
 	g.Go(func() error { return d.host.Run(ctx) })
+	g.Go(func() error { return d.shell.Run(ctx) })
 	g.Go(func() error { return d.reporter.Run(ctx) })
 	g.Go(func() error { return d.engine.Run(ctx) })
 	g.Go(func() error { return d.keepSmall(ctx) })
