@@ -6,7 +6,7 @@ import (
 
 // Messages of the tool "journal": the device's logs. JournalOpen asks for what fits a filter, newest
 // lines last, and, with Follow, for what comes after; it may be sent again, and Query tells the answers
-// apart. JournalMore pages backwards from the oldest line that was told. Lines come in batches, at most
+// apart. JournalMore pages backwards from the oldest line that was told. Lines come in bursts of a few batches, at most
 // ten a second, and each batch with Seq is acknowledged by JournalAck: while 8 are not, lines wait on the device,
 // and where more than it keeps wait, the oldest are dropped, which the next batch counts.
 const (

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"handrail/agent/internal/enforce"
+	"handrail/agent/internal/journal"
 	"handrail/agent/internal/process"
 	"handrail/agent/internal/session"
 	"handrail/agent/internal/unit"
@@ -16,5 +17,6 @@ func (d *Daemon) diagnose(tools map[string]session.Tool) {
 		tools[name] = t
 	}
 	add(signaling.ToolProcess, session.Tool{Serve: process.New(d.person).Serve})
+	add(signaling.ToolJournal, session.Tool{Serve: journal.New(journal.Config{}).Serve})
 	add(signaling.ToolService, session.Tool{Serve: unit.New(&enforce.System{}).Serve})
 }
