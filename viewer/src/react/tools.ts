@@ -46,6 +46,12 @@ export const tools: readonly ToolEntry[] = [
     needs: "diagnostics",
     load: () => import("./vitals/Pane.tsx"),
   },
+  {
+    id: "process",
+    label: "Processes",
+    needs: "diagnostics",
+    load: () => import("./processes/Pane.tsx"),
+  },
 ];
 
 /** Returns the tool of an id; undefined where an address names one that is not here. */
