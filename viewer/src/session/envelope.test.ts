@@ -12,6 +12,7 @@ import {
 import { decodeGateway, decodeHelper, encode } from "./envelope.ts";
 import { WireError } from "./fields.ts";
 import { decodeFiles } from "./files.ts";
+import { decodeTerminal } from "./terminal.ts";
 import { decodeVitals } from "./vitals.ts";
 import type { Bodies, MessageType } from "./wire.gen.ts";
 
@@ -36,6 +37,7 @@ const decoders = [
   decodeService,
   decodeSpace,
   decodeHelper,
+  decodeTerminal,
   decodeVitals,
 ];
 
