@@ -9,7 +9,7 @@ interface DialogProps {
 }
 
 /** A modal dialog: the browser keeps the focus inside and closes it on Escape. */
-function Dialog({ title, close, children }: DialogProps): ReactNode {
+export function Dialog({ title, close, children }: DialogProps): ReactNode {
   const element = useRef<HTMLDialogElement>(null);
   useEffect(() => {
     const el = element.current;
