@@ -52,6 +52,12 @@ export const tools: readonly ToolEntry[] = [
     needs: "diagnostics",
     load: () => import("./processes/Pane.tsx"),
   },
+  {
+    id: "terminal",
+    label: "Terminal",
+    needs: "terminal",
+    load: () => import("./terminal/Pane.tsx"),
+  },
 ];
 
 /** Returns the tool of an id; undefined where an address names one that is not here. */
