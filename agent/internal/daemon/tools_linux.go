@@ -5,6 +5,7 @@ import (
 	"handrail/agent/internal/journal"
 	"handrail/agent/internal/process"
 	"handrail/agent/internal/session"
+	"handrail/agent/internal/space"
 	"handrail/agent/internal/unit"
 	"handrail/signaling"
 )
@@ -18,5 +19,6 @@ func (d *Daemon) diagnose(tools map[string]session.Tool) {
 	}
 	add(signaling.ToolProcess, session.Tool{Serve: process.New(d.person).Serve})
 	add(signaling.ToolJournal, session.Tool{Serve: journal.New(journal.Config{}).Serve})
+	add(signaling.ToolSpace, session.Tool{Serve: space.New().Serve})
 	add(signaling.ToolService, session.Tool{Serve: unit.New(&enforce.System{}).Serve})
 }
