@@ -432,24 +432,24 @@ func TestFullDisk(t *testing.T) {
 		return
 	}
 	root := t.TempDir()
-	if err := unix.Mount("tmpfs", root, "tmpfs", 0, "size=2m"); err != nil {
+	if err := unix.Mount("tmpfs", root, "tmpfs", 0, "size=12m"); err != nil {
 		t.Logf("this machine does not let root mount (%v), so there is no small disk to fill", err)
 		return
 	}
 	t.Cleanup(func() { _ = unix.Unmount(root, unix.MNT_DETACH) })
 	v := dial(t, root)
-	answer, _ := v.put(signaling.FilesPut{Folder: name("/"), Name: name("large")}, content(4<<20), 0)
+	answer, _ := v.put(signaling.FilesPut{Folder: name("/"), Name: name("large")}, content(16<<20), 0)
 	if f := is(t, answer, signaling.FaultFull); f.Free == 0 || !strings.Contains(f.Message, "free") {
 		t.Errorf("answer %+v", f)
 	}
-	all := content(3 << 19)
+	all := content(8 << 20)
 	req := signaling.FilesPut{Folder: name("/"), Name: name("fits")}
 	if answer, _ = v.put(req, all, 512<<10); answer != nil {
 		t.Fatalf("answer %#v", answer)
 	}
 	v.cancel()
 	_ = v.end()
-	write(t, filepath.Join(root, "filler"), make([]byte, 1<<20))
+	write(t, filepath.Join(root, "filler"), make([]byte, 9<<20))
 	v = dial(t, root)
 	answer, _ = v.put(req, all, 0)
 	if f := is(t, answer, signaling.FaultFull); f.Kept < 512<<10 {

@@ -18,6 +18,7 @@ import { Toolbar } from "./Toolbar.tsx";
 import { TouchKeys } from "./TouchKeys.tsx";
 import { tools } from "./tools.ts";
 import { useDock } from "./useDock.ts";
+import { useDrop } from "./useDrop.ts";
 import "./viewer.css";
 
 /** What a <Viewer> is given. */
@@ -59,6 +60,7 @@ export function Viewer(props: ViewerProps): ReactNode {
   const toolbar = useRef<HTMLDivElement>(null);
   const room = useRef<HTMLDivElement>(null);
   const dock = useDock(props.tool, props.onTool);
+  const drop = useDrop(session, view, () => dock.show("files"));
   const [full, toggleFull] = useFullscreen(root);
   const [open, setOpen] = useState<Open>(null);
   const [viewOnly, setViewOnly] = useState(props.viewOnly ?? false);
@@ -156,11 +158,18 @@ export function Viewer(props: ViewerProps): ReactNode {
         actions={actions}
       />
       <div ref={room} className={under ? "hv-work hv-work-bottom" : "hv-work"}>
-        <div className={alone && docked.open.length > 0 ? "hv-stage hv-stage-over" : "hv-stage"}>
+        <div className={alone && docked.open.length > 0 ? "hv-stage hv-stage-over" : "hv-stage"} {...drop.on}>
           {alone ? (
             docked.open.length === 0 && <Launcher show={dock.show} />
           ) : (
             <Stage session={session} ready={setDesk} />
+          )}
+          {drop.over && (
+            <p className="hv-drop">
+              {view.may.includes("files")
+                ? `Drop files here to send them to ${deviceName}`
+                : "This session does not have the right to files"}
+            </p>
           )}
           <Overlay view={view} leave={onLeave} again={props.onAgain} />
           <Notices session={session} desk={desk} view={view} waiting={waiting} />

@@ -58,6 +58,12 @@ export const tools: readonly ToolEntry[] = [
     needs: "terminal",
     load: () => import("./terminal/Pane.tsx"),
   },
+  {
+    id: "files",
+    label: "Files",
+    needs: "files",
+    load: () => import("./files/Pane.tsx"),
+  },
 ];
 
 /** Returns the tool of an id; undefined where an address names one that is not here. */
