@@ -31,6 +31,8 @@ interface RowsProps<T> {
   /** Keeps the last row in sight; `left` hears when the person scrolls away from it. */
   readonly following?: boolean;
   readonly left?: (away: boolean) => void;
+  /** A running number of the first row, for a list that grows and shrinks at its head: what is read stays in sight. */
+  readonly first?: number;
   /** Scrolling has come close to the first row. */
   readonly atTop?: () => void;
   /** Said instead of rows when there are none. */
@@ -59,6 +61,14 @@ export function Rows<T>(props: RowsProps<T>): ReactNode {
     observer.observe(el);
     return () => observer.disconnect();
   }, []);
+
+  const head = useRef(props.first ?? 0);
+  useLayoutEffect(() => {
+    const el = body.current;
+    const moved = (props.first ?? 0) - head.current;
+    head.current = props.first ?? 0;
+    if (el !== null && moved !== 0 && !following) el.scrollTop = Math.max(0, el.scrollTop - moved * rowPx);
+  }, [props.first, following]);
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: every new list of rows moves the end
   useLayoutEffect(() => {

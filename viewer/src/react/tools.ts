@@ -53,6 +53,18 @@ export const tools: readonly ToolEntry[] = [
     load: () => import("./processes/Pane.tsx"),
   },
   {
+    id: "service",
+    label: "Services",
+    needs: "diagnostics",
+    load: () => import("./services/Pane.tsx"),
+  },
+  {
+    id: "journal",
+    label: "Journal",
+    needs: "diagnostics",
+    load: () => import("./journal/Pane.tsx"),
+  },
+  {
     id: "terminal",
     label: "Terminal",
     needs: "terminal",
