@@ -41,6 +41,12 @@ export interface ToolEntry {
 /** Every tool, in the menu's order. A pane enters itself here once it works. */
 export const tools: readonly ToolEntry[] = [
   {
+    id: "findings",
+    label: "Findings",
+    needs: "diagnostics",
+    load: () => import("./findings/Pane.tsx"),
+  },
+  {
     id: "vitals",
     label: "Live figures",
     needs: "diagnostics",
@@ -63,6 +69,24 @@ export const tools: readonly ToolEntry[] = [
     label: "Journal",
     needs: "diagnostics",
     load: () => import("./journal/Pane.tsx"),
+  },
+  {
+    id: "space",
+    label: "Disk space",
+    needs: "diagnostics",
+    load: () => import("./space/Pane.tsx"),
+  },
+  {
+    id: "netcheck",
+    label: "Network",
+    needs: "diagnostics",
+    load: () => import("./netcheck/Pane.tsx"),
+  },
+  {
+    id: "machine",
+    label: "Machine",
+    needs: "diagnostics",
+    load: () => import("./machine/Pane.tsx"),
   },
   {
     id: "terminal",
