@@ -3,6 +3,7 @@ package daemon
 import (
 	"handrail/agent/internal/enforce"
 	"handrail/agent/internal/journal"
+	"handrail/agent/internal/netcheck"
 	"handrail/agent/internal/process"
 	"handrail/agent/internal/session"
 	"handrail/agent/internal/space"
@@ -20,5 +21,15 @@ func (d *Daemon) diagnose(tools map[string]session.Tool) {
 	add(signaling.ToolProcess, session.Tool{Serve: process.New(d.person).Serve})
 	add(signaling.ToolJournal, session.Tool{Serve: journal.New(journal.Config{}).Serve})
 	add(signaling.ToolSpace, session.Tool{Serve: space.New().Serve})
+	add(signaling.ToolNetcheck, session.Tool{Serve: netcheck.New(netcheck.Config{Server: d.server}).Serve})
 	add(signaling.ToolService, session.Tool{Serve: unit.New(&enforce.System{}).Serve})
+}
+
+// server is the gateway's address, and the authority of its certificate where that is its own.
+func (d *Daemon) server() (address, authority string) {
+	e, err := d.cfg.State.Enrollment()
+	if err != nil {
+		return "", "" // it is being enrolled anew
+	}
+	return e.Gateway, e.CAPEM
 }

@@ -80,8 +80,8 @@ func newWalker(dir string) (*walker, *os.File, error) {
 		f.Close()
 		return nil, nil, fmt.Errorf("%s is no directory", show(dir, 200))
 	}
-	if real, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", f.Fd())); err == nil {
-		dir = real // what is mounted below is known by its path without links
+	if resolved, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", f.Fd())); err == nil {
+		dir = resolved // what is mounted below is known by its path without links
 	}
 	w := &walker{dir: dir, device: st.Dev, skip: skip, links: map[uint64]struct{}{}, root: &node{name: dir, dir: true, bytes: st.Blocks * 512}}
 	w.total = w.root.bytes
