@@ -1,8 +1,10 @@
 package daemon
 
 import (
+	"handrail/agent/internal/diag"
 	"handrail/agent/internal/enforce"
 	"handrail/agent/internal/journal"
+	"handrail/agent/internal/machine"
 	"handrail/agent/internal/netcheck"
 	"handrail/agent/internal/process"
 	"handrail/agent/internal/session"
@@ -19,7 +21,10 @@ func (d *Daemon) diagnose(tools map[string]session.Tool) {
 		tools[name] = t
 	}
 	add(signaling.ToolProcess, session.Tool{Serve: process.New(d.person).Serve})
-	add(signaling.ToolJournal, session.Tool{Serve: journal.New(journal.Config{}).Serve})
+	logs := journal.New(journal.Config{})
+	add(signaling.ToolJournal, session.Tool{Serve: logs.Serve})
+	about := machine.New(machine.Config{Lines: logs.Lines, Users: diag.Users, Updates: diag.Updates})
+	add(signaling.ToolMachine, session.Tool{Serve: about.Serve})
 	add(signaling.ToolSpace, session.Tool{Serve: space.New().Serve})
 	add(signaling.ToolNetcheck, session.Tool{Serve: netcheck.New(netcheck.Config{Server: d.server}).Serve})
 	add(signaling.ToolService, session.Tool{Serve: unit.New(&enforce.System{}).Serve})

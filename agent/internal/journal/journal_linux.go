@@ -363,3 +363,18 @@ func exists(name string) bool {
 	_, err := os.Stat(name)
 	return err == nil
 }
+
+// Lines returns the newest lines that a question asks for, oldest first, at most its Count. It fails
+// where the device keeps no such log.
+func (t *Tool) Lines(ctx context.Context, q signaling.JournalOpen) ([]signaling.JournalLine, error) {
+	a := t.about(q)
+	if a.src == nil {
+		return nil, errors.New(a.said.Message)
+	}
+	list, _, _, err := a.src.page(ctx, q, "", int(q.Count))
+	out := make([]signaling.JournalLine, len(list))
+	for i, e := range list {
+		out[i] = e.line
+	}
+	return out, err
+}
