@@ -272,10 +272,10 @@ function Tools(props: {
       <button type="button" className="hv-button" title="Ctrl+Shift+V" onClick={props.paste}>
         Paste
       </button>
-      <button type="button" className="hv-button" aria-label="Smaller letters" onClick={() => font(-1)}>
+      <button type="button" className="hv-button" aria-label="A− Smaller letters" onClick={() => font(-1)}>
         A−
       </button>
-      <button type="button" className="hv-button" aria-label="Larger letters" onClick={() => font(1)}>
+      <button type="button" className="hv-button" aria-label="A+ Larger letters" onClick={() => font(1)}>
         A+
       </button>
       <button

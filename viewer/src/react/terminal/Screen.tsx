@@ -5,7 +5,7 @@ import { encode } from "../../session/envelope.ts";
 import type { SessionView } from "../../session/state.ts";
 import type { TerminalBrief } from "../../session/wire.gen.ts";
 import { Ended } from "../Ended.tsx";
-import { useTool } from "../useTool.ts";
+import { type ToolState, useTool } from "../useTool.ts";
 import { Feed } from "./feed.ts";
 import { LinkGuard, PasteGuard } from "./Guards.tsx";
 import { mostPasted, type Paste, pageAddress, pasteOf } from "./paste.ts";
@@ -63,7 +63,7 @@ export function Screen(props: ScreenProps): ReactNode {
     session,
     view,
     name: "terminal",
-    needs: "terminal",
+    needs: props.root ? "root" : "terminal",
     wanted: over === null,
     opened: (c) => {
       const t = x.current;
@@ -206,17 +206,20 @@ export function Screen(props: ScreenProps): ReactNode {
   }));
 
   const focus = () => x.current?.term.focus();
+  const allowed = !props.root || view.may.includes("root") || !view.may.includes("terminal");
   return (
     <div className="hv-term" hidden={!shown}>
-      {over === null ? (
+      {over === null && allowed && (
         <Ended
           state={state}
           again={() => {
-            id.current = null; // what the device ended is not found again
+            // What the device could not open or find, it will not find again.
+            if (state.kind === "ended" && state.end.code === "internal") id.current = null;
             again();
           }}
         />
-      ) : (
+      )}
+      {over !== null && (
         <div className="hv-banner" role="status">
           <p>{over}</p>
           <button type="button" className="hv-button hv-strong" onClick={props.anew}>
@@ -224,13 +227,7 @@ export function Screen(props: ScreenProps): ReactNode {
           </button>
         </div>
       )}
-      {over === null && (state.kind === "waiting" || state.kind === "opening") && (
-        <p className="hv-termsaid" role="status">
-          {state.kind === "opening" || view.transport === "connected"
-            ? "Opening the terminal…"
-            : "The connection is lost. Programs go on; the terminal comes back with it."}
-        </p>
-      )}
+      {over === null && view.transport === "connected" && <Waiting state={state} allowed={allowed} />}
       {cut && <p className="hv-termsaid">Older lines are not kept.</p>}
       <section
         ref={box}
@@ -257,6 +254,23 @@ export function Screen(props: ScreenProps): ReactNode {
         />
       )}
     </div>
+  );
+}
+
+/** Why nothing can be typed yet; the dock itself says what a lost connection is, and a missing right. */
+function Waiting(props: { readonly state: ToolState; readonly allowed: boolean }): ReactNode {
+  const { state, allowed } = props;
+  if (!allowed)
+    return (
+      <p className="hv-banner" role="status">
+        Administrator rights were taken back. What runs here goes on until the session ends, unseen.
+      </p>
+    );
+  if (state.kind !== "opening") return null;
+  return (
+    <p className="hv-termsaid" role="status">
+      Opening the terminal…
+    </p>
   );
 }
 
