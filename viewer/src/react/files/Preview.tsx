@@ -34,7 +34,9 @@ interface PreviewProps {
 
 /** See the file's comment. */
 export function Preview(props: PreviewProps): ReactNode {
-  const { session, admin, path, entry, close } = props;
+  const { session, admin, close } = props;
+  // One file for as long as the dialog is open, whatever is drawn around it.
+  const [{ path, entry }] = useState(props);
   const [got, setGot] = useState<Peeked | null>(null);
   const [failure, setFailure] = useState<string | null>(null);
   const [look, setLook] = useState(0);
