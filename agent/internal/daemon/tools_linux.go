@@ -3,6 +3,7 @@ package daemon
 import (
 	"handrail/agent/internal/diag"
 	"handrail/agent/internal/enforce"
+	"handrail/agent/internal/finding"
 	"handrail/agent/internal/journal"
 	"handrail/agent/internal/machine"
 	"handrail/agent/internal/netcheck"
@@ -20,14 +21,26 @@ func (d *Daemon) diagnose(tools map[string]session.Tool) {
 		t.Need = signaling.Diagnostics
 		tools[name] = t
 	}
-	add(signaling.ToolProcess, session.Tool{Serve: process.New(d.person).Serve})
-	logs := journal.New(journal.Config{})
+	var (
+		processes = process.New(d.person)
+		logs      = journal.New(journal.Config{})
+		about     = machine.New(machine.Config{Lines: logs.Lines, Users: diag.Users, Updates: diag.Updates})
+		disks     = space.New()
+		network   = netcheck.New(netcheck.Config{Server: d.server})
+		services  = unit.New(&enforce.System{})
+		wrong     = finding.New(finding.Config{
+			Volumes: disks.Volumes, Walk: disks.Walk, Processes: processes.Usages, Failed: services.Failed, ServiceLog: services.Log, Faults: about.Faults,
+			Servers: network.Servers, Ask: netcheck.Ask, Connected: network.Connected, Clock: network.Clock,
+			Disks: diag.Disks, Certificates: diag.Certificates, Restart: diag.RestartPending,
+		})
+	)
+	add(signaling.ToolProcess, session.Tool{Serve: processes.Serve})
 	add(signaling.ToolJournal, session.Tool{Serve: logs.Serve})
-	about := machine.New(machine.Config{Lines: logs.Lines, Users: diag.Users, Updates: diag.Updates})
 	add(signaling.ToolMachine, session.Tool{Serve: about.Serve})
-	add(signaling.ToolSpace, session.Tool{Serve: space.New().Serve})
-	add(signaling.ToolNetcheck, session.Tool{Serve: netcheck.New(netcheck.Config{Server: d.server}).Serve})
-	add(signaling.ToolService, session.Tool{Serve: unit.New(&enforce.System{}).Serve})
+	add(signaling.ToolSpace, session.Tool{Serve: disks.Serve})
+	add(signaling.ToolNetcheck, session.Tool{Serve: network.Serve})
+	add(signaling.ToolService, session.Tool{Serve: services.Serve})
+	add(signaling.ToolFindings, session.Tool{Serve: wrong.Serve})
 }
 
 // server is the gateway's address, and the authority of its certificate where that is its own.
