@@ -58,7 +58,7 @@ declare global {
 }
 
 /** Runs in the page: looks at the middle pixel of every frame the browser presents. */
-function watchColour(): void {
+export function watchColour(): void {
   const video = document.querySelector("video");
   if (!video) throw new Error("no video");
   const canvas = document.createElement("canvas");

@@ -3,6 +3,7 @@
 import { codec } from "./codec.ts";
 import { connect } from "./connect.ts";
 import { type Benchmark, line } from "./figure.ts";
+import { fileLatency, fileResume, files } from "./files.ts";
 import { fleet } from "./fleet.ts";
 import { managedFleetPg, managedFleetSqlite, offlineEdits } from "./fleetmdm.ts";
 import { gateway } from "./gateway.ts";
@@ -29,6 +30,9 @@ const benchmarks: readonly Benchmark[] = [
   deviceList,
   complianceFleet,
   agentAtRest,
+  files,
+  fileResume,
+  fileLatency,
   offlineEdits,
   managedFleetSqlite,
   managedFleetPg,
