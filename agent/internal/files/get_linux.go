@@ -43,7 +43,7 @@ type stamp struct {
 	at  time.Time
 }
 
-// bestFor is how long a best time counts: a way may get longer.
+// bestFor is how long a best time counts: a way may get longer or shorter.
 const bestFor = 10 * time.Second
 
 func (w *window) full() bool { return len(w.sent) >= int(w.blocks) }
@@ -61,8 +61,15 @@ func (w *window) ack(offset int64, now time.Time) {
 	}
 	took := now.Sub(w.sent[n-1].at)
 	w.sent = append(w.sent[:0], w.sent[n:]...)
-	if w.best == 0 || took < w.best || now.Sub(w.since) > bestFor {
-		w.best, w.since = took, now
+	if w.since.IsZero() {
+		w.since = now
+	}
+	if now.Sub(w.since) > bestFor { // what was best may have waited in a queue of ours: with little on its way it shows
+		w.blocks, w.best, w.since = leastWindow, 0, now
+		return
+	}
+	if w.best == 0 || took < w.best {
+		w.best = took
 	}
 	if took < w.best+queueing {
 		w.blocks = min(w.blocks+float64(n)/2, file.MaxWindow)

@@ -5,7 +5,7 @@ import { maxBlock, maxWindow } from "./files.ts";
 const leastBlocks = 8;
 /** How much longer than at its best a block may take before the window shrinks, in milliseconds. */
 const queueingMs = 15;
-/** How long a best time counts, in milliseconds: a way may get longer. */
+/** How long a best time counts, in milliseconds: a way may get longer or shorter. */
 const bestForMs = 10_000;
 
 /** See the file's comment. Offsets are of the file; times are in milliseconds of any one clock. */
@@ -33,10 +33,14 @@ export class SendWindow {
     if (last === undefined) return;
     this.#sent.splice(0, n);
     const took = nowMs - last.atMs;
-    if (took < this.#bestMs || nowMs - this.#sinceMs > bestForMs) {
-      this.#bestMs = took;
+    if (nowMs - this.#sinceMs > bestForMs) {
+      // What was best may have waited in a queue of ours: with little on its way it shows.
+      this.#blocks = leastBlocks;
+      this.#bestMs = Number.POSITIVE_INFINITY;
       this.#sinceMs = nowMs;
+      return;
     }
+    this.#bestMs = Math.min(this.#bestMs, took);
     if (took < this.#bestMs + queueingMs) this.#blocks = Math.min(this.#blocks + n / 2, maxWindow);
     else this.#blocks = Math.max(this.#blocks * 0.9, leastBlocks);
   }
