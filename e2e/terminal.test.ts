@@ -234,8 +234,12 @@ test("many lines are looked at before they are pasted, links before they are ope
   await types("clear; echo http://127.0.0.1:9/x");
   await shows(/^http:\/\/127/m);
   const row = page.locator(".hv-term:not([hidden]) .xterm-rows > div", { hasText: /^http:\/\/127/ });
-  await row.hover({ position: { x: 40, y: 6 } });
-  await row.click({ position: { x: 40, y: 6 } });
+  const at = await row.boundingBox();
+  if (at === null) throw new Error("no row");
+  await page.mouse.move(at.x + 30, at.y + at.height / 2);
+  await page.mouse.move(at.x + 40, at.y + at.height / 2);
+  await page.locator(".xterm-cursor-pointer").waitFor(); // the link is found
+  await page.mouse.click(at.x + 40, at.y + at.height / 2);
   const link = page.getByRole("dialog", { name: "Open this address?" });
   await link.waitFor();
   const anchor = link.getByRole("link", { name: "Open" });
