@@ -131,16 +131,20 @@ func (p *peer) onControl(c *channel, m webrtc.DataChannelMessage) {
 		p.refuse("message", "", signaling.CodeOf(err), "The device could not use a message of this page.")
 		return
 	}
+	// The round trip is measured whatever is granted: a session of tools alone has no View.
+	switch b := e.Body.(type) {
+	case signaling.Ping:
+		p.sendText(signaling.TypePong, signaling.Pong(b))
+		return
+	case signaling.Pong:
+		return
+	}
 	code := p.gate.checkTalk(signaling.NeedOf(e.Type))
 	if needsNow(e.Type) {
 		code = p.gate.check(signaling.NeedOf(e.Type))
 	}
 	if code != "" {
 		p.refuse(string(e.Type), signaling.NeedOf(e.Type), code, refusalText(code, signaling.NeedOf(e.Type)))
-		return
-	}
-	if ping, ok := e.Body.(signaling.Ping); ok {
-		p.sendText(signaling.TypePong, signaling.Pong(ping))
 		return
 	}
 	p.post(func(s *support, v *viewer) { s.heard(v, e) })

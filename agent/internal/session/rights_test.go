@@ -127,6 +127,20 @@ func TestViewIsAGrantToo(t *testing.T) {
 	}
 }
 
+// TestToolsAlone: a session without the screen is live once its viewer is there, and its round trip is
+// measured like any other.
+func TestToolsAlone(t *testing.T) {
+	d := newDevice(t, nil)
+	v := d.announce(d.begin(signaling.SetOf(signaling.Diagnostics)), "Ada", all)
+	v.connect()
+	d.gw.event(signaling.EventLive)
+	v.say(signaling.TypePing, signaling.Ping{T: 7})
+	heard(v, "pong", func(p signaling.Pong) bool { return p.T == 7 })
+	if n := count(d.gw, func(e signaling.SessionEvent) bool { return e.Kind == signaling.EventRefusedFrame }); n != 0 {
+		t.Errorf("%d frames were refused", n)
+	}
+}
+
 func TestLocalAllowList(t *testing.T) {
 	d := newDevice(t, func(c *session.Config) { c.Allowed = signaling.SetOf(signaling.View) })
 	d.begin(all)

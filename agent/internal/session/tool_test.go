@@ -101,7 +101,11 @@ func TestToolTalks(t *testing.T) {
 	v := d.announce(d.begin(all), "Ada", all)
 	v.connect()
 	a, b := v.opens("echo"), v.opens("echo")
-	if err := errors.Join(a.dc.SendText("hello"), a.dc.Send([]byte{1, 2, 3}), b.dc.SendText("other")); err != nil {
+	if err := errors.Join(a.dc.SendText("hello"), a.dc.Send([]byte{1, 2, 3})); err != nil {
+		t.Fatal(err)
+	}
+	d.gw.event(signaling.EventToolUsed) // the timeline is in the order of what happened, so one thing after the other
+	if err := b.dc.SendText("other"); err != nil {
 		t.Fatal(err)
 	}
 	v.until("answers", func() bool { return len(a.text) == 1 && len(a.data) == 1 && len(b.text) == 1 })

@@ -211,6 +211,9 @@ func (s *support) up(v *viewer, path string) {
 	case !v.joined:
 		v.joined = true
 		s.event(signaling.EventViewerJoined, v.info.Peer, v.name()+", "+path)
+		if !s.granted.Has(signaling.View) {
+			s.goLive() // no picture will come: with the tools the session is what it is to be
+		}
 	case was != viewerConnected:
 		s.event(signaling.EventViewerReturned, v.info.Peer, v.name()+", "+path)
 	}

@@ -76,11 +76,16 @@ export function Rows<T>(props: RowsProps<T>): ReactNode {
     if (following && el !== null) el.scrollTop = el.scrollHeight;
   }, [following, rows]);
 
+  const lastTop = useRef(0);
   const scrolled = () => {
     const el = body.current;
     if (el === null) return;
+    const away = el.scrollHeight - el.scrollTop - el.clientHeight > rowPx * 2;
+    // Rows that come between a scroll and its event are nobody's going away: only who scrolls up goes.
+    if (!away) props.left?.(false);
+    else if (el.scrollTop < lastTop.current - 1) props.left?.(true);
+    lastTop.current = el.scrollTop;
     setSeen({ top: el.scrollTop, height: el.clientHeight });
-    props.left?.(el.scrollHeight - el.scrollTop - el.clientHeight > rowPx * 2);
     if (el.scrollTop < rowPx * 20) props.atTop?.();
   };
 
