@@ -399,6 +399,10 @@ func faultFindings(all []machine.Fault, now time.Time) []signaling.Finding {
 		if !known || f.TimeMS > 0 && now.Sub(when) > lately {
 			continue
 		}
+		severity := signaling.SeverityBad
+		if f.Kind == machine.Hang { // often over by itself, and of many programs for one reason
+			f.What, severity = "", signaling.SeverityWarn
+		}
 		id := "kernel:" + f.Kind + ":" + f.What
 		count[id]++
 		if i, seen := at[id]; seen {
@@ -413,7 +417,7 @@ func faultFindings(all []machine.Fault, now time.Time) []signaling.Finding {
 			title += ": " + f.What
 		}
 		out = append(out, signaling.Finding{
-			ID: id, Severity: signaling.SeverityBad, Title: title, Tool: signaling.ToolMachine, Target: string(signaling.MachineFaults), Advice: advice,
+			ID: id, Severity: severity, Title: title, Tool: signaling.ToolMachine, Target: string(signaling.MachineFaults), Advice: advice,
 			Evidence: []string{fmt.Sprintf("last %s ago: %s", span(now.Sub(when)), f.Text)},
 		})
 	}
