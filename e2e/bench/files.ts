@@ -61,7 +61,8 @@ class FileBench {
     this.dir = dir;
   }
 
-  static async open(): Promise<FileBench & AsyncDisposable> {
+  /** Runs something with a session of its own. */
+  static async with<T>(run: (b: FileBench) => Promise<T>): Promise<T> {
     const { dir, remove } = await scratch();
     const live = await openDevicePage();
     await live.context.addInitScript(watchBlocks);
@@ -83,14 +84,14 @@ class FileBench {
     await live.page.close();
     await page.goto(`${live.demo.url}/sessions/${id}/live?tool=files`);
     if (process.getuid?.() === 0) await page.getByRole("button", { name: "Open as administrator" }).click();
-    const bench = new FileBench(live, page, dir);
-    await bench.go(dir);
-    return Object.assign(bench, {
-      [Symbol.asyncDispose]: async () => {
-        await live.close();
-        await remove();
-      },
-    });
+    try {
+      const bench = new FileBench(live, page, dir);
+      await bench.go(dir);
+      return await run(bench);
+    } finally {
+      await live.close();
+      await remove();
+    }
   }
 
   async go(path: string): Promise<void> {
@@ -199,75 +200,77 @@ export const files: Benchmark = {
     { name: "file_agent_mib", unit: "MiB", bar: 64, better: "lower" },
     { name: "file_browser_mib", unit: "MiB", bar: 64, better: "lower" },
   ],
-  async run() {
-    await using b = await FileBench.open();
-    const source = join(b.dir, "source.bin");
-    await make(source, size);
-    const there = join(b.dir, "there");
-    await mkdir(there);
-    await b.go(there);
-    const rates: number[] = [];
-    const cost = await watched(await b.agent(), async () => {
-      const up = await timed(async () => {
-        await b.upload(source);
-        await b.done();
+  run: () =>
+    FileBench.with(async (b) => {
+      const source = join(b.dir, "source.bin");
+      await make(source, size);
+      const there = join(b.dir, "there");
+      await mkdir(there);
+      await b.go(there);
+      const rates: number[] = [];
+      const cost = await watched(await b.agent(), async () => {
+        const up = await timed(async () => {
+          await b.upload(source);
+          await b.done();
+        });
+        const down = await timed(async () => {
+          await b.download("source.bin");
+          await b.done();
+        });
+        process.stderr.write(`up ${mbits(up).toFixed(0)} Mbit/s, down ${mbits(down).toFixed(0)} Mbit/s\n`);
+        rates.push(mbits(up), mbits(down));
       });
-      const down = await timed(async () => {
-        await b.download("source.bin");
-        await b.done();
-      });
-      process.stderr.write(`up ${mbits(up).toFixed(0)} Mbit/s, down ${mbits(down).toFixed(0)} Mbit/s\n`);
-      rates.push(mbits(up), mbits(down));
-    });
-    return [
-      { name: "file_mbit_s", value: Math.min(...rates), p95: Math.max(...rates), n: rates.length },
-      summarise("file_agent_mib", [cost.agent]),
-      summarise("file_browser_mib", [cost.browser]),
-    ];
-  },
+      return [
+        { name: "file_mbit_s", value: Math.min(...rates), p95: Math.max(...rates), n: rates.length },
+        summarise("file_agent_mib", [cost.agent]),
+        summarise("file_browser_mib", [cost.browser]),
+      ];
+    }),
 };
 
 /** The same cut in the middle, by the death of the agent, in both directions. */
 export const fileResume: Benchmark = {
   bars: [{ name: "file_resume_blocks", unit: "blocks", bar: 1, better: "lower" }],
-  async run(): Promise<readonly Result[]> {
-    await using b = await FileBench.open();
-    const half = 512 * mib;
-    const source = join(b.dir, "source.bin");
-    await make(source, half);
-    const there = join(b.dir, "there");
-    await mkdir(there);
-    await b.go(there);
-    const again: number[] = [];
-    const cut = async () => {
-      process.kill(await b.agent(), "SIGKILL");
-    };
-    const lists = () => b.page.evaluate(() => window.handrailBlocks);
+  run: () =>
+    FileBench.with(async (b): Promise<readonly Result[]> => {
+      const half = 512 * mib;
+      const source = join(b.dir, "source.bin");
+      await make(source, half);
+      const there = join(b.dir, "there");
+      await mkdir(there);
+      await b.go(there);
+      const again: number[] = [];
+      const cut = async () => {
+        process.kill(await b.agent(), "SIGKILL");
+      };
+      const lists = () => b.page.evaluate(() => window.handrailBlocks);
 
-    await b.upload(source);
-    const part = await eventually("half of it", async () => {
-      const name = (await readdir(there)).find((n) => n.endsWith(".part"));
-      return name !== undefined && (await stat(join(there, name))).size > half / 2 && join(there, name);
-    });
-    await cut();
-    const kept = (await stat(part)).size;
-    await demoDevice(b.live.demo.url, b.live.cookie);
-    await b.done();
-    const [, resumed] = (await lists()).filter((l) => l.sent.length > 0);
-    again.push(Math.ceil(Math.max(0, kept - (resumed?.sent[0] ?? 0)) / block));
+      await b.upload(source);
+      const part = await eventually("half of it", async () => {
+        const name = (await readdir(there)).find((n) => n.endsWith(".part"));
+        return name !== undefined && (await stat(join(there, name))).size > half / 2 && join(there, name);
+      });
+      await cut();
+      const kept = (await stat(part)).size;
+      await demoDevice(b.live.demo.url, b.live.cookie);
+      await b.done();
+      const [, resumed] = (await lists()).filter((l) => l.sent.length > 0);
+      again.push(Math.ceil(Math.max(0, kept - (resumed?.sent[0] ?? 0)) / block));
 
-    await b.download("source.bin");
-    await eventually("half of it", async () => (await lists()).some((l) => l.got.length * block > half / 2));
-    await cut();
-    await demoDevice(b.live.demo.url, b.live.cookie);
-    await b.done(); // which says that the sums are equal
-    const [before, after] = (await lists()).filter((l) => l.got.length > 0);
-    again.push(Math.ceil(Math.max(0, (before?.got.at(-1) ?? 0) + block - (after?.got[0] ?? 0)) / block));
-    await rm(source);
-    return [
-      { name: "file_resume_blocks", value: Math.max(...again), p95: Math.max(...again), n: again.length },
-    ];
-  },
+      await b.download("source.bin");
+      await eventually("half of it", async () =>
+        (await lists()).some((l) => l.got.length * block > half / 2),
+      );
+      await cut();
+      await demoDevice(b.live.demo.url, b.live.cookie);
+      await b.done(); // which says that the sums are equal
+      const [before, after] = (await lists()).filter((l) => l.got.length > 0);
+      again.push(Math.ceil(Math.max(0, (before?.got.at(-1) ?? 0) + block - (after?.got[0] ?? 0)) / block));
+      await rm(source);
+      return [
+        { name: "file_resume_blocks", value: Math.max(...again), p95: Math.max(...again), n: again.length },
+      ];
+    }),
 };
 
 const presses = 60;
@@ -275,69 +278,69 @@ const presses = 60;
 /** A click's way to the picture while a file runs at full speed, by its way when all is quiet. */
 export const fileLatency: Benchmark = {
   bars: [{ name: "file_latency_ratio", unit: "", bar: 1.5, better: "lower" }],
-  async run() {
-    await using b = await FileBench.open();
-    const source = join(b.dir, "source.bin");
-    await make(source, size);
-    const there = join(b.dir, "there");
-    await mkdir(there);
-    await b.go(there);
-    const app = await startXapp(
-      b.live.demo,
-      "-mode",
-      "flash",
-      "-x",
-      "760",
-      "-y",
-      "390",
-      "-w",
-      "400",
-      "-h",
-      "300",
-    );
-    try {
-      const { page } = b;
-      await page.evaluate(watchColour);
-      const box = await page.locator("video").boundingBox();
-      if (!box) throw new Error("no video");
-      const aim = async () => page.mouse.click(box.x + box.width / 2, box.y + box.height / 2);
-      const measure = async (more: () => Promise<boolean>) => {
-        await aim();
-        const samples: number[] = [];
-        while (samples.length < presses && (await more())) {
-          await page.waitForTimeout(50 + Math.random() * 100);
-          await page.evaluate(() => {
-            window.handrailShown = window.handrailNextColour();
-          });
-          await page.keyboard.press("a");
-          samples.push(await page.evaluate(() => window.handrailShown));
-        }
-        return samples.slice(5);
-      };
-      const quiet = await measure(async () => true);
-      const moving = async () => (await b.transfers.first().getByRole("progressbar").count()) > 0;
-      await b.upload(source);
-      const up = await measure(moving);
-      await b.done();
-      await b.download("source.bin");
-      await b.transfers.first().getByRole("progressbar").waitFor();
-      const down = await measure(moving);
-      await b.done();
-      const base = percentile(quiet, 0.5);
-      const ratios = [percentile(up, 0.5) / base, percentile(down, 0.5) / base];
-      process.stderr.write(
-        `quiet ${base.toFixed(1)} ms, ratios ${ratios.map((r) => r.toFixed(2)).join(" up, ")} down\n`,
+  run: () =>
+    FileBench.with(async (b) => {
+      const source = join(b.dir, "source.bin");
+      await make(source, size);
+      const there = join(b.dir, "there");
+      await mkdir(there);
+      await b.go(there);
+      const app = await startXapp(
+        b.live.demo,
+        "-mode",
+        "flash",
+        "-x",
+        "760",
+        "-y",
+        "390",
+        "-w",
+        "400",
+        "-h",
+        "300",
       );
-      return [
-        {
-          name: "file_latency_ratio",
-          value: Math.max(...ratios),
-          p95: Math.max(...ratios),
-          n: up.length + down.length,
-        },
-      ];
-    } finally {
-      await app.stop();
-    }
-  },
+      try {
+        const { page } = b;
+        await page.evaluate(watchColour);
+        const box = await page.locator("video").boundingBox();
+        if (!box) throw new Error("no video");
+        const aim = async () => page.mouse.click(box.x + box.width / 2, box.y + box.height / 2);
+        const measure = async (more: () => Promise<boolean>) => {
+          await aim();
+          const samples: number[] = [];
+          while (samples.length < presses && (await more())) {
+            await page.waitForTimeout(50 + Math.random() * 100);
+            await page.evaluate(() => {
+              window.handrailShown = window.handrailNextColour();
+            });
+            await page.keyboard.press("a");
+            samples.push(await page.evaluate(() => window.handrailShown));
+          }
+          return samples.slice(5);
+        };
+        const quiet = await measure(async () => true);
+        const moving = async () => (await b.transfers.first().getByRole("progressbar").count()) > 0;
+        await b.upload(source);
+        const up = await measure(moving);
+        await b.done();
+        await b.download("source.bin");
+        await b.transfers.first().getByRole("progressbar").waitFor();
+        const down = await measure(moving);
+        await b.done();
+        const base = percentile(quiet, 0.5);
+        const ratios = [percentile(up, 0.5) / base, percentile(down, 0.5) / base];
+        process.stderr.write(
+          `quiet ${base.toFixed(1)} ms, ratios ${ratios.map((r) => r.toFixed(2)).join(" up, ")} down\n`,
+        );
+        return [
+          {
+            name: "file_latency_ratio",
+            value: Math.max(...ratios),
+            p95: Math.max(...ratios),
+            n: up.length + down.length,
+          },
+        ];
+      } finally {
+        await app.stop();
+      }
+    }),
 };
