@@ -41,7 +41,13 @@ function Form({ title, action, danger, close, submit, children }: FormProps): Re
           >
             {busy ? "Wait…" : action}
           </button>
-          <button type="button" className="hv-button" onClick={close}>
+          <button
+            type="button"
+            className="hv-button"
+            // biome-ignore lint/a11y/noAutofocus: a stray Enter must not delete
+            autoFocus={danger === true}
+            onClick={close}
+          >
             Cancel
           </button>
         </div>
