@@ -3,7 +3,7 @@
  * when the connection comes back, and neither end holds more of a file than what is on its way.
  */
 import { encode } from "../session/envelope.ts";
-import { decodeBlock, decodeFiles, joinPath, nameKey, nameOf, parentOf } from "../session/files.ts";
+import { decodeBlock, decodeFiles, joinPath, maxBlock, nameKey, nameOf, parentOf } from "../session/files.ts";
 import type { ToolChannel } from "../session/toolchannel.ts";
 import { SendWindow } from "../session/window.ts";
 import type {
@@ -76,6 +76,9 @@ export interface TransferHost {
 
 /** Figures are shown this often, in milliseconds. */
 const shownMs = 250;
+/** The most that is sent a second, and at once: less than the device refuses. */
+const mostBytesPerSecond = 56 << 20;
+const burstBytes = 4 << 20;
 /** After a channel that closed without a word, this long before the next, in milliseconds. */
 const againMs = 1000;
 /** Where the content of a block begins in its frame. */
@@ -412,6 +415,10 @@ export class Upload extends Transfer {
   #before = 0;
   #window = new SendWindow();
   #credited = 0;
+  /** Bytes credited since then: the device closes a channel that brings more than 64 MiB a second. */
+  #paced = 0;
+  #sinceMs = 0;
+  #pacer: ReturnType<typeof setTimeout> | undefined;
   /** The device's folder for the next file; null until it is made. */
   #folder: FileName | null = null;
   readonly #made = new Set<string>();
@@ -478,6 +485,8 @@ export class Upload extends Transfer {
   }
 
   protected hello(h: FilesHello): void {
+    this.#paced = 0;
+    this.#sinceMs = performance.now();
     if (this.#place === "inbox") {
       const of = (kind: string) => h.places?.find((p) => p.kind === kind)?.path;
       this.#place = of("downloads") ?? of("desktop") ?? h.home;
@@ -593,11 +602,19 @@ export class Upload extends Transfer {
     }
   }
 
-  /** Lets this computer's disk read as many blocks as may be on their way. */
+  /** Lets this computer's disk read as many blocks as may be on their way, and no faster than the device takes. */
   #credit(): void {
-    const room = this.#window.room - this.#credited;
-    if (room <= 0) return;
+    const open = this.#window.room - this.#credited;
+    if (open <= 0 || this.channel === null) return;
+    const allowed = burstBytes + ((performance.now() - this.#sinceMs) / 1000) * mostBytesPerSecond;
+    const room = Math.min(open, Math.floor((allowed - this.#paced) / maxBlock));
+    if (room <= 0) {
+      clearTimeout(this.#pacer);
+      this.#pacer = setTimeout(() => this.#credit(), 20);
+      return;
+    }
     this.#credited += room;
+    this.#paced += room * maxBlock;
     this.host.disk.send({ kind: "credit", id: this.id, blocks: room });
   }
 
@@ -634,6 +651,7 @@ export class Upload extends Transfer {
   }
 
   protected override left(): void {
+    clearTimeout(this.#pacer);
     this.host.disk.send({ kind: "stop", id: this.id });
     this.#making.length = 0;
     this.#folder = null;
