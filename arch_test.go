@@ -56,7 +56,7 @@ var foreign = map[string][]string{
 	"github.com/go-vgo/robotgo":        {"agent/internal/inject"},
 	"fyne.io/fyne":                     {"agent/companion", "e2e"},
 	"github.com/fsnotify/fsnotify":     {"agent/internal/enforce"},
-	"github.com/godbus/dbus":           {"agent/internal/enforce"},
+	"github.com/godbus/dbus":           {"agent/internal/enforce", "agent/internal/seat"},
 	"github.com/creack/pty":            {"agent/internal/shell"},
 	"github.com/willabides/kongplete":  {"gateway/handrail"},
 	"golang.org/x/term":                {"gateway/handrail"},

@@ -33,6 +33,7 @@ type cli struct {
 	Status    statusCmd    `cmd:"" help:"Say in words how the agent is; exit 0 only while it is connected."`
 	Inventory inventoryCmd `cmd:"" help:"Print what this device tells its gateway about itself."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
+	Desktop   desktopCmd   `cmd:"" hidden:"" help:"The desktop helper; the agent starts it."`
 	Files     filesCmd     `cmd:"" hidden:"" help:"Serve the files of the account it runs as, over a pipe; the agent starts it."`
 	Simulate  simulateCmd  `cmd:"" hidden:"" help:"Connect many simulated devices, for tests and measurements."`
 }

@@ -33,8 +33,8 @@ export async function awaitFocus(demo: Demo, title: RegExp): Promise<void> {
   });
 }
 
-/** The processes of a program that were started below the demo, by name. */
-export async function pidsOf(demo: Demo, name: string): Promise<number[]> {
+/** The processes of a program that were started below the demo, by name, and by words of their command line. */
+export async function pidsOf(demo: Demo, name: string, words = ""): Promise<number[]> {
   const list = await run(["ps", "-eo", "pid=,ppid=,comm=,args="]);
   const rows = list
     .trim()
@@ -51,7 +51,8 @@ export async function pidsOf(demo: Demo, name: string): Promise<number[]> {
     return row !== undefined && (row.ppid === demo.program.child.pid || below(row.ppid));
   };
   return rows
-    .filter((r) => (r.comm === name.slice(0, 15) || r.args.includes(`/${name} `)) && below(r.pid))
+    .filter((r) => (r.comm === name.slice(0, 15) || r.args.includes(`/${name} `)) && r.args.includes(words))
+    .filter((r) => below(r.pid))
     .map((r) => r.pid);
 }
 

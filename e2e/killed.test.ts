@@ -13,7 +13,7 @@ let app: Program;
 let replacement: Program | undefined;
 
 beforeAll(async () => {
-  live = await openDevicePage();
+  live = await openDevicePage({ HANDRAIL_HELPER: "on" });
   app = await startXapp(live.demo, "-mode", "scroll", "-rate", "10");
   await connect(live.page);
 });
@@ -41,14 +41,27 @@ async function moves(): Promise<void> {
 
 test("an agent killed in the middle comes back to the same session", async () => {
   await eventually("session live", async () => (await state()) === "live");
-  const [pid = 0] = await pidsOf(live.demo, "handrail-agent");
+  const [pid = 0] = await pidsOf(live.demo, "handrail-agent", " run ");
   process.kill(pid, "SIGKILL");
   await eventually("another agent", async () => {
-    const [next] = await pidsOf(live.demo, "handrail-agent");
+    const [next] = await pidsOf(live.demo, "handrail-agent", " run ");
     return next !== undefined && next !== pid;
   });
   await moves();
   expect(await state()).toBe("live");
+});
+
+test("a desktop helper killed in the middle comes back, and nobody else notices", async () => {
+  const [daemon = 0] = await pidsOf(live.demo, "handrail-agent", " run ");
+  const [pid = 0] = await pidsOf(live.demo, "handrail-agent", " desktop ");
+  process.kill(pid, "SIGKILL");
+  await eventually("another helper", async () => {
+    const [next] = await pidsOf(live.demo, "handrail-agent", " desktop ");
+    return next !== undefined && next !== pid;
+  });
+  await moves();
+  expect(await state()).toBe("live");
+  expect(await pidsOf(live.demo, "handrail-agent", " run ")).toEqual([daemon]);
 });
 
 test("a gateway killed in the middle leaves the picture alone, and finds the session again", async () => {

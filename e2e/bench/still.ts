@@ -18,10 +18,11 @@ export const still: Benchmark = {
       const { page, demo } = live;
       await connect(page);
       await wait(12_000); // the editor's caret stops blinking after ten seconds
-      const [agent = 0] = await pidsOf(demo, "handrail-agent");
-      const [t0, c0] = [await totals(page), await cpuSeconds(agent)];
+      const agent = await pidsOf(demo, "handrail-agent"); // the daemon and the desktop helper
+      const cpu = async () => (await Promise.all(agent.map(cpuSeconds))).reduce((a, b) => a + b, 0);
+      const [t0, c0] = [await totals(page), await cpu()];
       await wait(seconds * 1000);
-      const [t1, c1] = [await totals(page), await cpuSeconds(agent)];
+      const [t1, c1] = [await totals(page), await cpu()];
       return [
         summarise("static_frames", [t1.frames - t0.frames]),
         summarise("static_agent_cpu_pct", [((c1 - c0) / seconds) * 100]),

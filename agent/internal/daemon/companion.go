@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"strings"
 	"time"
+
+	"handrail/agent/internal/seat"
 )
 
 // Pauses before a companion that ended is started again: at once when it ran well.
@@ -18,10 +20,10 @@ const (
 	companionWell  = 10 * time.Second
 )
 
-// keepCompanion runs the companion program and starts it again when it ends, so that
-// nobody is viewed without the banner.
+// keepCompanion runs the companion program in whatever desktop is in front, and starts it again
+// when it ends, so that nobody is viewed without the banner.
 func (d *Daemon) keepCompanion(ctx context.Context) error {
-	if d.cfg.Companion == "" || d.cfg.Display == "" {
+	if d.cfg.Companion == "" {
 		return nil
 	}
 	if _, err := os.Stat(d.cfg.Companion); err != nil {
@@ -29,11 +31,19 @@ func (d *Daemon) keepCompanion(ctx context.Context) error {
 		return nil
 	}
 	pause := companionPause
-	for {
+	for ctx.Err() == nil {
+		desktop, changed := d.seat.Now()
+		if desktop == nil {
+			select {
+			case <-changed:
+			case <-ctx.Done():
+			}
+			continue
+		}
 		start := time.Now()
-		err := d.runCompanion(ctx)
+		err := d.runCompanion(ctx, *desktop, changed)
 		if ctx.Err() != nil {
-			return nil
+			break
 		}
 		if time.Since(start) > companionWell {
 			pause = companionPause
@@ -41,21 +51,39 @@ func (d *Daemon) keepCompanion(ctx context.Context) error {
 		d.log.Info("companion ended", "err", err, "restart_in", pause)
 		select {
 		case <-ctx.Done():
-			return nil
+		case <-changed:
+			pause = companionPause
 		case <-time.After(pause):
 		}
 		pause = min(2*pause, companionRest)
 	}
+	return nil
 }
 
-func (d *Daemon) runCompanion(ctx context.Context) error {
+// runCompanion runs it as whoever the desktop belongs to, until it ends or another desktop comes
+// to the front.
+func (d *Daemon) runCompanion(ctx context.Context, desktop seat.Desktop, changed <-chan struct{}) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	cmd := exec.CommandContext(ctx, d.cfg.Companion, "--socket", d.cfg.Socket) //nolint:gosec // the admin's own choice
-	cmd.Env = append(os.Environ(), "DISPLAY="+d.cfg.Display)
+	if err := desktop.Enter(cmd); err != nil {
+		return err
+	}
 	w := &logWriter{log: d.log.With("room", "companion")}
 	cmd.Stdout, cmd.Stderr = w, w
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 2 * time.Second
-	err := cmd.Run()
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	go func() {
+		select {
+		case <-changed:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	err := cmd.Wait()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
 		return errors.New(exit.String())

@@ -19,8 +19,10 @@ import (
 	"handrail/agent/internal/diag"
 	"handrail/agent/internal/enforce"
 	"handrail/agent/internal/files"
+	"handrail/agent/internal/helper"
 	"handrail/agent/internal/link"
 	"handrail/agent/internal/prompt"
+	"handrail/agent/internal/seat"
 	"handrail/agent/internal/session"
 	"handrail/agent/internal/shell"
 	"handrail/agent/internal/state"
@@ -41,7 +43,13 @@ type Config struct {
 	Companion string // program that shows windows; "" starts none and waits for one to come
 	// DesktopUID is the account besides root and the daemon's own whose companion may
 	// speak for the person at the device; negative means none.
-	DesktopUID  int
+	DesktopUID int
+	// Helper is the command line of the desktop helper, this program in its other role; empty: its
+	// work is done in this process.
+	Helper []string
+	// FollowSeat serves whoever is signed in at the device's screen, as logind tells; where a Display is
+	// given it is that one.
+	FollowSeat  bool
 	Fingerprint string        // "" takes the machine's; tests run several devices on one machine
 	Interval    time.Duration // between looks at the inventory; 0 means diag.DefaultInterval
 	// Root is the tree settings apply to: "/" for the running system; "" means a scratch tree
@@ -70,7 +78,8 @@ type Daemon struct {
 	worked   chan struct{} // something ran that needed memory
 	executor *command.Executor
 	shell    *shell.Shell
-	screen   *screenRooms // nil where there is no display to speak of
+	screen   helper.Screen
+	seat     *seat.Seat
 	instance string       // of this process, to the gateway
 	asking   atomic.Int32 // questions open for the person at the device
 
@@ -95,6 +104,7 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 	}
 	d := &Daemon{worked: make(chan struct{}, 1), cfg: cfg, log: log, instance: signaling.NewID("run")}
 	d.status = state.Status{Link: string(linkOff), SinceUS: time.Now().UnixMicro(), PID: os.Getpid(), Version: cfg.Version}
+	d.seat = newSeat(cfg, log)
 	if d.collect, err = newCollector(cfg); err != nil {
 		return nil, err
 	}
@@ -123,12 +133,24 @@ func New(cfg Config, log *slog.Logger) (*Daemon, error) {
 	return d, nil
 }
 
+// newSeat follows logind where this agent serves whoever is signed in; otherwise the desktop is
+// the display it was given.
+func newSeat(cfg Config, log *slog.Logger) *seat.Seat {
+	if cfg.Display == "" && cfg.FollowSeat {
+		return seat.Logind(nil, log.With("room", "seat"))
+	}
+	return seat.Fixed(cfg.Display, cfg.DesktopUID)
+}
+
 func (d *Daemon) deskConfig() prompt.Config {
 	c := prompt.Config{Socket: d.cfg.Socket, OnCommand: d.onCommand, OnPresence: d.onPresence, Status: d.Status}
-	if uid := d.cfg.DesktopUID; uid >= 0 {
+	if d.cfg.DesktopUID >= 0 || d.cfg.FollowSeat {
 		own := os.Geteuid()
 		c.Mode = 0o666 // who may speak is checked for each connection
-		c.Allow = func(peer uint32) bool { return peer == 0 || int(peer) == own || int(peer) == uid }
+		c.Allow = func(peer uint32) bool {
+			uid, ok := d.person()
+			return peer == 0 || int(peer) == own || ok && int(peer) == uid
+		}
 	}
 	return c
 }
@@ -145,9 +167,7 @@ func (d *Daemon) sessionConfig(e state.Enrollment) session.Config {
 		},
 	}
 	d.diagnose(c.Tools)
-	if d.screen != nil {
-		d.screen.serve(&c, &d.asking)
-	}
+	d.serveScreen(&c)
 	return c
 }
 
@@ -179,9 +199,8 @@ func (d *Daemon) Run(ctx context.Context) error {
 	g.Go(func() error { return d.executor.Run(ctx) })
 	g.Go(func() error { return d.keepLink(ctx) })
 	g.Go(func() error { return d.keepCompanion(ctx) })
-	if d.screen != nil {
-		g.Go(func() error { return d.screen.run(ctx) })
-	}
+	g.Go(func() error { return d.screen.Run(ctx) })
+	g.Go(func() error { return d.seat.Run(ctx) })
 	if err = g.Wait(); errors.Is(err, context.Canceled) {
 		err = nil // that is how it is told to stop
 	}
