@@ -262,3 +262,12 @@ func (p *page) attaches(id string) {
 	p.say(signaling.TypeTerminalAttach, signaling.TerminalAttach{ID: id, Cols: 80, Rows: 24})
 	told[signaling.TerminalReady](p, "end of the replay")
 }
+
+func message(t *testing.T, f wire.Frame) tool.Message {
+	t.Helper()
+	b, err := f.Append(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tool.Message{Data: b}
+}
