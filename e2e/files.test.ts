@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { Download, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { expectAccessible } from "./browser.ts";
+import { banner, Person } from "./companion.ts";
 import { pidsOf } from "./desktop.ts";
 import { demoDevice, type Live, openDevicePage } from "./live.ts";
 import { eventually, scratch } from "./program.ts";
@@ -265,6 +266,36 @@ test("a folder comes as an archive, and a folder goes up", async () => {
   expect(archive.includes("mine/sub/b")).toBe(true);
 });
 
+test("a folder of this computer stands beside the device's, and files go both ways", async () => {
+  const path = await folder("beside");
+  await writeFile(join(path, "theirs.txt"), "theirs");
+  await page.evaluate(async () => {
+    // Nobody is there to choose a folder: one of the browser's own stands for it.
+    const own = await (await navigator.storage.getDirectory()).getDirectoryHandle("mine", { create: true });
+    (window as { showDirectoryPicker?: unknown }).showDirectoryPicker = async () => own;
+    const out = await (await own.getFileHandle("mine.txt", { create: true })).createWritable();
+    await out.write("mine");
+    await out.close();
+  });
+  await page.getByRole("combobox", { name: "Beside it" }).selectOption("computer");
+  await button("Choose a folder").click();
+  await page.getByRole("grid", { name: "Files of this computer" }).getByText("mine.txt").click();
+  await button("Send to the device").click();
+  await transfer("mine.txt").getByText(/^Done/).waitFor();
+  expect(await readFile(join(path, "mine.txt"), "utf8")).toBe("mine");
+  await row("theirs.txt").click();
+  await button("Download").click();
+  await page.getByRole("grid", { name: "Files of this computer" }).getByText("theirs.txt").waitFor();
+  await transfer("theirs.txt").getByText(/^Done/).waitFor();
+  await shot("beside");
+  await expectAccessible(page, "two folders");
+  const fetched = await page.evaluate(async () => {
+    const own = await (await navigator.storage.getDirectory()).getDirectoryHandle("mine");
+    return (await (await own.getFileHandle("theirs.txt")).getFile()).text();
+  });
+  expect(fetched).toBe("theirs");
+});
+
 test("what is dropped onto the picture goes to the device", async () => {
   const transferred = await page.evaluateHandle(() => {
     const d = new DataTransfer();
@@ -281,6 +312,28 @@ test("what is dropped onto the picture goes to the device", async () => {
   const place = /to (\/\S*)/.exec(await done.innerText())?.[1] ?? "";
   expect(await readFile(join(place, "handrail-dropped.txt"), "utf8")).toBe("dropped onto the picture");
   await rm(join(place, "handrail-dropped.txt"));
+});
+
+test("what the person at the device pauses stops at once, and goes on when it may", async () => {
+  const path = await folder("paused");
+  const source = join(dir, "paused.bin");
+  await writeFile(source, Buffer.alloc(300 << 20, 7));
+  const person = await Person.at(live.demo);
+  const strip = await person.sees(banner);
+  await page.getByLabel("Files to upload").setInputFiles(source);
+  await eventually("a part of it", async () => (await readdir(path)).some((n) => n.endsWith(".part")));
+  await person.clicks(strip, 140, strip.height / 2);
+  await transfer("paused.bin")
+    .getByText(/^Paused/)
+    .waitFor();
+  await shot("paused");
+  const paused = await person.sees(banner, (b) => b.width !== strip.width);
+  expect(await readdir(path)).not.toContain("paused.bin");
+  await person.clicks(paused, 140, paused.height / 2);
+  await person.sees(banner, (b) => b.width === strip.width);
+  await button("Resume: paused.bin").click();
+  await transfer("paused.bin").getByText(/^Done/).waitFor();
+  expect(await sumOf(join(path, "paused.bin"))).toBe(await sumOf(source));
 });
 
 test("a session that is ended stops a transfer at once, and what has come is kept", async () => {

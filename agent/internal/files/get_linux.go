@@ -24,10 +24,10 @@ import (
 // The window of a get, in blocks: what may be on its way to the viewer. It is as small as keeps the
 // line busy, for what stands in a queue delays keys and pictures.
 const (
-	leastWindow = 4
-	firstWindow = 8
+	leastWindow = 16 // under this a busy machine would be taken for a queue, and waited for
+	firstWindow = 16
 	// queueing is how much longer than at its best a block may take before the window shrinks.
-	queueing = 15 * time.Millisecond
+	queueing = 40 * time.Millisecond
 )
 
 // window says how much of a file may be on its way. Not safe for concurrent use.

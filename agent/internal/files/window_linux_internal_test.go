@@ -29,9 +29,9 @@ func TestWindow(t *testing.T) {
 		t.Errorf("on a quick line %v blocks are on their way, want %d", w.blocks, file.MaxWindow)
 	}
 	w := settled(func(blocks int) time.Duration {
-		return 20*time.Millisecond + time.Duration(max(0, blocks-leastWindow))*2*time.Millisecond
+		return 20*time.Millisecond + time.Duration(max(0, blocks-leastWindow))*6*time.Millisecond
 	})
-	if w.blocks < leastWindow || w.blocks > 20 {
+	if w.blocks < leastWindow || w.blocks > 28 {
 		t.Errorf("on a line with a queue %v blocks are on their way", w.blocks)
 	}
 }

@@ -24,10 +24,10 @@ test("a quick line is filled", () => {
 });
 
 test("what would only stand in a queue is not sent", () => {
-  // A line on which each block beyond the eighth waits for two milliseconds more.
-  const w = settled((blocks) => 20 + 2 * Math.max(0, blocks - 8));
-  expect(w.room).toBeGreaterThanOrEqual(8);
-  expect(w.room).toBeLessThan(20);
+  // A line on which each block beyond the sixteenth waits for six milliseconds more.
+  const w = settled((blocks) => 20 + 6 * Math.max(0, blocks - 16));
+  expect(w.room).toBeGreaterThanOrEqual(16);
+  expect(w.room).toBeLessThan(28);
 });
 
 test("nothing is sent that there is no room for", () => {

@@ -1,10 +1,10 @@
 /** How much of a file may be on its way to the device: enough to keep the line busy, and no more. */
 import { maxBlock, maxWindow } from "./files.ts";
 
-// The device acknowledges every four blocks: with fewer than twice that on their way it would be waited for.
-const leastBlocks = 8;
+// Under this a busy computer would be taken for a queue, and waited for.
+const leastBlocks = 16;
 /** How much longer than at its best a block may take before the window shrinks, in milliseconds. */
-const queueingMs = 15;
+const queueingMs = 40;
 /** How long a best time counts, in milliseconds: a way may get longer or shorter. */
 const bestForMs = 10_000;
 

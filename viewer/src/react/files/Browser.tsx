@@ -2,6 +2,7 @@
 import { type DragEvent, type ReactNode, useEffect, useMemo, useRef, useState } from "react";
 import type { Session } from "../../browser/session.ts";
 import { carriesFiles, chooseTarget, chosenFiles, droppedFiles } from "../../files/dropped.ts";
+import { type LocalFolder, newFile } from "../../files/local.ts";
 import { type Transfer, Upload } from "../../files/transfer.ts";
 import type { Transfers } from "../../files/transfers.ts";
 import { crumbs, joinPath, nameKey, nameOf, parentOf } from "../../session/files.ts";
@@ -28,6 +29,8 @@ interface BrowserProps {
   readonly at: (path: FileName) => void;
   /** The other side's folder, to move things to; null where there is none. */
   readonly other: FileName | null;
+  /** The folder of this computer that what is fetched goes to; null asks, or leaves it to the browser. */
+  readonly into: LocalFolder | null;
 }
 
 type Asking = "make" | "rename" | "delete" | "permissions" | "preview" | null;
@@ -92,7 +95,13 @@ export function Browser(props: BrowserProps): ReactNode {
     setMenu(null);
     const single = one !== undefined && isFile(one) ? one : undefined;
     const name = single?.name.text ?? `${one?.name.text ?? crumbs(path).at(-1)?.name.text ?? "files"}.zip`;
-    const handle = await chooseTarget(name.replaceAll("/", "_"));
+    let handle: FileSystemFileHandle | null | undefined;
+    try {
+      const plain = name.replaceAll(/[/\\]/g, "_");
+      handle = props.into === null ? await chooseTarget(plain) : await newFile(props.into, plain);
+    } catch (cause) {
+      setMessage(cause instanceof Error ? cause.message : "No file could be made for it.");
+    }
     if (handle === undefined) return;
     transfers.download(
       {

@@ -1,18 +1,25 @@
 /** The device's files beside the operator's transfers; two folders side by side where they are wanted. */
 import { type ReactNode, useCallback, useEffect, useState } from "react";
+import { canOpenFolders, type LocalFolder } from "../../files/local.ts";
 import { transfersOf } from "../../files/transfers.ts";
 import { nameOf } from "../../session/files.ts";
 import type { FileName } from "../../session/wire.gen.ts";
 import type { PaneProps } from "../tools.ts";
 import { Browser } from "./Browser.tsx";
+import { Local } from "./Local.tsx";
 import { Queue } from "./Queue.tsx";
 import "./files.css";
+
+/** What stands on the other side. */
+type Beside = "nothing" | "device" | "computer";
 
 /** See the file's comment. */
 export function Pane({ session, view, target }: PaneProps): ReactNode {
   const [transfers] = useState(() => transfersOf(session));
   const [admin, setAdmin] = useState(transfers.admin);
-  const [two, setTwo] = useState(false);
+  const [beside, setBeside] = useState<Beside>("nothing");
+  const [local, setLocal] = useState<LocalFolder | null>(null);
+  const two = beside === "device";
   const [left, setLeft] = useState<FileName | null>(null);
   const [right, setRight] = useState<FileName | null>(null);
   useEffect(() => {
@@ -35,6 +42,7 @@ export function Pane({ session, view, target }: PaneProps): ReactNode {
           side={two ? ", left" : ""}
           at={setLeft}
           other={two ? right : null}
+          into={beside === "computer" ? local : null}
         />
         {two && (
           <Browser
@@ -48,13 +56,19 @@ export function Pane({ session, view, target }: PaneProps): ReactNode {
             side=", right"
             at={setRight}
             other={left}
+            into={null}
           />
         )}
+        {beside === "computer" && <Local transfers={transfers} admin={admin} there={left} at={setLocal} />}
       </div>
       <div className="hv-files-below">
         <label className="hv-files-check">
-          <input type="checkbox" checked={two} onChange={(e) => setTwo(e.target.checked)} /> Two folders side
-          by side
+          Beside it{" "}
+          <select value={beside} onChange={(e) => setBeside(e.target.value as Beside)}>
+            <option value="nothing">nothing</option>
+            <option value="device">another folder of the device</option>
+            {canOpenFolders() && <option value="computer">a folder of this computer</option>}
+          </select>
         </label>
       </div>
       <Queue transfers={transfers} />
