@@ -10,7 +10,9 @@ import (
 
 // newShell makes the terminals of this machine.
 func (d *Daemon) newShell() *shell.Shell {
-	return shell.New(shell.Config{Desktop: d.person, Env: d.displayEnv}, d.log.With("room", "shell"))
+	return shell.New(shell.Config{
+		Desktop: d.person, Env: d.displayEnv, Record: shell.RecordIn(d.cfg.State.Path("recordings")),
+	}, d.log.With("room", "shell"))
 }
 
 // terminal is the tool; New has made its shell.

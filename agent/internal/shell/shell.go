@@ -26,6 +26,9 @@ const DefaultKeep = 30 * time.Minute
 // mostTyped is how many frames of typing may wait for a program that does not read.
 const mostTyped = 256
 
+// termName is the terminal that programs are told of; the page's is one of these.
+const termName = "xterm-256color"
+
 // Config says how terminals run. Desktop is needed.
 type Config struct {
 	// Desktop is the account of the person who is signed in; false where nobody is. It is asked
@@ -230,7 +233,11 @@ func (s *Shell) openFor(c tool.Conn, o signaling.TerminalOpen) (*terminal, error
 	}
 	s.open[t.session] = append(s.open[t.session], t)
 	s.log.Info("terminal opened", "session", t.session, "terminal", t.id, "account", as.Name, "operator", t.opener)
-	c.Note(opened(as))
+	words := opened(as)
+	if t.record != nil {
+		words += "; it is recorded"
+	}
+	c.Note(words)
 	s.wg.Go(func() { t.run(func() { s.remove(t) }) })
 	return t, nil
 }

@@ -21,9 +21,6 @@ import (
 // politeFor is how long programs have to end by themselves once they are told to.
 const politeFor = 2 * time.Second
 
-// termName is the terminal that programs are told of; the page's is one of these.
-const termName = "xterm-256color"
-
 // process is a shell in a pseudoterminal. The shell leads a session of the kernel (setsid), by
 // which everything it starts is found again, whatever it does with its groups.
 type process struct {
