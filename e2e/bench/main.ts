@@ -14,12 +14,14 @@ import { page } from "./page.ts";
 import { agentAtRest } from "./rest.ts";
 import { scroll } from "./scroll.ts";
 import { still } from "./still.ts";
+import { terminal } from "./terminal.ts";
 
 const benchmarks: readonly Benchmark[] = [
   keyToPixel,
   connect,
   still,
   scroll,
+  terminal,
   codec,
   network,
   gateway,
