@@ -25,7 +25,8 @@ export function Pane({ session, view, active, ask }: PaneProps): ReactNode {
   const dark = useDark();
   const screens = useRef(new Map<number, ScreenHandle>());
   const newButton = useRef<HTMLButtonElement>(null);
-  const mayRoot = view.may.includes("root");
+  // In a pause nothing may be done, and nothing needs to be asked for either.
+  const mayRoot = (view.paused ? view.granted : view.may).includes("root");
   const list = useTool({
     session,
     view,
