@@ -16,7 +16,7 @@ import (
 )
 
 // endWithin is how long a process has to end when asked to.
-const endWithin = 3 * time.Second
+const endWithin = 5 * time.Second
 
 // start acts beside everything else, as ending a process may take a while.
 func (s *serving) start(ctx context.Context, acts *sync.WaitGroup, re string, a signaling.ProcessAct) error {
