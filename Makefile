@@ -51,11 +51,16 @@ build-companion:
 build-demo:
 	@go build -trimpath -o bin/handrail-demo ./agent/demo
 
+.PHONY: packages
+packages: setup-build build-agent build-companion ## Debian and RPM packages of the agent, in bin/packages
+	@.ci/setup package
+	@agent/packaging/build $(VERSION) bin/packages
+
 .PHONY: setup-build setup-test
 setup-build:
 	@.ci/setup build
 setup-test:
-	@.ci/setup build demo test
+	@.ci/setup build demo package test
 
 .PHONY: agents
 agents: ## cross-compile everything without cgo for linux, windows and darwin

@@ -31,6 +31,8 @@ type cli struct {
 	Enroll    enrollCmd    `cmd:"" help:"Enroll this device with a gateway, once."`
 	Run       runCmd       `cmd:"" help:"Run the agent until it is stopped."`
 	Status    statusCmd    `cmd:"" help:"Say in words how the agent is; exit 0 only while it is connected."`
+	Install   installCmd   `cmd:"" help:"Make the agent a service of this system, or update it."`
+	Uninstall uninstallCmd `cmd:"" help:"Stop the service and remove what install put there."`
 	Inventory inventoryCmd `cmd:"" help:"Print what this device tells its gateway about itself."`
 	Version   versionCmd   `cmd:"" help:"Print the version."`
 	Desktop   desktopCmd   `cmd:"" hidden:"" help:"The desktop helper; the agent starts it."`
