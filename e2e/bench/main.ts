@@ -2,6 +2,7 @@
 
 import { codec } from "./codec.ts";
 import { connect } from "./connect.ts";
+import { diagnose } from "./diagnose.ts";
 import { type Benchmark, line } from "./figure.ts";
 import { fileLatency, fileResume, files } from "./files.ts";
 import { fleet } from "./fleet.ts";
@@ -22,6 +23,7 @@ const benchmarks: readonly Benchmark[] = [
   still,
   scroll,
   terminal,
+  diagnose,
   codec,
   network,
   gateway,

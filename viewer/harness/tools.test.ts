@@ -153,3 +153,43 @@ describe("live figures", () => {
     expect(await serious(page)).toEqual([]);
   });
 });
+
+describe("diagnostics", () => {
+  test("a finding leads to its process, which is ended; of 2,000 only those in sight are drawn", async () => {
+    const page = await live("&alone&tool=findings");
+    await page.getByRole("heading", { name: "worker keeps a processor busy" }).waitFor();
+    expect(await serious(page)).toEqual([]);
+    await page.getByRole("button", { name: "Show in Processes" }).click();
+    const details = page.getByRole("region", { name: "Process worker" });
+    await details.getByText("127.0.0.1:8080").waitFor();
+    const list = page.getByRole("grid", { name: "Processes" });
+    expect(await list.getAttribute("aria-rowcount")).toBe("2001");
+    expect(await list.getByRole("row").count()).toBeLessThan(120);
+    await shot(page, "processes");
+    expect(await serious(page)).toEqual([]);
+    await details.getByRole("button", { name: "End", exact: true }).click();
+    await details.getByRole("button", { name: "End worker?" }).click();
+    await page.getByText("worker (1500) has ended.").waitFor();
+    await details.getByText("It has ended.").waitFor();
+    await page.getByText("1999 processes").waitFor();
+    // Another's process needs more than this session has.
+    await page.getByRole("searchbox", { name: "Filter processes" }).fill("program-1200");
+    await page.getByRole("row", { name: /program-1200/ }).click();
+    await page.getByText("that needs administrator rights").waitFor();
+    expect(await page.getByRole("button", { name: "End", exact: true }).isDisabled()).toBe(true);
+  });
+
+  test("the journal says how many lines are missing, and is acknowledged once it is drawn", async () => {
+    const page = await live("&alone&tool=journal");
+    const lines = page.getByRole("grid", { name: "Lines of the log" });
+    await lines.getByText("line 400").waitFor();
+    await lines.getByText("… 312 lines are not shown here …").waitFor();
+    await page.getByText("312 lines were not shown").waitFor();
+    await page.waitForFunction(() => lab.agent.said.filter((m) => m.type === "journal.ack").length === 2);
+    await lines.getByText("line 3", { exact: true }).click();
+    await page.getByRole("button", { name: "Only worker" }).click();
+    await page.waitForFunction(() => lab.agent.said.filter((m) => m.type === "journal.open").length === 2);
+    await shot(page, "journal");
+    expect(await serious(page)).toEqual([]);
+  });
+});

@@ -120,7 +120,7 @@ export function Rows<T>(props: RowsProps<T>): ReactNode {
       role="grid"
       aria-label={label}
       aria-rowcount={rows.length + 1}
-      tabIndex={0}
+      tabIndex={-1}
       onKeyDown={keys}
     >
       {/* biome-ignore lint/a11y/useSemanticElements: as above */}
@@ -147,7 +147,8 @@ export function Rows<T>(props: RowsProps<T>): ReactNode {
         ))}
       </div>
       {/* biome-ignore lint/a11y/useSemanticElements: as above */}
-      <div ref={body} className="hv-rowbody" role="rowgroup" onScroll={scrolled} tabIndex={-1}>
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached with the keyboard */}
+      <div ref={body} className="hv-rowbody" role="rowgroup" onScroll={scrolled} tabIndex={0}>
         {rows.length === 0 && <p className="hv-empty">{props.empty}</p>}
         <div role="presentation" style={{ height: rows.length * rowPx, position: "relative" }}>
           {rows.slice(first, last).map((row, i) => {

@@ -70,9 +70,10 @@ export function Pane({ session, view, active, target }: PaneProps): ReactNode {
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: only a new wish, and the first whole list, look
   useEffect(() => {
-    const row = target === null ? undefined : processes.get(Number(target.text));
+    if (target === null || !processes.whole) return;
+    const row = processes.get(Number(target.text));
     if (row !== undefined) look(row);
-    else if (target !== null) setWish((w) => ({ ...w, text: target.text }));
+    else setWish((w) => ({ ...w, text: target.text }));
   }, [target?.serial, processes.whole]);
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: the list changes in place; version says when

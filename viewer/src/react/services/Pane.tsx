@@ -64,8 +64,9 @@ export function Pane({ session, view, active, target, open }: PaneProps): ReactN
   };
   // biome-ignore lint/correctness/useExhaustiveDependencies: only a new wish, and the first whole list, look
   useEffect(() => {
-    if (target !== null && known.rows.has(target.text)) look(target.text);
-    else if (target !== null) setText(target.text);
+    if (target === null || !known.whole) return;
+    if (known.rows.has(target.text)) look(target.text);
+    else setText(target.text);
   }, [target?.serial, known.whole]);
 
   const rows = useMemo(() => shown(known.rows, text, only, sorting), [known, text, only, sorting]);
