@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime/debug"
 	"sync"
 	"syscall"
 
@@ -217,6 +218,7 @@ func (p *pipeConn) Require(signaling.Capability) error { return tool.ErrClosed }
 // Child serves one channel over a pipe, with the rights of the account that the process has, until
 // the agent closes in or ctx ends. It is what the agent's command Command runs.
 func Child(ctx context.Context, in io.Reader, out io.Writer) error {
+	debug.SetGCPercent(hastyPercent)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	p := &pipeConn{in: make(chan tool.Message), out: out}
