@@ -1,5 +1,5 @@
 /** What else there is to know of the device: who is signed in, faults of the hardware, crashes, its start, updates. */
-import { type ReactNode, useRef, useState } from "react";
+import { type ReactNode, useEffect, useRef, useState } from "react";
 import { decodeMachine } from "../../session/diagnostics.ts";
 import { encode } from "../../session/envelope.ts";
 import { readMessage, type ToolChannel } from "../../session/toolchannel.ts";
@@ -40,6 +40,11 @@ export function Pane({ session, view, active, target }: PaneProps): ReactNode {
       if (t !== null && t.re === String(serial.current)) setTable(t.body);
     },
   });
+  // biome-ignore lint/correctness/useExhaustiveDependencies: only a new wish asks
+  useEffect(() => {
+    const wanted = topics.find(([t]) => t === target?.text)?.[0];
+    if (wanted !== undefined && wanted !== topic) ask(channel, wanted);
+  }, [target?.serial]);
   return (
     <>
       <Ended state={state} again={again} />
