@@ -86,6 +86,8 @@ export class Session extends Emitter<SessionEvents> {
   readonly startedMs = performance.now();
   /** Milliseconds from then to the first picture; null before it. */
   firstPictureMs: number | null = null;
+  /** performance.now() at the last click or key that was sent. */
+  lastInputMs = Number.NEGATIVE_INFINITY;
   #view: SessionView;
   #stream: MediaStream | null = null;
   readonly #socket: GatewaySocket;
@@ -190,6 +192,7 @@ export class Session extends Emitter<SessionEvents> {
     if (isStimulus(f)) {
       const now = performance.now();
       this.latency.sent(seq, now);
+      this.lastInputMs = now;
       this.#meter.active(now);
     }
     return seq;

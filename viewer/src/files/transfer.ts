@@ -4,6 +4,7 @@
  */
 import { encode } from "../session/envelope.ts";
 import { decodeBlock, decodeFiles, joinPath, maxBlock, nameKey, nameOf, parentOf } from "../session/files.ts";
+import { Pace } from "../session/pace.ts";
 import type { ToolChannel } from "../session/toolchannel.ts";
 import { SendWindow } from "../session/window.ts";
 import type {
@@ -66,6 +67,8 @@ export type UploadPlace = FileName | "inbox";
 /** What a transfer needs of the list it is in. */
 export interface TransferHost {
   readonly disk: Disk;
+  /** Bytes a second that a file may move at now. */
+  rate(): number;
   /** A new channel, or null while there is no connection. */
   open(): ToolChannel | null;
   /** Something of it is to be shown anew. */
@@ -76,9 +79,6 @@ export interface TransferHost {
 
 /** Figures are shown this often, in milliseconds. */
 const shownMs = 250;
-/** The most that is sent a second, and at once: less than the device refuses. */
-const mostBytesPerSecond = 56 << 20;
-const burstBytes = 4 << 20;
 /** After a channel that closed without a word, this long before the next, in milliseconds. */
 const againMs = 1000;
 /** Where the content of a block begins in its frame. */
@@ -287,6 +287,10 @@ export class Download extends Transfer {
   readonly #wish: DownloadWish;
   /** Bytes that this computer has kept. */
   #kept = 0;
+  /** Of them acknowledged. */
+  #acked = 0;
+  readonly #pace = new Pace(performance.now());
+  #pacer: ReturnType<typeof setTimeout> | undefined;
   #version = "";
   /** The sum that the device says. */
   #sum = "";
@@ -311,6 +315,7 @@ export class Download extends Transfer {
       return;
     }
     this.#finishing = false;
+    this.#acked = this.#kept;
     this.say(
       encode("files.get", {
         job: ++this.job,
@@ -322,6 +327,18 @@ export class Download extends Transfer {
         ...(isArchive ? { names: this.#wish.names } : {}),
       }),
     );
+  }
+
+  /** Has the device send more, no faster than it may. */
+  #acknowledge(): void {
+    clearTimeout(this.#pacer);
+    if (this.#pace.allowed(this.host.rate(), performance.now()) < 0) {
+      this.#pacer = setTimeout(() => this.#acknowledge(), 20);
+      return;
+    }
+    this.#pace.spend(Math.max(0, this.#kept - this.#acked));
+    this.#acked = this.#kept;
+    this.say(encode("files.ack", { job: this.job, offset: this.#kept }));
   }
 
   #restart(): void {
@@ -370,7 +387,7 @@ export class Download extends Transfer {
         break;
       case "kept":
         this.#kept = m.offset;
-        this.say(encode("files.ack", { job: this.job, offset: m.offset }));
+        this.#acknowledge();
         this.at(m.offset);
         if (this.#finishing && m.offset === this.view.total)
           this.host.disk.send({ kind: "finish", id: this.id });
@@ -415,9 +432,7 @@ export class Upload extends Transfer {
   #before = 0;
   #window = new SendWindow();
   #credited = 0;
-  /** Bytes credited since then: the device closes a channel that brings more than 64 MiB a second. */
-  #paced = 0;
-  #sinceMs = 0;
+  readonly #pace = new Pace(performance.now());
   #pacer: ReturnType<typeof setTimeout> | undefined;
   /** The device's folder for the next file; null until it is made. */
   #folder: FileName | null = null;
@@ -485,8 +500,6 @@ export class Upload extends Transfer {
   }
 
   protected hello(h: FilesHello): void {
-    this.#paced = 0;
-    this.#sinceMs = performance.now();
     if (this.#place === "inbox") {
       const of = (kind: string) => h.places?.find((p) => p.kind === kind)?.path;
       this.#place = of("downloads") ?? of("desktop") ?? h.home;
@@ -606,15 +619,15 @@ export class Upload extends Transfer {
   #credit(): void {
     const open = this.#window.room - this.#credited;
     if (open <= 0 || this.channel === null) return;
-    const allowed = burstBytes + ((performance.now() - this.#sinceMs) / 1000) * mostBytesPerSecond;
-    const room = Math.min(open, Math.floor((allowed - this.#paced) / maxBlock));
+    const allowed = this.#pace.allowed(this.host.rate(), performance.now());
+    const room = Math.min(open, Math.floor(allowed / maxBlock));
     if (room <= 0) {
       clearTimeout(this.#pacer);
       this.#pacer = setTimeout(() => this.#credit(), 20);
       return;
     }
     this.#credited += room;
-    this.#paced += room * maxBlock;
+    this.#pace.spend(room * maxBlock);
     this.host.disk.send({ kind: "credit", id: this.id, blocks: room });
   }
 

@@ -1,6 +1,7 @@
 /** The transfers of a session: who moves now, who waits, and what became of those before. */
 import type { Session } from "../browser/session.ts";
 import { Emitter } from "../session/emitter.ts";
+import { fullRate, gentleRate, workingMs } from "../session/pace.ts";
 import type { ToolChannel } from "../session/toolchannel.ts";
 import { Disk } from "./disk.ts";
 import {
@@ -91,6 +92,11 @@ export class Transfers extends Emitter<TransfersEvents> {
 
   open(): ToolChannel | null {
     return this.#session.openTool("files");
+  }
+
+  rate(): number {
+    const isWorking = performance.now() - this.#session.lastInputMs < workingMs;
+    return isWorking ? gentleRate : fullRate;
   }
 
   changed(_: Transfer): void {
