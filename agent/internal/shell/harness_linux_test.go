@@ -250,10 +250,17 @@ func (p *page) opens() string {
 	p.t.Helper()
 	p.say(signaling.TypeTerminalOpen, signaling.TerminalOpen{Root: os.Geteuid() == 0, Cols: 80, Rows: 24})
 	id := told[signaling.TerminalOpened](p, "open terminal").Terminal.ID
+	p.prompted()
 	// No one's habits, and a prompt that no echo of a line looks like.
 	p.types("exec env -i HOME=/nonexistent TERM=$TERM PATH=$PATH PS1='re''ady> ' sh\r")
 	p.shows("ready> ")
 	return id
+}
+
+// prompted waits for a login shell's first prompt: some lose what is typed before.
+func (p *page) prompted() {
+	p.t.Helper()
+	p.until("prompt", func() bool { return strings.ContainsAny(p.text, "#$%>") })
 }
 
 // attaches takes part in a terminal.
