@@ -3,9 +3,11 @@ package helper_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -41,10 +43,7 @@ type pidOf interface{ PID() int }
 func begin(t *testing.T, s *seat.Seat, env ...string) *stage {
 	t.Helper()
 	st := &stage{t: t, pids: make(chan int, 16)}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	self := program(t)
 	log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
 	start := helper.Starter([]string{self}, log)
 	st.Remote = helper.NewRemote(helper.RemoteConfig{Seat: s, Start: func(ctx context.Context, d seat.Desktop) (io.ReadWriteCloser, error) {
@@ -73,6 +72,31 @@ func begin(t *testing.T, s *seat.Seat, env ...string) *stage {
 		}
 	})
 	return st
+}
+
+// program is this test where any account may run it.
+func program(t *testing.T) string {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.MkdirTemp("", "helper")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // that is the point
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(self) //nolint:gosec // this program
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "helper"), b, 0o755) //nolint:gosec // as above
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(dir, "helper")
 }
 
 func (s *stage) locked(f func()) {
@@ -153,6 +177,28 @@ func TestAnotherProcess(t *testing.T) {
 	point(0xc000, 600)
 	if n := v.all.Load(); n != after {
 		t.Errorf("%d pictures after Close", n-after)
+	}
+}
+
+// TestOthersDesktop shows the desktop of another account, with its rights. Only root can.
+func TestOthersDesktop(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Log("not root: there is no other account this process could become")
+		return
+	}
+	const nobody = 65534
+	x := x11test.StartSize(t, "640x480", "-ac")
+	s := begin(t, seat.Fixed(x.Display, nobody))
+	var v viewer
+	w, err := s.Watch(v.config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	x11test.Eventually(t, "a picture", func() bool { return v.keys.Load() == 1 })
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", <-s.pids))
+	if err != nil || !strings.Contains(string(status), "\nUid:\t65534\t65534\t65534\t65534\n") || !strings.Contains(string(status), "\nCapEff:\t0000000000000000\n") {
+		t.Errorf("the helper has other rights than its desktop's owner: %v\n%s", err, status)
 	}
 }
 
