@@ -81,7 +81,7 @@ func program(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, err := os.MkdirTemp("", "helper")
+	dir, err := os.MkdirTemp("", "helper") //nolint:usetesting // whose parent is the tester's alone
 	if err != nil {
 		t.Fatal(err)
 	}
