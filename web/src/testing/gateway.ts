@@ -1,5 +1,5 @@
 import { vi } from "vitest";
-import type { Device, DeviceGroup, Me } from "../api/types.ts";
+import type { ComplianceCounts, Device, DeviceGroup, Me } from "../api/types.ts";
 
 type Answer = { status?: number; body?: unknown };
 type Handler = (request: { url: URL; body: unknown }) => Answer | Promise<Answer>;
@@ -70,6 +70,17 @@ export const everything = [
   "overview.view",
   "settings.view",
 ];
+
+/** No device in any state of compliance. */
+export const noCounts: ComplianceCounts = {
+  non_compliant: 0,
+  error: 0,
+  in_grace: 0,
+  unknown: 0,
+  waived: 0,
+  compliant: 0,
+  not_applicable: 0,
+};
 
 export function someMe(part: Partial<Me> = {}): Me {
   return {

@@ -1,7 +1,6 @@
-import { Group } from "@mantine/core";
 import type { ComplianceCounts, ComplianceState, Severity } from "../api/types.ts";
-import { PageLink } from "./links.tsx";
 import { Mark } from "./marks.tsx";
+import { Tally } from "./Tally.tsx";
 
 const quiet = "#8a979a";
 
@@ -50,22 +49,9 @@ export function RuleTally({ counts, rule }: { counts: ComplianceCounts; rule: st
   const shown = complianceStates.filter((s) => counts[s] > 0 && s !== "not_applicable");
   if (shown.length === 0) return <span className="quiet">No device checked yet</span>;
   return (
-    <Group gap="sm">
-      {shown.map((s) => (
-        <PageLink
-          key={s}
-          to="/devices"
-          search={{ rule, rule_state: s }}
-          underline="hover"
-          c="inherit"
-          className="above-link"
-        >
-          <Mark color={states[s].color}>
-            {counts[s].toLocaleString("en")} {states[s].words.toLowerCase()}
-          </Mark>
-        </PageLink>
-      ))}
-    </Group>
+    <Tally
+      of={shown.map((s) => ({ state: s, ...states[s], n: counts[s], search: { rule, rule_state: s } }))}
+    />
   );
 }
 

@@ -1,7 +1,6 @@
-import { Group } from "@mantine/core";
 import type { SettingState, StateCounts } from "../api/types.ts";
-import { PageLink } from "./links.tsx";
 import { Mark } from "./marks.tsx";
+import { Tally } from "./Tally.tsx";
 
 const states: Record<SettingState, { words: string; color: string }> = {
   failed: { words: "Failed", color: "var(--handrail-bad)" },
@@ -30,22 +29,14 @@ export function StateTally({ counts, policy }: { counts: StateCounts; policy: st
   const shown = settingStates.filter((s) => (counts[s] ?? 0) > 0);
   if (shown.length === 0) return <span className="quiet">Nothing reported yet</span>;
   return (
-    <Group gap="sm" wrap="wrap">
-      {shown.map((s) => (
-        <PageLink
-          key={s}
-          to="/devices"
-          search={{ policy, policy_state: s }}
-          underline="hover"
-          c="inherit"
-          className="above-link"
-        >
-          <Mark color={states[s].color}>
-            {(counts[s] ?? 0).toLocaleString("en")} {states[s].words.toLowerCase()}
-          </Mark>
-        </PageLink>
-      ))}
-    </Group>
+    <Tally
+      of={shown.map((s) => ({
+        state: s,
+        ...states[s],
+        n: counts[s] ?? 0,
+        search: { policy, policy_state: s },
+      }))}
+    />
   );
 }
 

@@ -2,7 +2,7 @@ import { screen, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { afterEach, expect, it, vi } from "vitest";
 import type { ComplianceRule } from "../../api/types.ts";
-import { everything, FakeGateway, someMe } from "../../testing/gateway.ts";
+import { everything, FakeGateway, noCounts, someMe } from "../../testing/gateway.ts";
 import { openConsole } from "../../testing/render.tsx";
 
 const rule: ComplianceRule = {
@@ -21,15 +21,7 @@ const rule: ComplianceRule = {
   revision: 1,
   changed_at: "2026-11-24T10:00:00Z",
   frameworks: [],
-  counts: {
-    non_compliant: 0,
-    error: 0,
-    in_grace: 0,
-    unknown: 0,
-    waived: 0,
-    compliant: 0,
-    not_applicable: 0,
-  },
+  counts: noCounts,
 };
 
 afterEach(() => vi.unstubAllGlobals());

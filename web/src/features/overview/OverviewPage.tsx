@@ -1,6 +1,7 @@
-import { Group, SimpleGrid, Skeleton, Text, Title } from "@mantine/core";
+import { Anchor, type AnchorProps, Group, SimpleGrid, Skeleton, Text, Title } from "@mantine/core";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
-import type { ReactNode } from "react";
+import { createLink } from "@tanstack/react-router";
+import type { AnchorHTMLAttributes, Ref } from "react";
 import { sentence } from "../../api/client.ts";
 import { complianceQuery } from "../../api/compliance.ts";
 import { useMe } from "../../api/me.ts";
@@ -99,62 +100,30 @@ function OverviewContent({ data }: { data: Overview }) {
             n={data.devices.online}
             label="online"
             of={`of ${countWords(data.devices.total, "device")}`}
-          >
-            {(content) => (
-              <PageLink
-                to="/devices"
-                search={{ state: "online" }}
-                className="panel figure"
-                underline="never"
-                c="inherit"
-              >
-                {content}
-              </PageLink>
-            )}
-          </Figure>
-          <Figure n={offline} label="offline" of={`of ${countWords(data.devices.total, "device")}`}>
-            {(content) => (
-              <PageLink
-                to="/devices"
-                search={{ state: "offline" }}
-                className="panel figure"
-                underline="never"
-                c="inherit"
-              >
-                {content}
-              </PageLink>
-            )}
-          </Figure>
+            to="/devices"
+            search={{ state: "online" }}
+          />
+          <Figure
+            n={offline}
+            label="offline"
+            of={`of ${countWords(data.devices.total, "device")}`}
+            to="/devices"
+            search={{ state: "offline" }}
+          />
           <Figure
             n={data.sessions.live}
             label={data.sessions.live === 1 ? "live session" : "live sessions"}
             of=""
-          >
-            {(content) => (
-              <PageLink
-                to="/sessions"
-                search={{ state: "live" }}
-                className="panel figure"
-                underline="never"
-                c="inherit"
-              >
-                {content}
-              </PageLink>
-            )}
-          </Figure>
-          <Figure n={data.sessions.waiting} label="waiting" of="for an answer">
-            {(content) => (
-              <PageLink
-                to="/sessions"
-                search={{ state: "requested" }}
-                className="panel figure"
-                underline="never"
-                c="inherit"
-              >
-                {content}
-              </PageLink>
-            )}
-          </Figure>
+            to="/sessions"
+            search={{ state: "live" }}
+          />
+          <Figure
+            n={data.sessions.waiting}
+            label="waiting"
+            of="for an answer"
+            to="/sessions"
+            search={{ state: "requested" }}
+          />
         </SimpleGrid>
       </section>
       {may(me, "compliance.view") && <ComplianceFigures />}
@@ -181,19 +150,14 @@ function ComplianceFigures() {
         {complianceStates
           .filter((s) => c.overall[s] > 0 || s === "non_compliant")
           .map((s) => (
-            <Figure key={s} n={c.overall[s]} label={complianceWords(s).toLowerCase()} of="">
-              {(content) => (
-                <PageLink
-                  to="/devices"
-                  search={{ compliance: s }}
-                  className="panel figure"
-                  underline="never"
-                  c="inherit"
-                >
-                  {content}
-                </PageLink>
-              )}
-            </Figure>
+            <Figure
+              key={s}
+              n={c.overall[s]}
+              label={complianceWords(s).toLowerCase()}
+              of=""
+              to="/devices"
+              search={{ compliance: s }}
+            />
           ))}
       </SimpleGrid>
       <ComplianceLag of={c} />
@@ -222,26 +186,22 @@ function Latest() {
   );
 }
 
-function Figure({
-  n,
-  label,
-  of,
-  children,
-}: {
+interface FigureProps extends AnchorProps, Omit<AnchorHTMLAttributes<HTMLAnchorElement>, keyof AnchorProps> {
   n: number;
   label: string;
   of: string;
-  children: (content: ReactNode) => ReactNode;
-}) {
-  return children(
-    <>
-      <span className="figure-number">{n.toLocaleString("en")}</span>
-      <span className="figure-label">
-        {label} {of && <span className="quiet">· {of}</span>}
-      </span>
-    </>,
-  );
+  ref?: Ref<HTMLAnchorElement>;
 }
+
+/** A number with its word, leading to what it counts. */
+const Figure = createLink(({ n, label, of, ...rest }: FigureProps) => (
+  <Anchor className="panel figure" underline="never" c="inherit" {...rest}>
+    <span className="figure-number">{n.toLocaleString("en")}</span>
+    <span className="figure-label">
+      {label} {of && <span className="quiet">· {of}</span>}
+    </span>
+  </Anchor>
+));
 
 function AttentionRow({ item }: { item: Attention }) {
   const content = (

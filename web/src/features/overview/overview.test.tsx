@@ -1,18 +1,9 @@
 import { screen, waitFor, within } from "@testing-library/react";
 import { userEvent } from "@testing-library/user-event";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { everything, FakeGateway, someMe } from "../../testing/gateway.ts";
+import { everything, FakeGateway, noCounts, someMe } from "../../testing/gateway.ts";
 import { openConsole } from "../../testing/render.tsx";
 
-const counts = {
-  non_compliant: 0,
-  error: 0,
-  in_grace: 0,
-  unknown: 0,
-  waived: 0,
-  compliant: 0,
-  not_applicable: 0,
-};
 const permissions = [...everything, "policy.view", "policy.manage", "compliance.view"];
 const overview = (total: number) => ({
   attention: [],
@@ -33,21 +24,21 @@ beforeEach(() => {
         devices: 12,
         checking: 0,
         score: 90,
-        overall: { ...counts, in_grace: 5, compliant: 7 },
+        overall: { ...noCounts, in_grace: 5, compliant: 7 },
         severities: [],
         top_rules: [
           {
             slug: "encrypted",
             title: "The system volume is encrypted",
             severity: "critical",
-            counts: { ...counts, in_grace: 5 },
+            counts: { ...noCounts, in_grace: 5 },
             has_fix: false,
           },
           {
             slug: "umask",
             title: "New files are not for everybody",
             severity: "low",
-            counts: { ...counts, in_grace: 9 },
+            counts: { ...noCounts, in_grace: 9 },
             has_fix: false,
           },
         ],
