@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"handrail/mdm"
 )
@@ -115,7 +116,7 @@ func (f *Fix) check(id string) error {
 		return fmt.Errorf("rule %s: a fix is either a setting or a script: %w", id, mdm.ErrInvalid)
 	case len(f.Value)+len(f.Script) > maxFix || len(f.Note) > maxText || len(f.Setting) > 255:
 		return fmt.Errorf("rule %s: the fix is too long: %w", id, mdm.ErrInvalid)
-	case f.Setting != "" && !json.Valid(f.Value):
+	case f.Setting != "" && !(json.Valid(f.Value) && utf8.Valid(f.Value)):
 		return fmt.Errorf("rule %s: the fix's value is no JSON: %w", id, mdm.ErrInvalid)
 	case f.Script != "" && !slices.Contains([]string{"sh", "bash", "python3"}, f.Interpreter):
 		return fmt.Errorf("rule %s: the fix's interpreter is sh, bash or python3: %w", id, mdm.ErrInvalid)

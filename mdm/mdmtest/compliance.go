@@ -65,6 +65,7 @@ func complianceRules(t *testing.T, s ComplianceStore) {
 		{"no title", func(r *compliance.Rule) { r.Title = "\x00" }, 1, mdm.ErrInvalid},
 		{"no severity", func(r *compliance.Rule) { r.Severity = "fatal" }, 1, mdm.ErrInvalid},
 		{"two fixes", func(r *compliance.Rule) { r.Fix = &compliance.Fix{Setting: "a", Script: "b"} }, 1, mdm.ErrInvalid},
+		{"a fix of broken text", func(r *compliance.Rule) { r.Fix = &compliance.Fix{Setting: "a", Value: []byte("\"\xff\"")} }, 1, mdm.ErrInvalid},
 	} {
 		rule := own
 		tt.change(&rule)
