@@ -51,8 +51,11 @@ func bad(format string, args ...any) result { return result{false, fmt.Sprintf(f
 // say writes a line of a check's output; ms is negative where nothing was measured.
 type say func(tone signaling.NetTone, ms float64, format string, args ...any)
 
-// finished is a check that ended.
-type finished struct{ id string }
+// finished is a check that ended, and how.
+type finished struct {
+	id   string
+	done signaling.NetDone
+}
 
 // Serve serves one viewer until the channel ends; a tool.Serve.
 func (t *Tool) Serve(ctx context.Context, c tool.Conn) error {
@@ -61,7 +64,7 @@ func (t *Tool) Serve(ctx context.Context, c tool.Conn) error {
 	ended := make(chan finished, maxChecks)
 	defer func() {
 		stop()
-		for range running { // each says so, and the channel takes what they say or is gone
+		for range running {
 			<-ended
 		}
 	}()
@@ -72,7 +75,8 @@ func (t *Tool) Serve(ctx context.Context, c tool.Conn) error {
 			return context.Cause(ctx)
 		case f := <-ended:
 			running[f.id]()
-			delete(running, f.id)
+			delete(running, f.id) // before the viewer hears of it, who may then use the id again
+			err = tool.Tell(ctx, c, signaling.TypeNetDone, f.id, f.done)
 		case e := <-asked:
 			switch b := e.Body.(type) {
 			case signaling.NetAsk:
@@ -110,7 +114,6 @@ func (t *Tool) Serve(ctx context.Context, c tool.Conn) error {
 func (t *Tool) start(ctx context.Context, c tool.Conn, id string, r signaling.NetRun, ended chan<- finished) context.CancelFunc {
 	ctx, cancel := context.WithTimeout(ctx, checkWithin)
 	go func() {
-		defer func() { ended <- finished{id} }()
 		res := t.check(ctx, r, func(tone signaling.NetTone, ms float64, format string, args ...any) {
 			line := signaling.NetLine{Text: mdm.Clean(fmt.Sprintf(format, args...), 1000), Tone: tone, MS: ms}
 			_ = tool.Tell(ctx, c, signaling.TypeNetLine, id, line) // an error is the channel's end, or the check's
@@ -124,7 +127,7 @@ func (t *Tool) start(ctx context.Context, c tool.Conn, id string, r signaling.Ne
 			what += " " + r.Target
 		}
 		c.Note(mdm.Clean(what+": "+done.Message, 500))
-		_ = tool.Tell(context.WithoutCancel(ctx), c, signaling.TypeNetDone, id, done) // as above
+		ended <- finished{id, done}
 	}()
 	return cancel
 }
