@@ -80,7 +80,15 @@ describe("overview", () => {
     await screen.findByText("What management asks for could not be loaded");
     expect(screen.queryByText(/All is well/)).toBeNull();
     gateway.on("GET /api/compliance", {
-      body: { devices: 0, checking: 0, score: 0, overall: noCounts, severities: [], top_rules: [], trend: [] },
+      body: {
+        devices: 0,
+        checking: 0,
+        score: 0,
+        overall: noCounts,
+        severities: [],
+        top_rules: [],
+        trend: [],
+      },
     });
     await user.click(screen.getByRole("button", { name: "Try again" }));
     await waitFor(() => expect(screen.getByText(/All is well/)).toBeTruthy());
