@@ -72,9 +72,22 @@ async function newTerminal(): Promise<void> {
   if (opens)
     await page.getByRole("button", { name: asRoot ? "New as administrator" : "New", exact: true }).click();
   await eventually("a tab for it", async () => (await tabs().count()) > (opens ? before : 0));
-  await shows(/[#$]$/);
+  await prompt();
   await types("PS1='re''ady> ' HISTFILE= exec sh");
   await shows(/ready>$/);
+}
+
+/**
+ * Waits for the shell's first prompt. What an account runs at sign-in is its own and may take a minute (pyenv
+ * waits so long for the lock of a shell that was killed): then it is interrupted, as a person would.
+ */
+async function prompt(): Promise<void> {
+  const since = Date.now();
+  await eventually("a prompt", async () => {
+    if (/[#$]$/.test(await screen())) return true;
+    if (Date.now() - since > 10_000) await page.keyboard.press("Control+C");
+    return false;
+  });
 }
 
 /** What the terminal that is looked at shows, a line each. */

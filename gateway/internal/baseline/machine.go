@@ -179,8 +179,8 @@ func upkeep() []compliance.Rule {
 		rule("disks-healthy", "No disk is failing", compliance.High, `inventory.disks.exists(d, d.health != "")`, `inventory.disks.all(d, d.health != "failing")`,
 			`inventory.disks.filter(d, d.health == "failing").map(d, d.name + " " + d.model)`,
 			"A disk that says so itself will fail soon.", "Save the data and replace the disk.", "11.1", "CP-9 MA-6", "A.7.13 A.8.13"),
-		rule("disks-space", "The system's volumes have room", compliance.Low, onLinux, volumes+`.size() == 0 ? unknown("no volumes were found") : `+volumes+`.all(f, f.free_bytes * 20 >= f.size_bytes)`,
-			volumes+`.map(f, f.mount + " " + string(f.free_bytes * 100 / f.size_bytes) + " % free")`,
-			"Updates and logs stop when a volume is full.", "Make room: apt-get clean, journalctl --vacuum-size=200M, or a larger volume.", "8.3", "AU-4 CP-2", "A.8.6"),
+		rule("disks-space", "The system's volumes have room", compliance.Low, onLinux, volumes+`.size() == 0 ? unknown("no volumes were found") : `+volumes+`.all(f, f.free_bytes * 20 >= f.size_bytes || f.free_bytes >= 10 * 1073741824)`,
+			volumes+`.map(f, f.mount + " " + string(f.free_bytes * 100 / f.size_bytes) + " % free, " + string(f.free_bytes / 1073741824) + " GiB")`,
+			"Updates and logs stop when a volume is full: one is short of room with less than 5 % and less than 10 GiB.", "Make room: apt-get clean, journalctl --vacuum-size=200M, or a larger volume.", "8.3", "AU-4 CP-2", "A.8.6"),
 	}
 }
