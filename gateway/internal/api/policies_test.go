@@ -152,5 +152,18 @@ func TestRolloutsByState(t *testing.T) {
 			}
 		}
 		admin.want(http.StatusUnprocessableEntity, http.MethodGet, "/api/rollouts?state=lost", nil, nil)
+		for query, want := range map[string][]string{"": {"desk"}, "?state=pending": {"desk"}, "?state=applied": {}, "?state=failed": {}} {
+			var page api.List[api.RolloutDevice]
+			admin.want(http.StatusOK, http.MethodGet, "/api/rollouts/"+paused+"/devices"+query, nil, &page)
+			got := []string{}
+			for _, d := range page.Items {
+				got = append(got, d.Name)
+			}
+			if !slices.Equal(got, want) || page.Next != "" {
+				t.Errorf("devices %q: %v, want %v", query, got, want)
+			}
+		}
+		admin.want(http.StatusConflict, http.MethodGet, "/api/rollouts/"+stopped+"/devices", nil, nil)
+		sub.want(http.StatusNotFound, http.MethodGet, "/api/rollouts/"+paused+"/devices", nil, nil)
 	})
 }

@@ -10,6 +10,8 @@ import (
 
 	"handrail/gateway/internal/auth"
 	"handrail/mdm"
+	"handrail/mdm/device"
+	"handrail/mdm/manifest"
 	"handrail/mdm/policy"
 	"handrail/mdm/rollout"
 )
@@ -62,6 +64,20 @@ type rolloutQuery struct {
 	State    string `query:"state" enum:"running,paused,done,returned" doc:"Left out: any"`
 }
 
+// RolloutDevice is a device that a roll-out has reached.
+type RolloutDevice struct {
+	DeviceID  string   `json:"device_id"`
+	Name      string   `json:"name"`
+	GroupPath []string `json:"group_path"`
+	State     string   `json:"state" enum:"applied,pending,failed,conflict" doc:"Of the version rolled out; conflict: it contradicts other policies there"`
+}
+
+type rolloutDevicesQuery struct {
+	IDPath
+	Paging
+	State string `query:"state" enum:"applied,pending,failed,conflict" doc:"Failed has those in conflict with it; left out: any"`
+}
+
 type rolloutVerb struct {
 	IDPath
 	Verb string `path:"verb" enum:"pause,resume,next,stop"`
@@ -78,6 +94,10 @@ func (a *API) registerRollouts() {
 	operation(a, auth.PolicyView, huma.Operation{
 		OperationID: "get-rollout", Method: http.MethodGet, Path: "/api/rollouts/{id}", Tags: tags, Summary: "One roll-out",
 	}, a.getRollout)
+	operation(a, auth.PolicyView, huma.Operation{
+		OperationID: "list-rollout-devices", Method: http.MethodGet, Path: "/api/rollouts/{id}/devices", Tags: tags,
+		Summary: "Devices that a roll-out under way has reached, by how they stand",
+	}, a.listRolloutDevices)
 	operation(a, auth.PolicyManage, huma.Operation{
 		OperationID: "change-rollout", Method: http.MethodPost, Path: "/api/rollouts/{id}/{verb}", Tags: tags,
 		Summary: "Pause, resume, go on to the next stage now, or stop and return to the version before",
@@ -144,6 +164,50 @@ func (a *API) getRollout(ctx context.Context, in *IDPath) (*body[RolloutBody], e
 	b := a.rolloutBody(ctx, r, p.Name, a.names())
 	b.MayManage = mayManage(callerOf(ctx), p.Assignments)
 	return &body[RolloutBody]{b}, nil
+}
+
+func (a *API) listRolloutDevices(ctx context.Context, in *rolloutDevicesQuery) (*body[List[RolloutDevice]], error) {
+	r, _, err := a.rolloutFor(ctx, in.ID, auth.PolicyView)
+	if err != nil {
+		return nil, err
+	}
+	if r.State != rollout.Running && r.State != rollout.Paused {
+		return nil, problem(http.StatusConflict, codeConflict, "the roll-out is over: how devices stand today is on the policy's page")
+	}
+	page, err := a.cfg.Desire.Reached(ctx, r, a.viewer(ctx), manifest.State(in.State), mdm.DeviceID(in.After), in.Limit)
+	if err != nil {
+		return nil, err
+	}
+	out := List[RolloutDevice]{Items: []RolloutDevice{}}
+	if len(page) == 0 {
+		return &body[List[RolloutDevice]]{out}, nil
+	}
+	if len(page) == in.Limit {
+		out.Next = string(page[in.Limit-1].Device)
+	}
+	f := device.Filter{Standing: device.Any, Limit: len(page)}
+	f.Groups, f.AllGroups = callerOf(ctx).Groups(auth.DeviceView)
+	for _, d := range page {
+		f.IDs = append(f.IDs, d.Device)
+	}
+	found, err := a.cfg.Devices.Devices(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	known := make(map[mdm.DeviceID]device.Device, len(page))
+	for _, d := range found.Devices {
+		known[d.ID] = d
+	}
+	for _, d := range page {
+		is, ok := known[d.Device]
+		if !ok {
+			continue // deleted meanwhile, or not for the caller to see
+		}
+		out.Items = append(out.Items, RolloutDevice{
+			DeviceID: string(d.Device), Name: is.Name, GroupPath: callerOf(ctx).Tree().Path(is.Group), State: string(d.State),
+		})
+	}
+	return &body[List[RolloutDevice]]{out}, nil
 }
 
 func (a *API) changeRollout(ctx context.Context, in *rolloutVerb) (*body[RolloutBody], error) {

@@ -4,12 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"handrail/mdm"
-	"handrail/mdm/manifest"
 	"handrail/mdm/policy"
 	"handrail/mdm/rollout"
 )
@@ -102,132 +99,6 @@ func (e *Engine) moved(ctx context.Context, before, after rollout.Rollout) {
 		e.cfg.Note(ctx, "rollout."+string(after.State), after.Policy, map[string]string{
 			"rollout": string(after.ID), "from": fmt.Sprint(after.From), "to": fmt.Sprint(after.To), "reason": after.Reason,
 		})
-	}
-}
-
-// Progress returns how far a roll-out is on the devices a viewer may see: as last counted for
-// who sees all, else counted now.
-func (e *Engine) Progress(ctx context.Context, r rollout.Rollout, v Viewer) (rollout.Progress, error) {
-	if v.All {
-		return r.Progress, nil
-	}
-	return e.progress(ctx, r, v)
-}
-
-// progress counts the devices of a roll-out.
-func (e *Engine) progress(ctx context.Context, r rollout.Rollout, v Viewer) (rollout.Progress, error) {
-	var n rollout.Progress
-	in, err := e.latest(ctx)
-	if err != nil {
-		return n, err
-	}
-	var of *entry
-	for i := range in.policies {
-		if in.policies[i].ID == r.Policy {
-			of = &in.policies[i]
-		}
-	}
-	if of == nil {
-		return n, nil // assigned to nobody
-	}
-	failures, err := e.failures(ctx, r)
-	if err != nil {
-		return n, err
-	}
-	reaches := e.reachOf(in, r)
-	visible := map[mdm.GroupID]bool{}
-	for _, g := range v.Groups {
-		visible[g] = true
-	}
-	err = e.eachMember(ctx, in, scopesOf(of.Assignments), func(m Member, labels []mdm.LabelID) error {
-		if !v.All && !visible[m.Group] {
-			return nil
-		}
-		sig, target := in.signature(m, labels)
-		reached := false
-		for _, a := range of.Assignments {
-			if _, ok := a.Reaches(target); ok && a.Version == 0 {
-				reached = true
-			}
-		}
-		if !reached {
-			return nil
-		}
-		n.Total++
-		if !r.Reaches(m.Device) {
-			return nil
-		}
-		n.Devices++
-		at := reaches(sig, m.Device, target)
-		failed := slices.ContainsFunc(failures[m.Device], func(f Failure) bool { return at.gives[f.Setting] && !f.At.Before(r.CreatedAt) })
-		switch {
-		case at.clashes: // which is certain before the device says anything
-			n.Failed++
-			n.Conflict++
-		case m.Hash != m.Reported:
-			n.Pending++
-		case failed:
-			n.Failed++
-		case slices.ContainsFunc(strings.Fields(m.Unsaid), func(id string) bool { return at.gives[manifest.ID(id)] }):
-			n.Pending++
-		default:
-			n.Applied++
-		}
-		return nil
-	})
-	return n, err
-}
-
-// failures are the devices on which settings of the new version failed.
-func (e *Engine) failures(ctx context.Context, r rollout.Rollout) (map[mdm.DeviceID][]Failure, error) {
-	v, err := e.cfg.Store.PolicyVersion(ctx, r.Policy, r.To)
-	if err != nil {
-		return nil, fmt.Errorf("version %d of policy %s: %w", r.To, r.Policy, err)
-	}
-	ids := make([]manifest.ID, len(v.Settings))
-	for i := range v.Settings {
-		ids[i] = v.Settings[i].ID
-	}
-	return e.cfg.Store.Failures(ctx, ids)
-}
-
-// reach is what a policy that is rolled out does to a device that its new version has reached.
-type reach struct {
-	gives   map[manifest.ID]bool // settings whose value, or a field of it, comes from the policy
-	clashes bool                 // the new version contradicts other policies where the one before did not
-}
-
-// reachOf returns a function that tells what a roll-out does to devices, which it works out once
-// for all that are alike.
-func (e *Engine) reachOf(in *inputs, r rollout.Rollout) func(sig string, d mdm.DeviceID, t policy.Target) *reach {
-	returned := r
-	returned.State = rollout.Returned
-	was := *in
-	was.policies = slices.Clone(in.policies)
-	for i := range was.policies {
-		if was.policies[i].ID == r.Policy {
-			was.policies[i].rollout = &returned
-		}
-	}
-	known := map[string]*reach{}
-	of := func(in *inputs, d mdm.DeviceID, t policy.Target) *part {
-		resolved := e.cfg.Policies.Catalogue().Resolve(in.reaching(d, t))
-		if p := partsOf(policy.Manifest(resolved), saysOf(resolved))[r.Policy]; p != nil {
-			return p
-		}
-		return &part{}
-	}
-	return func(sig string, d mdm.DeviceID, t policy.Target) *reach {
-		if known[sig] == nil {
-			now, before := of(in, d, t), of(&was, d, t)
-			one := &reach{gives: make(map[manifest.ID]bool, len(now.settings))}
-			for _, s := range now.settings {
-				one.gives[s.ID] = true
-			}
-			one.clashes = slices.ContainsFunc(now.conflict, func(id manifest.ID) bool { return !slices.Contains(before.conflict, id) })
-			known[sig] = one
-		}
-		return known[sig]
 	}
 }
 

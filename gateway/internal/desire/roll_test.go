@@ -54,6 +54,22 @@ func (h *house) having(e *desire.Engine, seconds int) (out []mdm.DeviceID) {
 	return out
 }
 
+// reached says whether the roll-out's devices that stand so are those.
+func (h *house) reached(e *desire.Engine, id rollout.ID, state manifest.State, want ...mdm.DeviceID) {
+	h.t.Helper()
+	list, err := e.Reached(h.t.Context(), h.rollout(e, id), desire.Viewer{All: true}, state, "", 100)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	var got []mdm.DeviceID
+	for _, d := range list {
+		got = append(got, d.Device)
+	}
+	if !slices.Equal(got, want) {
+		h.t.Errorf("%s on %v, want %v", state, got, want)
+	}
+}
+
 // office is one node and a group of forty devices: enough for stages of a few.
 func office(t *testing.T, s *store.Store) (*house, *desire.Engine, mdm.GroupID) {
 	t.Helper()
@@ -95,6 +111,8 @@ func TestRollout(t *testing.T) {
 			if r := h.rollout(e, id); r.Stage != stage || r.Progress.Pending != 1 {
 				t.Errorf("it went on with a device that has not reported: %+v", r)
 			}
+			h.reached(e, id, manifest.Pending, late)
+			h.reached(e, id, manifest.Failed)
 			h.report(e, late, manifest.Applied)
 			before = have
 		}

@@ -1,5 +1,6 @@
 /** The remote screen with its toolbar, meter and overlays, filling its parent. */
 import { type ReactNode, useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { saveFile } from "../browser/save.ts";
 import type { Session } from "../browser/session.ts";
 import type { GatewaySocket } from "../browser/socket.ts";
 import { Desk, type OwnAction } from "../desk/desk.ts";
@@ -12,7 +13,6 @@ import { Dock, useNarrow } from "./Dock.tsx";
 import { useFullscreen } from "./fullscreen.ts";
 import { Notices } from "./Notices.tsx";
 import { LiveStatus, Overlay } from "./Overlay.tsx";
-import { saveFile } from "./save.ts";
 import { useSession, useView } from "./session.ts";
 import { Toolbar } from "./Toolbar.tsx";
 import { TouchKeys } from "./TouchKeys.tsx";

@@ -62,6 +62,31 @@ function onwards(method: Method): string {
  * ApiError for everything but success and an abort. Only the files of this folder call it.
  */
 export async function call<T>(method: Method, path: string, options: CallOptions = {}): Promise<T> {
+  const response = await ask(method, path, options);
+  const text = await response.text().catch(() => "");
+  return (text === "" ? undefined : JSON.parse(text)) as T;
+}
+
+/** Fetches a file that the gateway makes, whole. Throws like call. */
+export async function callFile(path: string, query: Query): Promise<Blob> {
+  const response = await ask("GET", path, { query });
+  try {
+    return await response.blob();
+  } catch {
+    throw unreachable("POST"); // nothing tries it again by itself
+  }
+}
+
+function unreachable(method: Method): ApiError {
+  return new ApiError({
+    status: 0,
+    message: `The gateway cannot be reached. Check your network. ${onwards(method)}`,
+    code: "unreachable",
+  });
+}
+
+/** The answer to a request, once it is known that it is no refusal. */
+async function ask(method: Method, path: string, options: CallOptions): Promise<Response> {
   const init: RequestInit = { method, headers: { Accept: "application/json" }, credentials: "same-origin" };
   if (options.signal) init.signal = options.signal;
   if (options.body !== undefined) {
@@ -80,15 +105,10 @@ export async function call<T>(method: Method, path: string, options: CallOptions
     response = await fetch(withQuery(path, options.query), init);
   } catch (error) {
     if (options.signal?.aborted) throw error;
-    throw new ApiError({
-      status: 0,
-      message: `The gateway cannot be reached. Check your network. ${onwards(method)}`,
-      code: "unreachable",
-    });
+    throw unreachable(method);
   }
-  const text = await response.text().catch(() => "");
-  if (!response.ok) throw problemOf(method, response, text);
-  return (text === "" ? undefined : JSON.parse(text)) as T;
+  if (!response.ok) throw problemOf(method, response, await response.text().catch(() => ""));
+  return response;
 }
 
 /** An address of the API with its query, for links to files. */

@@ -1,5 +1,5 @@
 import { infiniteQueryOptions, queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
-import { call } from "./client.ts";
+import { call, callFile, withQuery } from "./client.ts";
 import type {
   Compliance,
   ComplianceDeviceList,
@@ -115,10 +115,15 @@ export function useRemediate() {
   );
 }
 
-/** Where the export of how devices stand is downloaded from. */
-export function complianceExportPath(format: "csv" | "pdf", asOf?: string, rule?: string): string {
-  const params = new URLSearchParams({ format });
-  if (asOf) params.set("as_of", asOf);
-  if (rule) params.set("rule", rule);
-  return `/api/compliance/export?${params}`;
+/** Where the table of how devices stand is downloaded from. It comes as it is made. */
+export function complianceExportPath(asOf?: string, rule?: string): string {
+  return withQuery("/api/compliance/export", { format: "csv", as_of: asOf, rule });
+}
+
+/** The report of how devices stand, which comes once it is made: of a day long past that takes a while. */
+export function useComplianceReport() {
+  return useMutation({
+    mutationFn: (asOf: string | undefined) =>
+      callFile("/api/compliance/export", { format: "pdf", as_of: asOf }),
+  });
 }

@@ -13,6 +13,7 @@ import type {
   PolicyVersionList,
   PolicyWish,
   Rollout,
+  RolloutDeviceList,
   RolloutList,
   RolloutPlan,
   SettingsOfDevice,
@@ -142,6 +143,19 @@ export const allRolloutsQuery = (state: Rollout["state"] | undefined) =>
     initialPageParam: "",
     getNextPageParam: (last) => last.next || undefined,
     placeholderData: (previous) => previous,
+  });
+
+/** Devices that a roll-out under way has reached and that stand so, a page at a time. */
+export const rolloutDevicesQuery = (id: string, state: "applied" | "pending" | "failed") =>
+  infiniteQueryOptions({
+    queryKey: ["rollouts", "devices", id, state],
+    queryFn: ({ signal, pageParam }) =>
+      call<RolloutDeviceList>("GET", `/api/rollouts/${id}/devices`, {
+        query: { state, limit: 50, after: pageParam },
+        signal,
+      }),
+    initialPageParam: "",
+    getNextPageParam: (last) => last.next || undefined,
   });
 
 export function useSteerRollout(id: string) {

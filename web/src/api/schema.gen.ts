@@ -1553,6 +1553,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/rollouts/{id}/devices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Devices that a roll-out under way has reached, by how they stand */
+        get: operations["list-rollout-devices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/rollouts/{id}/{verb}": {
         parameters: {
             query?: never;
@@ -3406,6 +3423,16 @@ export interface components {
              */
             total?: number;
         };
+        ListRolloutDevice: {
+            items: components["schemas"]["RolloutDevice"][];
+            /** @description Give it as after for the next page; left out on the last */
+            next?: string;
+            /**
+             * Format: int64
+             * @description How many there are on all pages, where the list counts them
+             */
+            total?: number;
+        };
         ListRuleBody: {
             items: components["schemas"]["RuleBody"][];
             /** @description Give it as after for the next page; left out on the last */
@@ -4101,6 +4128,16 @@ export interface components {
             to: number;
             /** Format: date-time */
             updated_at: string;
+        };
+        RolloutDevice: {
+            device_id: string;
+            group_path: string[];
+            name: string;
+            /**
+             * @description Of the version rolled out; conflict: it contradicts other policies there
+             * @enum {string}
+             */
+            state: "applied" | "pending" | "failed" | "conflict";
         };
         RolloutPlan: {
             /**
@@ -8617,6 +8654,43 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RolloutBody"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    "list-rollout-devices": {
+        parameters: {
+            query?: {
+                /** @description next of the page before */
+                after?: string;
+                limit?: number;
+                /** @description Failed has those in conflict with it; left out: any */
+                state?: "applied" | "pending" | "failed" | "conflict";
+            };
+            header?: never;
+            path: {
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description OK */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListRolloutDevice"];
                 };
             };
             /** @description What went wrong */

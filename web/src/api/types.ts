@@ -106,6 +106,7 @@ export type Effect = Schemas["EffectBody"];
 export type StateCounts = Schemas["CountsBody"];
 export type Rollout = Schemas["RolloutBody"];
 export type RolloutList = Schemas["ListRolloutBody"];
+export type RolloutDeviceList = Schemas["ListRolloutDevice"];
 export type RolloutPlan = Schemas["RolloutPlan"];
 export type SettingsOfDevice = Schemas["DeviceSettingsBody"];
 export type SettingOfDevice = Schemas["DeviceSettingBody"];

@@ -3,6 +3,8 @@
 // which the console's types are made.
 package main
 
+//go:generate sh -c "go run . > ../../../../web/openapi.yaml"
+
 import (
 	"fmt"
 	"os"

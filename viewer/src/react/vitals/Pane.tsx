@@ -1,5 +1,6 @@
 /** The device's figures second by second, as graphs that go back an hour. */
 import { type ReactNode, useCallback, useEffect, useMemo, useRef, useState } from "react";
+import { saveFile } from "../../browser/save.ts";
 import { encode } from "../../session/envelope.ts";
 import { readMessage } from "../../session/toolchannel.ts";
 import { clock, duration } from "../../session/units.ts";
@@ -7,7 +8,6 @@ import { VitalHistory } from "../../session/vitalhistory.ts";
 import { decodeVitals } from "../../session/vitals.ts";
 import type { VitalsParts } from "../../session/wire.gen.ts";
 import { Ended } from "../Ended.tsx";
-import { saveFile } from "../save.ts";
 import type { PaneProps } from "../tools.ts";
 import { useTool } from "../useTool.ts";
 import { Compare } from "./Compare.tsx";

@@ -1,6 +1,7 @@
-import { Button, Group, Menu, SimpleGrid, Stack, Text, TextInput, Title } from "@mantine/core";
+import { saveFile } from "@handrail/viewer/browser/save";
+import { Button, Group, Loader, Menu, SimpleGrid, Stack, Text, TextInput, Title } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { complianceExportPath, complianceQuery } from "../../api/compliance.ts";
+import { complianceExportPath, complianceQuery, useComplianceReport } from "../../api/compliance.ts";
 import { useMe } from "../../api/me.ts";
 import type { Compliance, Severity } from "../../api/types.ts";
 import { ComplianceLag } from "../../ui/ComplianceLag.tsx";
@@ -13,6 +14,7 @@ import {
 } from "../../ui/complianceWords.tsx";
 import { ComplianceIcon } from "../../ui/icons.tsx";
 import { ButtonLink, PageLink } from "../../ui/links.tsx";
+import { notifyFailed } from "../../ui/notify.ts";
 import { Page } from "../../ui/Page.tsx";
 import { may } from "../../ui/permissions.ts";
 import { Empty, Loaded } from "../../ui/states.tsx";
@@ -37,6 +39,7 @@ export function CompliancePage({ day, onDay }: CompliancePageProps) {
   const asOf = endOf(day);
   const me = useMe();
   const query = useQuery(complianceQuery(asOf));
+  const report = useComplianceReport();
   return (
     <Page
       title="Compliance"
@@ -57,13 +60,22 @@ export function CompliancePage({ day, onDay }: CompliancePageProps) {
           </Group>
           <Menu position="bottom-end">
             <Menu.Target>
-              <Button variant="default">Export</Button>
+              <Button variant="default" disabled={report.isPending}>
+                Export
+              </Button>
             </Menu.Target>
             <Menu.Dropdown>
-              <Menu.Item component="a" href={complianceExportPath("pdf", asOf)} download>
+              <Menu.Item
+                onClick={() =>
+                  report.mutate(asOf, {
+                    onSuccess: (made) => saveFile(made, `compliance-${day ?? dayOf(Date.now())}.pdf`),
+                    onError: (e) => notifyFailed("The report could not be made", e),
+                  })
+                }
+              >
                 Report (PDF)
               </Menu.Item>
-              <Menu.Item component="a" href={complianceExportPath("csv", asOf)} download>
+              <Menu.Item component="a" href={complianceExportPath(asOf)} download>
                 Every device and rule (CSV)
               </Menu.Item>
             </Menu.Dropdown>
@@ -74,6 +86,13 @@ export function CompliancePage({ day, onDay }: CompliancePageProps) {
         </>
       }
     >
+      {report.isPending && (
+        <Text role="status" mb="sm">
+          <Loader size="xs" mr="xs" aria-hidden="true" />
+          The report is being made. With many devices this takes some seconds, for a day in the past up to a
+          minute; stay on this page.
+        </Text>
+      )}
       <Loaded query={query}>
         {(c) =>
           c.devices === 0 ? (

@@ -87,12 +87,7 @@ function RuleContent({ rule }: { rule: ComplianceRule }) {
       lead={<RuleTally counts={rule.counts} rule={rule.slug} />}
       actions={
         <>
-          <Button
-            component="a"
-            variant="default"
-            href={complianceExportPath("csv", undefined, rule.slug)}
-            download
-          >
+          <Button component="a" variant="default" href={complianceExportPath(undefined, rule.slug)} download>
             Export
           </Button>
           {mayManage && (

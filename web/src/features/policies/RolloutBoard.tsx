@@ -1,4 +1,4 @@
-import { Alert, Button, Group, Progress, Text, Title } from "@mantine/core";
+import { Alert, Anchor, Button, Group, Progress, Text, Title } from "@mantine/core";
 import { useId, useState } from "react";
 import { sentence } from "../../api/client.ts";
 import { useSteerRollout } from "../../api/policies.ts";
@@ -9,6 +9,7 @@ import { Mark } from "../../ui/marks.tsx";
 import { ErrorPanel } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { countWords, durationWords } from "../../ui/words.ts";
+import { RolloutDevices, type RolloutState } from "./RolloutDevices.tsx";
 
 const words: Record<Rollout["state"], { text: string; color: string }> = {
   running: { text: "Running", color: "var(--mantine-primary-color-filled)" },
@@ -21,6 +22,7 @@ const words: Record<Rollout["state"], { text: string; color: string }> = {
 export function RolloutBoard({ rollout: r }: { rollout: Rollout }) {
   const steer = useSteerRollout(r.id);
   const [asked, setAsked] = useState<"next" | "stop" | null>(null);
+  const [listed, setListed] = useState<RolloutState | null>(null);
   const id = useId();
   const state = words[r.state];
   const isOpen = r.state === "running" || r.state === "paused";
@@ -95,14 +97,18 @@ export function RolloutBoard({ rollout: r }: { rollout: Rollout }) {
             {(["applied", "pending", "failed"] as const).map((state, i) => (
               <span key={state}>
                 {i > 0 && ", "}
-                {isOpen ? (
-                  <PageLink
-                    to="/devices"
-                    search={{ policy: r.policy_id, policy_state: state }}
+                {isOpen && r.progress[state] > 0 ? (
+                  <Anchor
+                    component="button"
+                    type="button"
+                    size="sm"
                     underline="always"
+                    aria-expanded={listed === state}
+                    aria-controls={`${id}-devices`}
+                    onClick={() => setListed(listed === state ? null : state)}
                   >
                     {r.progress[state].toLocaleString("en")} {state}
-                  </PageLink>
+                  </Anchor>
                 ) : (
                   // What is over is not how the devices stand today.
                   `${r.progress[state].toLocaleString("en")} ${state}`
@@ -113,6 +119,7 @@ export function RolloutBoard({ rollout: r }: { rollout: Rollout }) {
               `, of which ${r.progress.conflict?.toLocaleString("en")} because it contradicts other policies`}
             .
           </Text>
+          {isOpen && listed && <RolloutDevices id={`${id}-devices`} rollout={r.id} state={listed} />}
         </>
       ) : (
         <Text size="sm" c="dimmed" role="status">

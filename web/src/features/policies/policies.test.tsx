@@ -1,7 +1,7 @@
 import { screen, waitFor, within } from "@testing-library/react";
 import { userEvent } from "@testing-library/user-event";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import type { CatalogueEntry, Policy } from "../../api/types.ts";
+import type { CatalogueEntry, Policy, Rollout } from "../../api/types.ts";
 import { everything, FakeGateway, someGroup, someMe } from "../../testing/gateway.ts";
 import { openConsole } from "../../testing/render.tsx";
 import { editDifferences, mergeEdits } from "./edits.ts";
@@ -290,5 +290,52 @@ describe("policies of a group", () => {
     expect(screen.queryByRole("link", { name: "Office" })).toBeNull();
     for (const { search } of gateway.requests("GET", "/api/policies"))
       expect(new URLSearchParams(search).get("group")).toBe("grp_root");
+  });
+});
+
+describe("roll-out board", () => {
+  it("lists the devices behind each number", async () => {
+    const user = userEvent.setup();
+    const at = "2026-11-23T10:00:00Z";
+    const rollout: Rollout = {
+      id: "rol_1",
+      policy_id: "pol_1",
+      policy_name: "Office",
+      from: 1,
+      to: 2,
+      state: "running",
+      plan: { max_failed_percent: 5, stages: [{ percent: 100, soak_seconds: 60 }] },
+      stage: 0,
+      stage_at: at,
+      progress: { devices: 3, applied: 0, pending: 1, failed: 2, conflict: 1, total: 3 },
+      by: "Ada Marsh",
+      created_at: at,
+      updated_at: at,
+      may_manage: true,
+    };
+    const on = (name: string, state: string) => ({ device_id: name, name, group_path: ["Office"], state });
+    const devices: Record<string, object[]> = {
+      pending: [on("desk", "pending")],
+      failed: [on("lab", "failed"), on("shop", "conflict")],
+    };
+    gateway
+      .on("GET /api/rollouts", { body: { items: [rollout] } })
+      .on("GET /api/rollouts/rol_1/devices", ({ url }) => ({
+        body: { items: devices[url.searchParams.get("state") ?? ""] },
+      }));
+    openConsole("/rollouts");
+    await user.click(await screen.findByRole("button", { name: "2 failed" }));
+    const list = await screen.findByRole("region", { name: "Devices: failed" });
+    await waitFor(() =>
+      expect(
+        within(list)
+          .getAllByRole("link")
+          .map((a) => a.textContent),
+      ).toEqual(["lab", "shop"]),
+    );
+    expect(screen.queryByRole("button", { name: "0 applied" })).toBeNull();
+    await user.click(screen.getByRole("button", { name: "1 pending" }));
+    const other = await screen.findByRole("region", { name: "Devices: pending" });
+    expect(await within(other).findByRole("link", { name: "desk" })).toBeTruthy();
   });
 });
