@@ -26,6 +26,7 @@ import {
 } from "../../ui/complianceWords.tsx";
 import { ComplianceIcon } from "../../ui/icons.tsx";
 import { ButtonLink, PageLink } from "../../ui/links.tsx";
+import { More } from "../../ui/More.tsx";
 import { notifyDone, notifyFailed } from "../../ui/notify.ts";
 import { Page } from "../../ui/Page.tsx";
 import { may } from "../../ui/permissions.ts";
@@ -281,18 +282,7 @@ function RuleDevices({ rule }: { rule: ComplianceRule }) {
           ))}
         </ul>
       )}
-      {query.isError && <ErrorPanel error={query.error} onRetry={() => void query.refetch()} />}
-      {query.hasNextPage && (
-        <Button
-          variant="default"
-          size="xs"
-          mt="sm"
-          loading={query.isFetchingNextPage}
-          onClick={() => void query.fetchNextPage()}
-        >
-          Load more
-        </Button>
-      )}
+      <More query={query} />
     </section>
   );
 }

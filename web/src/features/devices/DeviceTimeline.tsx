@@ -3,7 +3,8 @@ import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { historyQuery, inventoryDifferenceQuery } from "../../api/devices.ts";
 import type { Chapter, Device } from "../../api/types.ts";
-import { Empty, ErrorPanel, Loaded, SkeletonRows } from "../../ui/states.tsx";
+import { More } from "../../ui/More.tsx";
+import { Empty, Loaded, SkeletonRows } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { countWords, dayOf } from "../../ui/words.ts";
 import { changeLine } from "./changeWords.ts";
@@ -34,12 +35,12 @@ export function DeviceTimeline({ device }: { device: Device }) {
       <div className="panel panel-pad" aria-busy={query.isFetching}>
         {query.isPending ? (
           <SkeletonRows />
-        ) : query.isError && chapters.length === 0 ? (
-          <ErrorPanel error={query.error} onRetry={() => void query.refetch()} />
         ) : chapters.length === 0 ? (
-          <Empty title="Nothing has changed yet">
-            From the first inventory on, every change of hardware, system and software is kept here.
-          </Empty>
+          !query.isError && (
+            <Empty title="Nothing has changed yet">
+              From the first inventory on, every change of hardware, system and software is kept here.
+            </Empty>
+          )
         ) : (
           <ol className="versions" reversed>
             {withFirstsTogether(chapters).map((c) => (
@@ -49,17 +50,7 @@ export function DeviceTimeline({ device }: { device: Device }) {
             ))}
           </ol>
         )}
-        {query.hasNextPage && (
-          <Button
-            variant="default"
-            size="xs"
-            mt="sm"
-            loading={query.isFetchingNextPage}
-            onClick={() => void query.fetchNextPage()}
-          >
-            Load more
-          </Button>
-        )}
+        <More query={query} />
       </div>
       <Modal
         opened={comparing}

@@ -1,9 +1,10 @@
-import { Button, Text } from "@mantine/core";
+import { Text } from "@mantine/core";
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { rolloutDevicesQuery } from "../../api/policies.ts";
 import { PageLink } from "../../ui/links.tsx";
+import { More } from "../../ui/More.tsx";
 import { SettingMark } from "../../ui/settingWords.tsx";
-import { ErrorPanel, SkeletonRows } from "../../ui/states.tsx";
+import { SkeletonRows } from "../../ui/states.tsx";
 
 export type RolloutState = Parameters<typeof rolloutDevicesQuery>[1];
 
@@ -47,18 +48,7 @@ export function RolloutDevices({ id, rollout, state }: Props) {
           </Text>
         )
       )}
-      {query.isError && <ErrorPanel error={query.error} onRetry={() => void query.refetch()} />}
-      {query.hasNextPage && (
-        <Button
-          variant="default"
-          size="xs"
-          mt="sm"
-          loading={query.isFetchingNextPage}
-          onClick={() => void query.fetchNextPage()}
-        >
-          Load more
-        </Button>
-      )}
+      <More query={query} />
     </section>
   );
 }
