@@ -21,6 +21,7 @@ import { Empty, ErrorPanel } from "../../ui/states.tsx";
 import { Time } from "../../ui/Time.tsx";
 import { ConnectButton, DiagnoseButton } from "./ConnectButton.tsx";
 import { DeviceAssets } from "./DeviceAssets.tsx";
+import { DeviceChanges } from "./DeviceChanges.tsx";
 import { DeviceCommands } from "./DeviceCommands.tsx";
 import { DeviceCompliance } from "./DeviceCompliance.tsx";
 import { DeviceCondition } from "./DeviceCondition.tsx";
@@ -117,7 +118,12 @@ function DeviceParts({ device, tab, onTab }: { device: Device } & Tabbed) {
       part: () => (
         <InventoryInShort
           device={device}
-          first={<DeviceCondition device={device} />}
+          first={
+            <>
+              <DeviceCondition device={device} />
+              <DeviceChanges device={device} />
+            </>
+          }
           beside={
             <>
               <Access device={device} />
