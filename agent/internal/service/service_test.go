@@ -73,20 +73,21 @@ func TestInstallAndUninstall(t *testing.T) {
 		t.Fatal(err)
 	}
 	asked = nil
-	if err := service.Uninstall(t.Context(), c, false); err != nil {
-		t.Fatal(err)
-	}
-	if got := files(t, root); got != "var/lib/handrail-agent/identity" {
-		t.Errorf("left behind: %s", got)
-	}
+	uninstall(t, c, false, "var/lib/handrail-agent/identity")
 	if got := strings.Join(asked, ", "); got != "disable --now handrail-agent.service, daemon-reload" {
 		t.Errorf("systemd was asked to %s", got)
 	}
-	if err := service.Uninstall(t.Context(), c, true); err != nil {
+	uninstall(t, c, true, "")
+}
+
+// uninstall takes the service away, and looks at what is left.
+func uninstall(t *testing.T, c service.Config, purge bool, left string) {
+	t.Helper()
+	if err := service.Uninstall(t.Context(), c, purge); err != nil {
 		t.Fatal(err)
 	}
-	if got := files(t, root); got != "" {
-		t.Errorf("left behind: %s", got)
+	if got := files(t, c.Root); got != left {
+		t.Errorf("left behind: %q, want %q", got, left)
 	}
 }
 
@@ -101,12 +102,7 @@ func TestInstallWithoutSystemd(t *testing.T) {
 	if err != nil || to != "/etc/systemd/system/handrail-agent.service" {
 		t.Errorf("enabled as %q, %v", to, err)
 	}
-	if err := service.Uninstall(t.Context(), c, true); err != nil {
-		t.Fatal(err)
-	}
-	if got := files(t, root); got != "" {
-		t.Errorf("left behind: %s", got)
-	}
+	uninstall(t, c, true, "")
 }
 
 // TestPackaged leaves a package's agent to the package manager.
