@@ -174,6 +174,7 @@ export class Peer {
     c.binaryType = "arraybuffer";
     c.bufferedAmountLowThreshold = toolLow;
     const tool: PipedTool = new PipedTool(name, {
+      isOpen: () => c.readyState === "open",
       send: (data) => send(c, data),
       buffered: () => c.bufferedAmount,
       close: () => c.close(),

@@ -637,7 +637,8 @@ export class Upload extends Transfer {
         if (m.job !== this.job) break; // of before a cut
         this.#credited--;
         this.#window.sent(m.end, performance.now());
-        if (this.channel !== null && !this.channel.send(m.frame)) {
+        // What is closing says itself why, with its close.
+        if (this.channel?.send(m.frame) === false && this.channel.isOpen) {
           this.channel.close();
           this.fail("The connection takes no more; try again.");
         }

@@ -3,7 +3,13 @@ import { PipedTool, type ToolEnd, type ToolPipe } from "./toolchannel.ts";
 
 /** A tool whose events are listed as they come. */
 function listened(pipe: Partial<ToolPipe> = {}): { tool: PipedTool; events: unknown[] } {
-  const tool = new PipedTool("vitals", { send: () => true, buffered: () => 0, close: () => {}, ...pipe });
+  const tool = new PipedTool("vitals", {
+    isOpen: () => true,
+    send: () => true,
+    buffered: () => 0,
+    close: () => {},
+    ...pipe,
+  });
   const events: unknown[] = [];
   tool.on("open", () => events.push("open"));
   tool.on("message", (m) => events.push(m));
@@ -60,4 +66,14 @@ test("after close nothing is told and nothing is sent", () => {
   expect(close).toHaveBeenCalledOnce();
   expect(send).toHaveBeenCalledOnce();
   expect(events).toEqual([]);
+});
+
+test("it is open only while its pipe is and it is not over", () => {
+  let open = false;
+  const { tool } = listened({ isOpen: () => open });
+  expect(tool.isOpen).toBe(false);
+  open = true;
+  expect(tool.isOpen).toBe(true);
+  tool.ended();
+  expect(tool.isOpen).toBe(false);
 });

@@ -27,6 +27,8 @@ export interface ToolEvents {
 /** See the file's comment. Listen at once: nothing is kept for those who come late. */
 export interface ToolChannel {
   readonly name: string;
+  /** Whether it carries messages. Between its end and what "close" says of that it does not. */
+  readonly isOpen: boolean;
   /** Sends a message of at most maxChannel bytes; false when it is not open, or its buffer is full. */
   send(m: string | Uint8Array<ArrayBuffer>): boolean;
   /** Bytes that wait to be sent. */
@@ -39,6 +41,7 @@ export interface ToolChannel {
 
 /** What carries a channel's messages. */
 export interface ToolPipe {
+  readonly isOpen: () => boolean;
   readonly send: (m: string | Uint8Array<ArrayBuffer>) => boolean;
   readonly buffered: () => number;
   readonly close: () => void;
@@ -55,6 +58,10 @@ export class PipedTool extends Emitter<ToolEvents> implements ToolChannel {
     super();
     this.name = name;
     this.#pipe = pipe;
+  }
+
+  get isOpen(): boolean {
+    return !this.#over && this.#pipe.isOpen();
   }
 
   get buffered(): number {

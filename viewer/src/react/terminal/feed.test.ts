@@ -8,6 +8,7 @@ import { Feed, type Shown } from "./feed.ts";
 class Pipe extends Emitter<ToolEvents> implements ToolChannel {
   readonly name = "terminal";
   readonly buffered = 0;
+  readonly isOpen = true;
   readonly sent: (string | ArrayBuffer)[] = [];
   full = false;
   send(m: string | Uint8Array<ArrayBuffer>): boolean {
