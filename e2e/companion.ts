@@ -16,6 +16,8 @@ export interface Box {
 export const asking = "Handrail: request for help";
 /** The banner that stays while there is a session. */
 export const banner = "Handrail: session";
+/** Of the banner: it has the row of one session, and the lines of those that ended seconds ago have gone from it. */
+export const oneRow = (b: Box): boolean => b.height > 20 && b.height < 60;
 
 /** The mouse and keyboard of the person at the device. */
 export class Person {

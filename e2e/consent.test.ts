@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { expectAccessible } from "./browser.ts";
-import { asking, type Box, banner, Person } from "./companion.ts";
+import { asking, type Box, banner, oneRow, Person } from "./companion.ts";
 import { pidsOf, startXapp } from "./desktop.ts";
 import { clickDesktop, demoDevice, type Live, openDevicePage, totals } from "./live.ts";
 import { bin, eventually, type Program, scratch } from "./program.ts";
@@ -131,7 +131,7 @@ test("accepted: picture and input, and the banner stays", async () => {
 });
 
 test("Pause stops picture and input, Resume brings both back", async () => {
-  const strip = await person.sees(banner);
+  const strip = await person.sees(banner, oneRow);
   await person.clicks(strip, 140, strip.height / 2);
   await say(/^paused$/i).waitFor();
   const paused = await person.sees(banner, (b) => b.width !== strip.width);
@@ -155,7 +155,7 @@ test("Pause stops picture and input, Resume brings both back", async () => {
 });
 
 test("Stop ends the session, the operator is told, the record names it", async () => {
-  const strip = await person.sees(banner);
+  const strip = await person.sees(banner, oneRow);
   await person.clicks(strip, 75, strip.height / 2);
   await say(/ended/i).waitFor();
   await person.shot("stopped");

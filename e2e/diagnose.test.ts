@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { expectAccessible } from "./browser.ts";
-import { banner, Person } from "./companion.ts";
+import { banner, oneRow, Person } from "./companion.ts";
 import { pidsOf } from "./desktop.ts";
 import { type Live, openDevicePage } from "./live.ts";
 import { eventually, Program } from "./program.ts";
@@ -98,7 +98,7 @@ test("a runaway process is found and ended, and the record says so", async () =>
 test("rights taken back at the device stop the tool, and both sides are told", async () => {
   await tool("Live figures");
   const person = await Person.at(live.demo);
-  const strip = await person.sees(banner);
+  const strip = await person.sees(banner, oneRow);
   await person.clicks(strip, 25, strip.height / 2); // unfolds the list of rights
   const unfolded = await person.sees(banner, (b) => b.height > strip.height);
   await person.shot("diagnose-banner");

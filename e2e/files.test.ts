@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { Download, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { expectAccessible } from "./browser.ts";
-import { banner, Person } from "./companion.ts";
+import { banner, oneRow, Person } from "./companion.ts";
 import { pidsOf } from "./desktop.ts";
 import { demoDevice, type Live, openDevicePage } from "./live.ts";
 import { eventually, scratch } from "./program.ts";
@@ -319,7 +319,7 @@ test("what the person at the device pauses stops at once, and goes on when it ma
   const source = join(dir, "paused.bin");
   await writeFile(source, Buffer.alloc(300 << 20, 7));
   const person = await Person.at(live.demo);
-  const strip = await person.sees(banner);
+  const strip = await person.sees(banner, oneRow);
   await page.getByLabel("Files to upload").setInputFiles(source);
   await eventually("a part of it", async () => (await readdir(path)).some((n) => n.endsWith(".part")));
   await person.clicks(strip, 140, strip.height / 2);

@@ -4,7 +4,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { expectAccessible } from "./browser.ts";
-import { asking, banner, Person } from "./companion.ts";
+import { asking, banner, oneRow, Person } from "./companion.ts";
 import { type Live, openDevicePage } from "./live.ts";
 import { eventually, scratch } from "./program.ts";
 import { api } from "./stack.ts";
@@ -278,7 +278,7 @@ test("a pause by the person at the device ends the terminal at once, and what ru
   await shows(/^before$/m);
   const person = await Person.at(live.demo);
   await person.seesNo(asking);
-  const strip = await person.sees(banner);
+  const strip = await person.sees(banner, oneRow);
   await person.clicks(strip, 140, strip.height / 2);
   await page.getByText("has paused the session; Terminal rests.").waitFor();
   await types("unheard");
